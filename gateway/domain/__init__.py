@@ -1,0 +1,1 @@
+"""Model and ports of the gateway; no I/O and no framework."""

@@ -1,0 +1,64 @@
+"""Errors of the gateway.
+
+GatewayError
+ +-- NotFound             404  no such device, channel, session or stream
+ +-- Conflict             409  the request contradicts the present state
+ +-- Invalid              422  a value that cannot be used
+ +-- Unavailable          503  something the request needs is missing now (device offline, ports, store)
+ +-- SessionFailed        502  a session ended before its first output; carries the reason
+"""
+
+from gateway.domain.session import Ended
+
+__all__ = ["Conflict", "GatewayError", "Invalid", "NotFound", "SessionFailed", "Unavailable"]
+
+
+class GatewayError(Exception):
+    """Root of what the gateway itself reports.
+
+    Args:
+        code: Stable snake_case word for programs, e.g. `device_offline`.
+        detail: A sentence for people: what was expected, what came, what to do.
+    """
+
+    status = 500
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+class NotFound(GatewayError):
+    """No such thing."""
+
+    status = 404
+
+
+class Conflict(GatewayError):
+    """The request contradicts the present state."""
+
+    status = 409
+
+
+class Invalid(GatewayError):
+    """A value that cannot be used."""
+
+    status = 422
+
+
+class Unavailable(GatewayError):
+    """Something that the request needs is missing at the moment."""
+
+    status = 503
+
+
+class SessionFailed(GatewayError):
+    """A session ended before it gave its first output."""
+
+    status = 502
+
+    def __init__(self, session_id: str, ended: Ended) -> None:
+        super().__init__(ended.reason.value, ended.detail)
+        self.session_id = session_id
+        self.ended = ended

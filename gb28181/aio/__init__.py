@@ -1,0 +1,1 @@
+"""The asyncio side: the only part of the library that opens sockets, reads clocks and starts tasks."""
