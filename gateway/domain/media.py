@@ -117,7 +117,9 @@ class Receiver(Protocol):
     def port(self) -> int:
         """Local RTP port to write into the offer (even; RTCP is the next)."""
 
-    def answered(self, *, ssrc: int | None, remote: tuple[str, int] | None, payloads: Mapping[int, str]) -> None:
+    def answered(
+        self, *, ssrc: int | None, remote: tuple[str, int] | None, payloads: Mapping[int, str]
+    ) -> None:
         """Tell what the answer said: its y=, its c=/m= address (dialled if TCP active), rtpmap by payload type (`{96: "PS"}`)."""
 
     async def close(self) -> None:
@@ -157,7 +159,9 @@ class MediaPlane(Protocol):
             Unavailable: `rtp_ports_exhausted`.
         """
 
-    def attach(self, stream_id: str, output: OutputFormat, sink: ViewerSink, *, audio: bool = True) -> Viewer:
+    def attach(
+        self, stream_id: str, output: OutputFormat, sink: ViewerSink, *, audio: bool = True
+    ) -> Viewer:
         """Send the stream to a sink from its last key frame on; may be called before the first packet.
 
         Raises:

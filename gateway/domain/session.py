@@ -4,7 +4,15 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 
-__all__ = ["EndReason", "Ended", "SessionKind", "SessionRecord", "SessionState", "SsrcFacts", "Stage"]
+__all__ = [
+    "EndReason",
+    "Ended",
+    "SessionKind",
+    "SessionRecord",
+    "SessionState",
+    "SsrcFacts",
+    "Stage",
+]
 
 
 class SessionKind(enum.StrEnum):
@@ -54,6 +62,7 @@ class EndReason(enum.StrEnum):
     PORTS_EXHAUSTED = "rtp_ports_exhausted"
     STOPPED = "stopped"
     SHUTDOWN = "shutdown"
+    INTERNAL_ERROR = "internal_error"
 
     @property
     def is_failure(self) -> bool:

@@ -1,0 +1,294 @@
+"""Live sessions: at most one per channel, shared by all its viewers."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from gateway.domain.device import Device, MediaTransport, TimelineKind
+from gateway.domain.errors import Conflict, NotFound, SessionFailed, Unavailable
+from gateway.domain.media import MediaPlane, OutputFormat, Viewer, ViewerSink
+from gateway.domain.session import (
+    EndReason,
+    SessionKind,
+    SessionRecord,
+    SessionState,
+)
+from gateway.domain.signalling import Signaller
+from gateway.sessions.ports import DeviceDirectory, SessionObserver, SessionSettings
+from gateway.sessions.session import LiveSession
+from gb28181.aio.tasks import TaskScope
+from gb28181.errors import Gb28181Error
+from gb28181.sdp.ssrc import SsrcPool
+
+__all__ = ["LiveSessions"]
+
+log = structlog.get_logger()
+
+MAX_STARTS_PER_DEVICE = 64
+"""INVITEs in flight to one device; a recorder with more channels gets the rest as these settle."""
+
+
+class LiveSessions:
+    """Starts a camera for its first viewer and stops it after its last.
+
+    Args:
+        scope: Owner of the sessions' tasks.
+        now: Monotonic clock in seconds.
+        wall: Wall clock, timezone-aware.
+        new_id: Makes session ids.
+    """
+
+    def __init__(
+        self,
+        *,
+        devices: DeviceDirectory,
+        signaller: Signaller,
+        media: MediaPlane,
+        ssrcs: SsrcPool,
+        settings: SessionSettings,
+        scope: TaskScope,
+        now: Callable[[], float],
+        wall: Callable[[], datetime],
+        new_id: Callable[[], str],
+        observer: SessionObserver | None = None,
+    ) -> None:
+        self._devices = devices
+        self._signaller = signaller
+        self._media = media
+        self._ssrcs = ssrcs
+        self._settings = settings
+        self._scope = scope
+        self._now = now
+        self._wall = wall
+        self._new_id = new_id
+        self._observer = observer
+        self._running: dict[str, LiveSession] = {}
+        self._history: OrderedDict[str, SessionRecord] = OrderedDict()
+        self._closed = False
+
+    # Reading
+
+    def sessions(self) -> list[SessionRecord]:
+        """Running sessions, then ended ones, newest first."""
+        live = [session.record for session in self._running.values()]
+        return [*live, *reversed(self._history.values())]
+
+    def get(self, session_id: str) -> SessionRecord:
+        """Return one session's record.
+
+        Raises:
+            NotFound: `session_unknown`.
+        """
+        for record in self.sessions():
+            if record.session_id == session_id:
+                return record
+        raise NotFound(
+            "session_unknown",
+            f"No session {session_id} runs, nor is it among the last {self._settings.history}",
+        )
+
+    def running(self, device_id: str, channel_id: str) -> SessionRecord | None:
+        """The running session of a channel, if there is one."""
+        session = self._running.get(f"{device_id}/{channel_id}")
+        return session.record if session else None
+
+    # Asking for streams
+
+    async def play(
+        self, device_id: str, channel_id: str, *, transport: MediaTransport | None = None
+    ) -> SessionRecord:
+        """Start a channel's stream, or join the running one; return once the device has answered.
+
+        Raises:
+            NotFound: unknown device or channel.
+            Unavailable: device offline, no SSRC or port, too many sessions, shutting down.
+            Conflict: it already runs over another transport.
+            SessionFailed: refused, unanswered, or an unusable answer.
+        """
+        session = await self._join(device_id, channel_id, transport)
+        await session.established()
+        return session.record
+
+    async def watch(
+        self, device_id: str, channel_id: str, output: OutputFormat, sink: ViewerSink
+    ) -> Viewer:
+        """Attach a viewer, starting the stream if need be.
+
+        Raises:
+            As :meth:`play`.
+        """
+        session = await self._join(device_id, channel_id, None)
+        await session.established()
+        try:
+            return self._media.attach(session.record.stream_id, output, sink)
+        except NotFound:
+            # It ended between the answer and this line.
+            await session.finished()
+            assert session.record.ended is not None
+            raise SessionFailed(session.record.session_id, session.record.ended) from None
+
+    async def stop(self, session_id: str) -> SessionRecord:
+        """End a session for all its viewers; returns once everything is given back.
+
+        Raises:
+            NotFound: `session_unknown`.
+        """
+        record = self.get(session_id)
+        session = self._running.get(record.stream_id)
+        if session is not None and session.record is record:
+            session.finish(EndReason.STOPPED, "Stopped by request")
+            await session.finished()
+        return record
+
+    # What happens to devices
+
+    def device_offline(self, device: Device, detail: str) -> None:
+        """End every session of a device that is gone (protocol 3.6, 5.10)."""
+        for session in list(self._running.values()):
+            if session.record.device_id == device.device_id:
+                session.finish(EndReason.DEVICE_OFFLINE, detail)
+
+    async def close(self) -> None:
+        """BYE every device and give everything back; bounded by `close_timeout`."""
+        self._closed = True
+        sessions = list(self._running.values())
+        for session in sessions:
+            session.finish(EndReason.SHUTDOWN, "The gateway is stopping")
+        try:
+            async with asyncio.timeout(self._settings.close_timeout):
+                for session in sessions:
+                    await session.finished()
+        except TimeoutError:
+            left = [s.record.session_id for s in sessions if s.record.state != SessionState.ENDED]
+            log.warning(
+                "sessions_closed_late", sessions=left, waited_s=self._settings.close_timeout
+            )
+
+    # Inside
+
+    async def _join(
+        self, device_id: str, channel_id: str, transport: MediaTransport | None
+    ) -> LiveSession:
+        stream_id = f"{device_id}/{channel_id}"
+        while (session := self._running.get(stream_id)) is not None and session.ending:
+            # Never a second INVITE while the first one's BYE is on its way (quirk 27).
+            await session.finished()
+        if session is not None:
+            if transport is not None and session.record.transport != transport:
+                raise Conflict(
+                    "transport_in_use",
+                    f"{stream_id} already runs over {session.record.transport}; stop it first, "
+                    f"or ask without a transport",
+                )
+            return session
+        return self._start(self._checked_device(device_id, channel_id), channel_id, transport)
+
+    def _checked_device(self, device_id: str, channel_id: str) -> Device:
+        if self._closed:
+            raise Unavailable("shutting_down", "The gateway is stopping")
+        device = self._devices.get(device_id)
+        if device is None:
+            raise NotFound("device_unknown", f"No device {device_id} has ever registered here")
+        known = self._devices.channel(device_id, channel_id) is not None
+        if not known and channel_id != device_id and device.channel_count:
+            raise NotFound(
+                "channel_unknown",
+                f"Device {device_id} has no channel {channel_id} in its catalogue of "
+                f"{device.channel_count}; sync the catalogue if it is new",
+            )
+        if not device.online or device.address is None:
+            why = device.offline_reason.value if device.offline_reason else "no address"
+            raise Unavailable(
+                "device_offline", f"Device {device_id} is offline ({why}) and cannot be asked"
+            )
+        if len(self._running) >= self._settings.max_sessions:
+            raise Unavailable(
+                "too_many_sessions",
+                f"{len(self._running)} sessions run, the limit is {self._settings.max_sessions}",
+            )
+        starting = sum(
+            1
+            for session in self._running.values()
+            if session.record.device_id == device_id
+            and session.record.state is SessionState.INVITING
+        )
+        if starting >= MAX_STARTS_PER_DEVICE:
+            raise Unavailable(
+                "device_busy", f"{starting} INVITEs to {device_id} are unanswered; try again soon"
+            )
+        return device
+
+    def _start(
+        self, device: Device, channel_id: str, transport: MediaTransport | None
+    ) -> LiveSession:
+        chosen = transport or device.settings.media_transport or self._settings.transport
+        try:
+            ssrc = self._ssrcs.lease(self._now())
+        except Gb28181Error as exc:
+            raise Unavailable("ssrc_exhausted", str(exc)) from exc
+        record = SessionRecord(
+            session_id=self._new_id(),
+            kind=SessionKind.LIVE,
+            device_id=device.device_id,
+            channel_id=channel_id,
+            transport=chosen.value,
+            created_at=self._wall(),
+        )
+        record.ssrc.offered = f"{ssrc:010d}"
+        session = LiveSession(
+            record,
+            device,
+            ssrc=ssrc,
+            signaller=self._signaller,
+            media=self._media,
+            settings=self._settings,
+            now=self._now,
+        )
+        self._running[record.stream_id] = session
+        if self._observer is not None:
+            self._observer.session_started(record)
+        self._scope.spawn(self._live(session), name=f"session:{record.session_id}")
+        return session
+
+    async def _live(self, session: LiveSession) -> None:
+        record = session.record
+        try:
+            await session.run()
+        finally:
+            self._running.pop(record.stream_id, None)
+            self._ssrcs.release(session.ssrc, self._now())
+            record.ended_at = self._wall()
+            self._history[record.session_id] = record
+            while len(self._history) > self._settings.history:
+                self._history.popitem(last=False)
+            self._report(record)
+
+    def _report(self, record: SessionRecord) -> None:
+        ended = record.ended
+        assert ended is not None
+        emit = log.warning if ended.reason.is_failure else log.info
+        emit(
+            "session_ended",
+            session_id=record.session_id,
+            device_id=record.device_id,
+            channel_id=record.channel_id,
+            reason=ended.reason.value,
+            detail=ended.detail,
+            sip_status=ended.sip_status,
+            stage=record.stage_reached.value,
+            stages={stage.value: round(at, 3) for stage, at in record.stages.items()},
+            transport=record.transport,
+            call_id=record.call_id,
+        )
+        if ended.reason.is_failure:
+            self._devices.note(
+                record.device_id,
+                TimelineKind.SESSION_ENDED,
+                f"{record.channel_id}: {ended.reason.value} after {record.stage_reached.value}: "
+                f"{ended.detail}",
+            )
+        if self._observer is not None:
+            self._observer.session_ended(record)
