@@ -221,8 +221,10 @@ class LiveSession:
                 (
                     self._first_packet_at + settings.decodable_timeout,
                     EndReason.NOT_DECODABLE,
-                    f"RTP came, but no key frame with parameter sets within "
-                    f"{settings.decodable_timeout:g} s",
+                    (
+                        f"RTP came, but no key frame with parameter sets within "
+                        f"{settings.decodable_timeout:g} s"
+                    ),
                 )
             )
         if self._idle_since is not None:
