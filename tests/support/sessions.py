@@ -1,0 +1,198 @@
+"""Doubles of the signalling and media ports for tests of sessions."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+from gateway.domain.device import Channel, ChannelKind, Device, DeviceAddress, TimelineKind
+from gateway.domain.errors import NotFound, Unavailable
+from gateway.domain.media import (
+    MediaEvents,
+    OutputFormat,
+    ReceiverSpec,
+    StreamInfo,
+    ViewerSink,
+)
+from gateway.domain.signalling import InviteAnswer
+
+__all__ = ["ANSWER", "ScriptedDirectory", "ScriptedMedia", "ScriptedSignaller", "device"]
+
+ANSWER = (
+    b"v=0\r\no=34020000001320000001 0 0 IN IP4 127.0.0.9\r\ns=Play\r\nc=IN IP4 127.0.0.9\r\n"
+    b"t=0 0\r\nm=video 62000 RTP/AVP 96\r\na=sendonly\r\na=rtpmap:96 PS/90000\r\ny=0200000001\r\n"
+)
+
+
+def device(device_id: str = "34020000001180000001", *, online: bool = True) -> Device:
+    """A device as the registry would hold it."""
+    return Device(
+        device_id=device_id,
+        online=online,
+        offline_reason=None,
+        channel_count=1,
+        address=DeviceAddress(
+            transport="UDP", host="127.0.0.9", port=5060, local_host="127.0.0.1", local_port=5060
+        ),
+    )
+
+
+class ScriptedDirectory:
+    """A registry with fixed content that keeps its notes."""
+
+    def __init__(self, devices: list[Device], channel_ids: list[str]) -> None:
+        self.devices = {item.device_id: item for item in devices}
+        self.channels = [
+            Channel(device_id=item.device_id, channel_id=channel_id, kind=ChannelKind.CAMERA)
+            for item in devices
+            for channel_id in channel_ids
+        ]
+        self.notes: list[tuple[str, TimelineKind, str]] = []
+
+    def get(self, device_id: str) -> Device | None:
+        return self.devices.get(device_id)
+
+    def channel(self, device_id: str, channel_id: str) -> Channel | None:
+        for item in self.channels:
+            if (item.device_id, item.channel_id) == (device_id, channel_id):
+                return item
+        return None
+
+    def find_channel(self, channel_id: str) -> list[Channel]:
+        return [item for item in self.channels if item.channel_id == channel_id]
+
+    def note(self, device_id: str, kind: TimelineKind, detail: str) -> None:
+        self.notes.append((device_id, kind, detail))
+
+
+class ScriptedDialog:
+    """A dialog that counts its BYEs."""
+
+    def __init__(self, call_id: str, sdp: bytes) -> None:
+        self.call_id = call_id
+        self.answer = InviteAnswer(200, sdp)
+        self.byes = 0
+
+    async def bye(self) -> None:
+        self.byes += 1
+
+
+class ScriptedSignaller:
+    """Answers each INVITE as `respond` says; a hanging one waits for `release`."""
+
+    def __init__(self, *, answer: bytes = ANSWER, error: Exception | None = None) -> None:
+        self.sdp = answer
+        self.error = error
+        self.hold: asyncio.Event | None = None
+        self.offers: list[bytes] = []
+        self.subjects: list[str] = []
+        self.dialogs: list[ScriptedDialog] = []
+        self.cancelled = 0
+        self.on_bye: Callable[[], None] = lambda: None
+
+    def local_host(self, device: Device) -> str:
+        return "127.0.0.1"
+
+    async def invite(
+        self,
+        device: Device,
+        channel_id: str,
+        sdp: bytes,
+        *,
+        subject: str,
+        timeout: float,
+        on_trying: Callable[[], None],
+        on_bye: Callable[[], None],
+    ) -> ScriptedDialog:
+        self.offers.append(sdp)
+        self.subjects.append(subject)
+        self.on_bye = on_bye
+        on_trying()
+        if self.hold is not None:
+            try:
+                await self.hold.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        if self.error is not None:
+            raise self.error
+        self.dialogs.append(ScriptedDialog(f"call-{len(self.offers)}", self.sdp))
+        return self.dialogs[-1]
+
+    async def query_catalog(self, device: Device) -> int:
+        return 1
+
+    async def query_device_info(self, device: Device) -> None:
+        return None
+
+    async def query_device_status(self, device: Device) -> dict[str, str]:
+        return {}
+
+
+class ScriptedReceiver:
+    """A receiver that remembers what it was told."""
+
+    def __init__(self, port: int, spec: ReceiverSpec, events: MediaEvents) -> None:
+        self.port = port
+        self.spec = spec
+        self.events = events
+        self.told: dict[str, object] = {}
+        self.closed = 0
+
+    def answered(
+        self, *, ssrc: int | None, remote: tuple[str, int] | None, payloads: Mapping[int, str]
+    ) -> None:
+        self.told = {"ssrc": ssrc, "remote": remote, "payloads": dict(payloads)}
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+class ScriptedViewer:
+    """A viewer that tells the session when it leaves."""
+
+    def __init__(self, media: "ScriptedMedia", receiver: ScriptedReceiver) -> None:
+        self._media = media
+        self._receiver = receiver
+
+    def detach(self) -> None:
+        self._media.viewers -= 1
+        self._receiver.events.media_viewers(self._media.viewers)
+
+
+class ScriptedMedia:
+    """A media plane whose packets the test invents."""
+
+    def __init__(self, *, error: Unavailable | None = None) -> None:
+        self.error = error
+        self.receivers: list[ScriptedReceiver] = []
+        self.viewers = 0
+
+    async def open_receiver(self, spec: ReceiverSpec, events: MediaEvents) -> ScriptedReceiver:
+        if self.error is not None:
+            raise self.error
+        self.receivers.append(ScriptedReceiver(30000, spec, events))
+        return self.receivers[-1]
+
+    def attach(
+        self, stream_id: str, output: OutputFormat, sink: ViewerSink, *, audio: bool = True
+    ) -> ScriptedViewer:
+        for receiver in self.receivers:
+            if receiver.spec.stream_id == stream_id and not receiver.closed:
+                self.viewers += 1
+                receiver.events.media_viewers(self.viewers)
+                return ScriptedViewer(self, receiver)
+        raise NotFound("stream_unknown", f"No stream {stream_id}")
+
+    def stream(self, stream_id: str) -> StreamInfo | None:
+        return None
+
+    def streams(self) -> list[StreamInfo]:
+        return []
+
+    def ports_in_use(self) -> tuple[int, int, int]:
+        return (sum(not item.closed for item in self.receivers), 0, 500)
+
+
+def fixed_wall() -> datetime:
+    """A wall clock that stands."""
+    return datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
