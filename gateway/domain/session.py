@@ -108,6 +108,8 @@ class SessionRecord:
     """Seconds after the request at which the first viewer was attached."""
     call_id: str | None = None
     viewers: int = 0
+    remarks: list[str] = field(default_factory=list)
+    """Deviations of the device that were tolerated, one sentence each."""
     ended: Ended | None = None
     ended_at: datetime | None = None
 

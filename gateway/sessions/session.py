@@ -132,6 +132,7 @@ class LiveSession:
             port=self._receiver.port,
             transport=record.transport,
             ssrc=self.ssrc,
+            gb_version=self.device.gb_version,
         )
         await self._invite(offer)
         if self._dialog is not None and self._ending is None:
@@ -165,9 +166,7 @@ class LiveSession:
                 self.device,
                 record.channel_id,
                 offer,
-                subject=build_subject(
-                    record.channel_id, f"{self.ssrc:010d}", self._settings.platform_id, "0"
-                ),
+                subject=build_subject(record.channel_id, self.ssrc, self._settings.platform_id),
                 timeout=self._settings.invite_timeout,
                 on_trying=lambda: self._reach(Stage.TRYING),
                 on_bye=self._device_said_bye,
@@ -184,16 +183,15 @@ class LiveSession:
 
     def _take_answer(self, sdp: bytes) -> None:
         try:
-            answer: LiveAnswer = read_answer(sdp, offered=self.record.transport)
+            answer: LiveAnswer = read_answer(sdp, transport=self.record.transport, ssrc=self.ssrc)
         except SdpError as exc:
             self.finish(EndReason.ANSWER_UNUSABLE, f"The device's answer cannot be used: {exc}")
             return
+        self.record.remarks.extend(answer.remarks)
         if answer.ssrc is not None:
             self.record.ssrc.answered = f"{answer.ssrc:010d}"
         assert self._receiver is not None
-        self._receiver.answered(
-            ssrc=answer.ssrc, remote=(answer.host, answer.port), payloads=answer.payloads
-        )
+        self._receiver.answered(ssrc=answer.ssrc, remote=answer.remote, payloads=answer.payloads)
         self.record.state = SessionState.RUNNING
         self._idle_since = self._now() if self.record.viewers == 0 else None
 

@@ -101,7 +101,7 @@ async def house(
         yield made
         await made.live.close()
     assert crashes == []
-    assert made.ssrcs.in_use() == 0
+    assert made.ssrcs.in_use == 0
     assert all(receiver.closed for receiver in made.media.receivers)
     assert all(dialog.byes == 1 for dialog in made.signaller.dialogs)
 
