@@ -1,0 +1,1 @@
+"""Logs and metrics; nothing here knows what the gateway does."""
