@@ -257,7 +257,7 @@ class MediaSettings(_Section):
 
     transport: Transport = "udp"
     """How devices are asked to send: `udp`, `tcp_passive` (we listen) or `tcp_active` (we dial); a device's own setting wins."""
-    invite_timeout: Seconds = 10.0
+    invite_timeout: Seconds = 20.0
     """Seconds a camera may take to answer an INVITE."""
     first_packet_timeout: Seconds = 10.0
     """Seconds from the answer to the first media packet."""
@@ -265,7 +265,7 @@ class MediaSettings(_Section):
     """Seconds from the first packet to a key frame with parameter sets."""
     source_timeout: Seconds = 10.0
     """Seconds without a packet after which a running stream counts as lost."""
-    no_readers_grace: float = Field(default=10.0, ge=0, le=86_400)
+    no_readers_grace: float = Field(default=15.0, ge=0, le=86_400)
     """Seconds a camera goes on sending after its last viewer left."""
     audio: bool = True
     """Carry audio; G.711 becomes AAC where the format or browsers need it."""
@@ -280,7 +280,7 @@ class LimitSettings(_Section):
 
     max_devices: Count = 100_000
     """Devices known at most; a new one above that is refused."""
-    max_sessions: Count = 1000
+    max_sessions: Count = 2000
     """Sessions running at once; one more is refused."""
     max_viewers: Count = 10_000
     """Viewers connected at once; one more is refused."""

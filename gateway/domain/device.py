@@ -5,13 +5,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 __all__ = [
+    "CatalogDiff",
     "Channel",
     "ChannelKind",
     "Device",
     "DeviceAddress",
     "DeviceSettings",
+    "Identity",
     "MediaTransport",
     "OfflineReason",
+    "Registration",
     "TimelineEntry",
     "TimelineKind",
 ]
@@ -62,8 +65,13 @@ class TimelineEntry:
     """One thing that happened to a device."""
 
     at: datetime
+    """When; the latest time if it happened several times in a row."""
     kind: TimelineKind
     detail: str
+    count: int = 1
+    """How many times in a row; repetitions are merged so that a flood cannot push the rest out."""
+    first_at: datetime | None = None
+    """The first of these times; None if there was only one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +86,43 @@ class DeviceAddress:
     local_port: int
     connection: int | None = None
     """Number of the live TCP/TLS connection in this process; never stored."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """An authenticated REGISTER, ready to be taken over."""
+
+    device_id: str
+    address: DeviceAddress
+    """Where the REGISTER came from."""
+    expires: int
+    """Granted lifetime in seconds, above 0."""
+    contact: str = ""
+    call_id: str = ""
+    gb_version: str = ""
+    user_agent: str = ""
+
+
+class Identity(enum.Enum):
+    """Whose request outside REGISTER this is, judged by where it came from."""
+
+    KNOWN = "known"
+    """From the registered address or connection."""
+    PORT_UPDATED = "port_updated"
+    """From the registered IP address with a new port, which was taken over."""
+    MOVED = "moved"
+    """From a new IP address, taken over because the settings allow it."""
+    RECONNECTED = "reconnected"
+    """A TCP or TLS device is back on a new connection from its registered IP address."""
+    ADDRESS_REFUSED = "address_refused"
+    """From elsewhere: answer 403, nothing was changed."""
+    UNREGISTERED = "unregistered"
+    """No valid registration: answer 403 so that the device registers."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the request may be processed."""
+        return self not in {Identity.ADDRESS_REFUSED, Identity.UNREGISTERED}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,3 +209,17 @@ class Channel:
     ptz_type: int | None = None
     extra: dict[str, str] = field(default_factory=dict)
     """Every other field as sent, by its standard name (Info fields as `Info.NAME`); Password is never kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogDiff:
+    """What a catalogue answer changed; channel ids."""
+
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    """Known before, missing in a complete answer: no longer listed."""
+    changed: tuple[str, ...] = ()
+    kept_missing: tuple[str, ...] = ()
+    """Known before, missing in an answer that was cut short: still listed."""
+    total: int = 0
+    """Channels listed now."""

@@ -75,7 +75,8 @@ def _clean(key: str, value: object, depth: int) -> object:
             return _clean_inside(value, depth - 1) if depth else "..."
         case BaseException():
             return redact_text(f"{type(value).__name__}: {value}")
-    return value
+        case _:
+            return value
 
 
 def _clean_inside(
