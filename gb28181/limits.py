@@ -3,8 +3,22 @@
 __all__ = [
     "MAX_CATALOG_COLLECTIONS",
     "MAX_CATALOG_ITEMS",
+    "MAX_CHANNEL_EXTRA",
+    "MAX_CHANNEL_PARENTS",
     "MAX_FAULTS",
+    "MAX_FRAME",
     "MAX_ID_LENGTH",
+    "MAX_MEDIA_CONNECTIONS",
+    "MAX_PARAMETER_SET",
+    "MAX_PARAMETER_SETS",
+    "MAX_PES_PACKETS_UNPARSED",
+    "MAX_PSM_STREAMS",
+    "MAX_RTCP_PACKETS",
+    "MAX_RTP_AGGREGATED",
+    "MAX_RTP_FORGOTTEN",
+    "MAX_RTP_HELD",
+    "MAX_RTP_JUMP",
+    "MAX_RTP_RESYNC_BYTES",
     "MAX_SDP_BYTES",
     "MAX_SDP_LINES",
     "MAX_SDP_MEDIA",
@@ -58,3 +72,45 @@ MAX_CATALOG_COLLECTIONS = 10_000
 
 MAX_FAULTS = 1_000
 """Faulty sub-devices kept from one keepalive; a recorder has at most some hundred channels."""
+
+MAX_FRAME = 4_194_304
+"""One picture; a 4K key frame at the highest quality of cameras is about 2 MiB."""
+
+MAX_PARAMETER_SET = 4_096
+"""One SPS, PPS or VPS; real ones are under 200 bytes, with scaling lists under 1,000."""
+
+MAX_PARAMETER_SETS = 32
+"""Sets kept per track; encoders use one to four."""
+
+MAX_PES_PACKETS_UNPARSED = 16
+"""RTP packets held before looking into them when nothing tells where frames end: 45 ms at 4 Mbit/s."""
+
+MAX_PSM_STREAMS = 36
+"""Entries read from a program stream map; a program stream has at most 16 video and 32 audio ids."""
+
+MAX_RTP_JUMP = 3_000
+"""RFC 3550 A.1 MAX_DROPOUT: a larger step ahead is a restart of the sender, not loss."""
+
+MAX_RTP_HELD = 512
+"""RTP packets held back for one that is missing, whatever window is asked for."""
+
+MAX_RTP_FORGOTTEN = 1_024
+"""Numbers of lost RTP packets remembered, to tell a late packet from a duplicate."""
+
+MAX_RTP_RESYNC_BYTES = 65_536
+"""Bytes searched for the next packet of a TCP media stream before it is given up (GB Annex D: close)."""
+
+MAX_RTP_AGGREGATED = 64
+"""Units in one aggregation packet (STAP-A, AP, AAC); 1,400 bytes hold few parameter sets or AAC frames."""
+
+MAX_RTCP_PACKETS = 32
+"""Packets in one compound RTCP packet; senders put two or three."""
+
+MAX_MEDIA_CONNECTIONS = 8
+"""Connections to one media port that may wait to prove themselves; one is the device's."""
+
+MAX_CHANNEL_EXTRA = 64
+"""Fields kept beside a channel's own; all editions together have 50."""
+
+MAX_CHANNEL_PARENTS = 32
+"""Parents of one catalogue item; a camera in more than a few groups is unheard of."""
