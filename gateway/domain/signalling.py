@@ -71,8 +71,8 @@ class Signaller(Protocol):
             InviteFailed: refused, unanswered or not sendable.
         """
 
-    async def query_catalog(self, device: Device) -> int:
-        """Send a Catalog query; return its SN once the device has acknowledged it.
+    async def query_catalog(self, device: Device, sn: int) -> None:
+        """Send a Catalog query; return once the device has acknowledged it.
 
         Raises:
             Unavailable: `device_offline`, `device_unreachable` or `device_refused`.

@@ -69,6 +69,9 @@ class Metrics:
         )
         self.auth_failures = counter("auth_failures", "Failed digests by reason", ["reason"])
         self.keepalives = counter("keepalives", "Keepalives by result", ["result"])
+        self.messages_refused = counter(
+            "messages_refused", "MESSAGEs not acted upon, by reason", ["reason"]
+        )
         self.transitions = counter(
             "device_transitions", "Devices that went online or offline", ["to", "reason"]
         )

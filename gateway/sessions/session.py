@@ -5,6 +5,7 @@ Callbacks from media and signalling only write facts into the record and wake it
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -199,11 +200,9 @@ class LiveSession:
         while self._ending is None:
             deadline = min(self._deadlines(), default=None, key=lambda item: item[0])
             wait = None if deadline is None else max(0.0, deadline[0] - self._now())
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
             self._wake.clear()
             for at, reason, detail in self._deadlines():
                 if self._now() >= at:

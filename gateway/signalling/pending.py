@@ -1,16 +1,19 @@
 """Business answers that somebody waits for, matched by (device, CmdType, SN) as protocol 2.3 says."""
 
 import asyncio
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 __all__ = ["PendingAnswers"]
 
+Fields = dict[str, str]
+
 
 class PendingAnswers:
-    """Futures for answers that come as MESSAGEs of their own; each waiter sets its own deadline."""
+    """Answers that come as MESSAGEs of their own; each waiter sets its own deadline."""
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[str, str, int], asyncio.Future[Any]] = {}
+        self._waiting: dict[tuple[str, str, int], asyncio.Future[Fields]] = {}
         self._last_sn: dict[str, int] = {}
 
     def next_sn(self, device_id: str) -> int:
@@ -19,22 +22,28 @@ class PendingAnswers:
         self._last_sn[device_id] = sn
         return sn
 
-    async def wait(self, device_id: str, cmd_type: str, sn: int, timeout: float) -> Any:
-        """Return the answer.
+    @asynccontextmanager
+    async def expect(
+        self, device_id: str, cmd_type: str, sn: int
+    ) -> AsyncIterator[Callable[[float], Awaitable[Fields]]]:
+        """Listen for an answer before the query goes out; the value waits for it with a timeout.
 
-        Raises:
-            TimeoutError: none came within `timeout` seconds.
+        The waiter raises TimeoutError when no answer came within its seconds.
         """
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Fields] = asyncio.get_running_loop().create_future()
         key = (device_id, cmd_type.lower(), sn)
         self._waiting[key] = future
-        try:
+
+        async def answer(timeout: float) -> Fields:
             async with asyncio.timeout(timeout):
                 return await future
+
+        try:
+            yield answer
         finally:
             self._waiting.pop(key, None)
 
-    def resolve(self, device_id: str, cmd_type: str, sn: int, answer: object) -> bool:
+    def resolve(self, device_id: str, cmd_type: str, sn: int, answer: Fields) -> bool:
         """Hand over an answer; False when nobody waits for it."""
         future = self._waiting.get((device_id, cmd_type.lower(), sn))
         if future is None or future.done():

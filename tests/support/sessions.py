@@ -118,8 +118,8 @@ class ScriptedSignaller:
         self.dialogs.append(ScriptedDialog(f"call-{len(self.offers)}", self.sdp))
         return self.dialogs[-1]
 
-    async def query_catalog(self, device: Device) -> int:
-        return 1
+    async def query_catalog(self, device: Device, sn: int) -> None:
+        return None
 
     async def query_device_info(self, device: Device) -> None:
         return None

@@ -1,0 +1,198 @@
+"""Our requests to devices: queries, controls and INVITEs, sent to where a device is registered."""
+
+from collections.abc import Callable
+
+from gateway.domain.device import Device
+from gateway.domain.errors import Unavailable
+from gateway.domain.signalling import InviteAnswer, InviteFailed
+from gateway.signalling.pending import PendingAnswers
+from gb28181.aio.client import InviteDialog, InviteRefused, SipClient
+from gb28181.aio.errors import SipTimeout, SipTransportError
+from gb28181.manscdp.message import Content, serialize_message
+from gb28181.manscdp.query import CatalogQuery, DeviceInfoQuery, DeviceStatusQuery
+from gb28181.sip.endpoint import Flow
+from gb28181.sip.message import Response
+
+__all__ = ["DeviceDialog", "SipSignaller"]
+
+MANSCDP = "Application/MANSCDP+xml"
+"""The capital A is what some vendors insist on (quirk 21)."""
+
+
+class DeviceDialog:
+    """An established INVITE dialog, as the domain sees it."""
+
+    def __init__(self, dialog: InviteDialog, bye_timeout: float) -> None:
+        self._dialog = dialog
+        self._bye_timeout = bye_timeout
+
+    @property
+    def call_id(self) -> str:
+        """Call-ID of the dialog."""
+        return self._dialog.call_id
+
+    @property
+    def answer(self) -> InviteAnswer:
+        """The 2xx."""
+        return InviteAnswer(self._dialog.response.status, self._dialog.response.body)
+
+    async def bye(self) -> None:
+        """End the dialog; never raises."""
+        await self._dialog.bye(timeout=self._bye_timeout)
+
+
+class SipSignaller:
+    """Implements the domain's Signaller on the SIP client.
+
+    Args:
+        platform_id: Our 20-digit id (From).
+        domain: Our SIP domain.
+        charset: Charset of MANSCDP bodies towards devices without a setting of their own.
+        timeout: Seconds to wait for the answer to a MESSAGE.
+        media_host: `[rtp] advertise`; empty for the local address of the device's registration.
+    """
+
+    def __init__(
+        self,
+        client: SipClient,
+        pending: PendingAnswers,
+        *,
+        platform_id: str,
+        domain: str,
+        charset: str,
+        timeout: float,
+        media_host: str = "",
+    ) -> None:
+        self._client = client
+        self._pending = pending
+        self._platform_id = platform_id
+        self._domain = domain
+        self._charset = charset
+        self._timeout = timeout
+        self._media_host = media_host
+
+    def local_host(self, device: Device) -> str:
+        """Address to write into SDP for this device."""
+        if self._media_host:
+            return self._media_host
+        if device.address is None:
+            raise Unavailable("device_offline", f"Device {device.device_id} has no address")
+        return device.address.local_host
+
+    async def invite(
+        self,
+        device: Device,
+        channel_id: str,
+        sdp: bytes,
+        *,
+        subject: str,
+        timeout: float,
+        on_trying: Callable[[], None],
+        on_bye: Callable[[], None],
+    ) -> DeviceDialog:
+        """INVITE a channel (protocol 5.1, practice)."""
+        flow, uri = self._route(device, channel_id)
+        try:
+            dialog = await self._client.invite(
+                uri,
+                flow=flow,
+                from_=self._name(self._platform_id),
+                to=self._name(channel_id),
+                sdp=sdp,
+                headers=[("Subject", subject)],
+                timeout=timeout,
+                contact=f"<sip:{self._platform_id}@{flow.local[0]}:{flow.local[1]}>",
+                on_provisional=lambda _: on_trying(),
+                on_bye=on_bye,
+            )
+        except InviteRefused as exc:
+            raise InviteFailed(exc.response.status, _refusal(device, exc.response)) from exc
+        except SipTimeout as exc:
+            raise InviteFailed(
+                None, f"Device {device.device_id} gave no final answer to INVITE in {timeout:g} s"
+            ) from exc
+        except SipTransportError as exc:
+            raise InviteFailed(
+                None, f"INVITE could not be sent to {device.device_id}: {exc}", transport=True
+            ) from exc
+        return DeviceDialog(dialog, self._timeout)
+
+    async def query_catalog(self, device: Device, sn: int) -> None:
+        """Send a Catalog query (protocol 4.7.3)."""
+        await self.send(device, CatalogQuery(sn=sn, device_id=device.device_id))
+
+    async def query_device_info(self, device: Device) -> None:
+        """Send a DeviceInfo query (protocol 4.7.2)."""
+        sn = self._pending.next_sn(device.device_id)
+        await self.send(device, DeviceInfoQuery(sn=sn, device_id=device.device_id))
+
+    async def query_device_status(self, device: Device) -> dict[str, str]:
+        """Send a DeviceStatus query and wait for its answer (protocol 4.7.1)."""
+        sn = self._pending.next_sn(device.device_id)
+        async with self._pending.expect(device.device_id, "DeviceStatus", sn) as answer:
+            await self.send(device, DeviceStatusQuery(sn=sn, device_id=device.device_id))
+            try:
+                return await answer(self._timeout)
+            except TimeoutError:
+                raise Unavailable(
+                    "device_silent",
+                    f"Device {device.device_id} acknowledged the DeviceStatus query but sent no "
+                    f"answer in {self._timeout:g} s",
+                ) from None
+
+    async def send(self, device: Device, message: Content) -> None:
+        """Send a MANSCDP message by MESSAGE and wait for its 200.
+
+        Raises:
+            Unavailable: `device_offline`, `device_unreachable` or `device_refused`.
+        """
+        flow, uri = self._route(device, device.device_id)
+        body = serialize_message(message, charset=device.settings.charset or self._charset)
+        try:
+            response = await self._client.request(
+                "MESSAGE",
+                uri,
+                flow=flow,
+                from_=self._name(self._platform_id),
+                to=self._name(device.device_id),
+                body=body,
+                content_type=MANSCDP,
+                timeout=self._timeout,
+            )
+        except (SipTimeout, SipTransportError) as exc:
+            raise Unavailable(
+                "device_unreachable", f"Device {device.device_id} did not take the query: {exc}"
+            ) from exc
+        if response.status >= 300:
+            raise Unavailable("device_refused", _refusal(device, response))
+
+    def _route(self, device: Device, target: str) -> tuple[Flow, str]:
+        address = device.address
+        if not device.online or address is None:
+            reason = device.offline_reason.value if device.offline_reason else "no address"
+            raise Unavailable("device_offline", f"Device {device.device_id} is offline ({reason})")
+        flow = Flow(
+            transport=address.transport,
+            remote=(address.host, address.port),
+            local=(address.local_host, address.local_port),
+            connection=address.connection,
+        )
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return flow, f"sip:{target}@{host}:{address.port}"
+
+    def _name(self, user: str) -> str:
+        return f"<sip:{user}@{self._domain}>"
+
+
+def _refusal(device: Device, response: Response) -> str:
+    hint = {
+        403: "the device does not count us as its platform (server ID, domain or registration)",
+        404: "the device does not know this channel; sync its catalogue",
+        408: "the device says it timed out",
+        415: "the device dislikes the SDP's form",
+        480: "the device says the channel is off-line",
+        486: "the device is at its limit of streams",
+        488: "the device cannot send what was asked for",
+    }.get(response.status)
+    said = f"Device {device.device_id} answered {response.status} {response.reason}".rstrip()
+    return f"{said}: {hint}" if hint else said

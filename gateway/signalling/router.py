@@ -1,0 +1,279 @@
+"""What comes in over SIP: one table from method, then from (root element, CmdType), to a handler."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import ClassVar
+
+import structlog
+
+from gateway.domain.device import DeviceAddress, Identity, Registration, TimelineKind
+from gateway.domain.errors import Unavailable
+from gateway.observe.log import RateLimitedCounter
+from gateway.observe.metrics import Metrics
+from gateway.registry.registry import DeviceRegistry
+from gateway.signalling.catalog import CatalogSync
+from gateway.signalling.pending import PendingAnswers
+from gb28181.aio.incoming import IncomingRequest
+from gb28181.aio.tasks import TaskScope
+from gb28181.errors import RemoteProtocolError
+from gb28181.flow.registrar import Accept, Challenge, Ignore, Refuse, Registrar, ok_headers
+from gb28181.manscdp.message import ManscdpMessage, parse_message
+from gb28181.manscdp.notify import Keepalive
+from gb28181.manscdp.response import CatalogResponse, DeviceInfoResponse, DeviceStatusResponse
+
+__all__ = ["SipRouter"]
+
+log = structlog.get_logger()
+
+ALLOW = "REGISTER, MESSAGE, OPTIONS, INVITE, ACK, CANCEL, BYE, INFO, SUBSCRIBE, NOTIFY"
+"""Methods named in Allow; GB/T 28181-2022 asks for the first INVITE to MESSAGE ones."""
+
+LARGE_BODY = 65_536
+"""Bytes above which a body is parsed in a worker instead of on the loop."""
+
+
+class SipRouter:
+    """Decides on every request that the stack does not answer by itself.
+
+    Args:
+        registrar: Decides on REGISTER.
+        registry: Knows the devices.
+        scope: Owner of the few answers that must wait for the store.
+        now: Monotonic clock in seconds.
+        wall: Wall clock, timezone-aware.
+        send_date: Whether the answer to REGISTER carries Date.
+        metrics: Counts what came and what became of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        registrar: Registrar,
+        registry: DeviceRegistry,
+        catalog: CatalogSync,
+        pending: PendingAnswers,
+        scope: TaskScope,
+        now: Callable[[], float],
+        wall: Callable[[], datetime],
+        send_date: bool = True,
+        metrics: Metrics,
+    ) -> None:
+        self._registrar = registrar
+        self._registry = registry
+        self._catalog_sync = catalog
+        self._pending = pending
+        self._scope = scope
+        self._now = now
+        self._wall = wall
+        self._send_date = send_date
+        self._metrics = metrics
+        self._registered = metrics.registrations.labels("accepted")
+        self._challenged = metrics.registrations.labels("challenged")
+        self._alive = metrics.keepalives.labels("ok")
+        self._unknown = RateLimitedCounter(log.info, "message_not_understood")
+
+    def on_request(self, incoming: IncomingRequest) -> None:
+        """Answer one request; called by the driver, must not block."""
+        handler = self._METHODS.get(incoming.request.method)
+        if handler is None:
+            incoming.respond(405, headers=[("Allow", ALLOW)])
+            return
+        handler(self, incoming)
+
+    # REGISTER
+
+    def _register(self, incoming: IncomingRequest) -> None:
+        decision = self._registrar.handle(
+            incoming.request, incoming.flow.remote, self._registry.credential, self._now()
+        )
+        match decision:
+            case Challenge():
+                if decision.failed:
+                    self._auth_failed(decision.device_id, incoming, decision.failed)
+                incoming.respond(401, headers=decision.headers, stateless=True)
+            case Accept():
+                self._accept(incoming, decision)
+            case Refuse():
+                if decision.device_id:
+                    self._auth_failed(decision.device_id, incoming, decision.detail)
+                incoming.respond(decision.status, decision.reason, headers=decision.headers)
+            case Ignore():
+                self._metrics.registrations.labels("ignored").inc()
+
+    def _auth_failed(self, device_id: str, incoming: IncomingRequest, detail: str) -> None:
+        host, port = incoming.flow.remote
+        self._registry.note(device_id, TimelineKind.AUTH_FAILED, f"{detail} (from {host}:{port})")
+
+    def _accept(self, incoming: IncomingRequest, decision: Accept) -> None:
+        now = self._now()
+        if decision.is_logout:
+            durable = self._registry.unregistered(decision.device_id, now)
+        else:
+            durable = self._registry.registered(
+                Registration(
+                    device_id=decision.device_id,
+                    address=_address(incoming),
+                    contact=decision.contact,
+                    expires=decision.expires,
+                    call_id=decision.call_id,
+                    gb_version=decision.gb_version,
+                    user_agent=decision.user_agent,
+                ),
+                now,
+            )
+        if decision.is_logout:
+            self._metrics.registrations.labels("logout").inc()
+        else:
+            self._registered.inc()
+        if durable is None:
+            self._welcome(incoming, decision)
+        else:
+            self._scope.spawn(
+                self._welcome_when_durable(incoming, decision, durable),
+                name=f"register:{decision.device_id}",
+            )
+
+    async def _welcome_when_durable(
+        self, incoming: IncomingRequest, decision: Accept, durable: asyncio.Future[None]
+    ) -> None:
+        try:
+            await durable
+        except Unavailable as exc:
+            log.warning("register_not_stored", device_id=decision.device_id, detail=exc.detail)
+            incoming.respond(503, headers=[("Retry-After", "30")])
+            return
+        self._welcome(incoming, decision)
+
+    def _welcome(self, incoming: IncomingRequest, decision: Accept) -> None:
+        date = self._wall() if self._send_date else None
+        incoming.respond(200, headers=ok_headers(decision, date))
+
+    # MESSAGE
+
+    def _message(self, incoming: IncomingRequest) -> None:
+        request = incoming.request
+        device_id = request.from_.user
+        identity = self._identify(incoming)
+        if not identity.accepted:
+            # 403 makes a device that we forgot, or that moved, register again (protocol 3.6).
+            self._metrics.messages_refused.labels(identity.value).inc()
+            incoming.respond(403)
+            return
+        if not request.body.strip():
+            self._registry.keepalive(device_id, ok=True, faults=(), now=self._now())
+            incoming.respond(200)
+            return
+        if len(request.body) > LARGE_BODY:
+            self._scope.spawn(self._large(incoming, device_id), name=f"message:{device_id}")
+            return
+        try:
+            message = parse_message(request.body)
+        except RemoteProtocolError as exc:
+            self._malformed(incoming, device_id, exc)
+            return
+        self._take(incoming, device_id, message)
+
+    async def _large(self, incoming: IncomingRequest, device_id: str) -> None:
+        try:
+            message = await asyncio.to_thread(parse_message, incoming.request.body)
+        except RemoteProtocolError as exc:
+            self._malformed(incoming, device_id, exc)
+            return
+        self._take(incoming, device_id, message)
+
+    def _malformed(
+        self, incoming: IncomingRequest, device_id: str, error: RemoteProtocolError
+    ) -> None:
+        self._metrics.messages_refused.labels("malformed").inc()
+        self._registry.note(device_id, TimelineKind.MESSAGE_REJECTED, str(error))
+        incoming.respond(error.status)
+
+    def _take(self, incoming: IncomingRequest, device_id: str, message: ManscdpMessage) -> None:
+        incoming.respond(200)
+        handler = self._MESSAGES.get((message.root, message.cmd_type))
+        if handler is None:
+            # Answered, so that it is not sent again, and otherwise ignored (protocol 10.3).
+            self._metrics.messages_refused.labels("not_understood").inc()
+            self._unknown.add(device_id=device_id, message=f"{message.root}/{message.cmd_type}")
+            return
+        handler(self, device_id, message)
+
+    def _keepalive(self, device_id: str, message: ManscdpMessage) -> None:
+        content = message.content
+        assert isinstance(content, Keepalive)
+        (self._alive if content.is_ok else self._metrics.keepalives.labels("fault")).inc()
+        self._registry.keepalive(
+            device_id, ok=content.is_ok, faults=content.faults, now=self._now()
+        )
+
+    def _catalog(self, device_id: str, message: ManscdpMessage) -> None:
+        assert isinstance(message.content, CatalogResponse)
+        self._catalog_sync.feed(device_id, message.content)
+
+    def _device_info(self, device_id: str, message: ManscdpMessage) -> None:
+        content = message.content
+        assert isinstance(content, DeviceInfoResponse)
+        self._registry.describe(
+            device_id,
+            name=content.device_name,
+            manufacturer=content.manufacturer,
+            model=content.model,
+            firmware=content.firmware,
+        )
+
+    def _device_status(self, device_id: str, message: ManscdpMessage) -> None:
+        content = message.content
+        assert isinstance(content, DeviceStatusResponse)
+        self._pending.resolve(device_id, "DeviceStatus", content.sn, content.raw)
+
+    # Requests without a place yet: answered as the standard says, so that nobody waits
+
+    def _invite(self, incoming: IncomingRequest) -> None:
+        identity = self._identify(incoming)
+        incoming.respond(488 if identity.accepted else 403)
+
+    def _subscribe(self, incoming: IncomingRequest) -> None:
+        incoming.respond(489 if self._identify(incoming).accepted else 403)
+
+    def _outside_dialog(self, incoming: IncomingRequest) -> None:
+        incoming.respond(481)
+
+    def _identify(self, incoming: IncomingRequest) -> Identity:
+        return self._registry.identify(incoming.request.from_.user, _address(incoming), self._now())
+
+    _METHODS: ClassVar[Mapping[str, Callable[["SipRouter", IncomingRequest], None]]] = (
+        MappingProxyType(
+            {
+                "REGISTER": _register,
+                "MESSAGE": _message,
+                "INVITE": _invite,
+                "SUBSCRIBE": _subscribe,
+                "NOTIFY": _outside_dialog,
+                "INFO": _outside_dialog,
+            }
+        )
+    )
+    _MESSAGES: ClassVar[
+        Mapping[tuple[str, str], Callable[["SipRouter", str, ManscdpMessage], None]]
+    ] = MappingProxyType(
+        {
+            ("Notify", "Keepalive"): _keepalive,
+            ("Response", "Catalog"): _catalog,
+            ("Response", "DeviceInfo"): _device_info,
+            ("Response", "DeviceStatus"): _device_status,
+        }
+    )
+
+
+def _address(incoming: IncomingRequest) -> DeviceAddress:
+    flow = incoming.flow
+    return DeviceAddress(
+        transport=flow.transport,
+        host=flow.remote[0],
+        port=flow.remote[1],
+        local_host=flow.local[0],
+        local_port=flow.local[1],
+        connection=flow.connection,
+    )
