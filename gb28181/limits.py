@@ -23,6 +23,12 @@ __all__ = [
     "MAX_SDP_LINES",
     "MAX_SDP_MEDIA",
     "MAX_SDP_PAYLOADS",
+    "MAX_SIP_BODY",
+    "MAX_SIP_BODY_UNMEASURED",
+    "MAX_SIP_HEAD",
+    "MAX_SIP_HEADERS",
+    "MAX_SIP_LINE",
+    "MAX_SIP_RESYNC",
     "MAX_SUBJECT_LENGTH",
     "MAX_UDP_MESSAGE",
     "MAX_XML_BYTES",
@@ -114,3 +120,21 @@ MAX_CHANNEL_EXTRA = 64
 
 MAX_CHANNEL_PARENTS = 32
 """Parents of one catalogue item; a camera in more than a few groups is unheard of."""
+
+MAX_SIP_HEAD = 65_536
+"""Start line and headers of one SIP message; real ones stay under 4 KB, RFC 4475's longest under 4 KB too."""
+
+MAX_SIP_HEADERS = 256
+"""Header lines of one SIP message; 70 hops of Via and Record-Route fit."""
+
+MAX_SIP_LINE = 16_384
+"""One unfolded header line; certificates in Authorization (GB 35114) take some KB."""
+
+MAX_SIP_BODY = 1_048_576
+"""Body announced by Content-Length on a stream; a catalogue page of 1,000 items is about 600 KB."""
+
+MAX_SIP_BODY_UNMEASURED = 262_144
+"""Body on a stream whose end is only known by its closing XML tag."""
+
+MAX_SIP_RESYNC = 65_536
+"""Bytes thrown away on a stream in search of the next start line before the connection is given up."""

@@ -1,0 +1,1 @@
+"""Typed values of the header fields the GB profile uses, one module per grammar."""
