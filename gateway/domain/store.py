@@ -76,9 +76,12 @@ class DeviceStore(Protocol):
     ) -> asyncio.Future[None]:
         """Write (position, channel) pairs, delete others, and write the device, durably.
 
-        Long lists are committed in parts, deletions and the device last: a crash in between leaves
-        old and new channels side by side and the device's `catalog_at` as it was.
+        Long lists are committed in parts, deletions last: a crash in between leaves old and new channels
+        side by side until the next catalogue.
         """
+
+    def replace_channels(self, device: Device, channels: Sequence[Channel]) -> asyncio.Future[None]:
+        """Write all channels of a device anew, durably, as `save_channels` does."""
 
     def save_secret(self, device: Device, secret: DeviceSecret | None) -> asyncio.Future[None]:
         """Replace or remove a device's own secret and write the device, durably."""

@@ -1,0 +1,1 @@
+"""Who is registered, from where, since when; their channels and what happened to them."""
