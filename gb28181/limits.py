@@ -1,13 +1,21 @@
 """Every cap on what a peer may make us hold or do, with its reason. Sizes are bytes, durations seconds."""
 
 __all__ = [
+    "MAX_ANSWERED_TRANSACTIONS",
     "MAX_CATALOG_COLLECTIONS",
     "MAX_CATALOG_ITEMS",
     "MAX_CHANNEL_EXTRA",
     "MAX_CHANNEL_PARENTS",
+    "MAX_CONNECTIONS",
+    "MAX_CONNECTIONS_PER_HOST",
+    "MAX_DIALOGS",
     "MAX_FAULTS",
+    "MAX_FORKS",
     "MAX_FRAME",
+    "MAX_HANDSHAKE",
+    "MAX_IDLE",
     "MAX_ID_LENGTH",
+    "MAX_INVITE_PENDING",
     "MAX_MEDIA_CONNECTIONS",
     "MAX_PARAMETER_SET",
     "MAX_PARAMETER_SETS",
@@ -30,7 +38,10 @@ __all__ = [
     "MAX_SIP_LINE",
     "MAX_SIP_RESYNC",
     "MAX_SUBJECT_LENGTH",
+    "MAX_TRANSACTIONS",
+    "MAX_UDP_BACKLOG",
     "MAX_UDP_MESSAGE",
+    "MAX_WRITE_BUFFER",
     "MAX_XML_BYTES",
     "MAX_XML_DEPTH",
     "MAX_XML_ELEMENTS",
@@ -138,3 +149,36 @@ MAX_SIP_BODY_UNMEASURED = 262_144
 
 MAX_SIP_RESYNC = 65_536
 """Bytes thrown away on a stream in search of the next start line before the connection is given up."""
+
+MAX_TRANSACTIONS = 65_536
+"""SIP requests waiting for an answer, in both directions: five seconds of a full load."""
+
+MAX_ANSWERED_TRANSACTIONS = 65_536
+"""Answered requests remembered for retransmissions, of 1 KB each; the oldest are forgotten first."""
+
+MAX_DIALOGS = 16_384
+"""INVITE sessions, ended ones that linger 32 seconds included; a gateway streams some thousands."""
+
+MAX_FORKS = 8
+"""Different 2xx to one INVITE that are acknowledged; without a forking proxy there is one."""
+
+MAX_INVITE_PENDING = 180.0
+"""An INVITE nobody decides on: timer C of RFC 3261 16.6, after which a proxy gives up too."""
+
+MAX_CONNECTIONS = 20_000
+"""SIP connections at once: more than the devices of a large gateway."""
+
+MAX_CONNECTIONS_PER_HOST = 2_000
+"""Of one address: a site's devices behind one NAT, yet no single host may take all."""
+
+MAX_WRITE_BUFFER = 1_048_576
+"""Bytes waiting for one peer that does not read; beyond, its connection is closed."""
+
+MAX_UDP_BACKLOG = 1_024
+"""Datagrams waiting for a full socket buffer; beyond, new ones are lost, as UDP may."""
+
+MAX_HANDSHAKE = 10.0
+"""Until TLS is set up, and again until the first whole message: longer only a scanner takes."""
+
+MAX_IDLE = 1_800.0
+"""A connection without a byte; the longest keepalive interval seen is a tenth of this."""

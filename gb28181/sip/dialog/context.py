@@ -1,0 +1,176 @@
+"""What the usages of dialogs share: the transactions, the deadlines, the table of dialogs."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from gb28181.sip.build import build_response
+from gb28181.sip.dialog.dialog import Dialog
+from gb28181.sip.dialog.request import ReportingUser, RequestFailed, ResponseReceived, SilentUser
+from gb28181.sip.dialog.user_agent import UserAgent
+from gb28181.sip.message import Request
+from gb28181.sip.serializer import serialize
+from gb28181.sip.transaction.deadlines import DeadlineQueue
+from gb28181.sip.transaction.flow import Flow
+from gb28181.sip.transaction.layer import (
+    ClientTransaction,
+    RequestUser,
+    ServerTransaction,
+    TransactionLayer,
+)
+
+__all__ = ["DialogContext", "Usage"]
+
+_HOP_METHODS = ("BYE", "INFO")
+"""Requests that mean nothing outside a dialog, so that one with wrong tags may still be placed."""
+
+
+class Usage(Protocol):
+    """Something that owns a dialog and its deadlines."""
+
+    armed: float | None
+
+    @property
+    def dialog(self) -> Dialog:
+        """The dialog it owns."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it lingers only for what the network still holds."""
+
+    def receive_request(
+        self, request: Request, transaction: ServerTransaction, flow: Flow, now: float
+    ) -> bool:
+        """Take a request inside the dialog; False if it is the user's to answer."""
+
+    def ack_received(self, now: float) -> None:
+        """Take an ACK inside the dialog."""
+
+    def next_timer(self) -> float | None:
+        """Monotonic second at which :meth:`handle_timer` must run, if any."""
+
+    def handle_timer(self, now: float) -> None:
+        """Run what is due."""
+
+
+class Timed(Protocol):
+    """The part of a usage the deadlines need; a call has no dialog yet."""
+
+    armed: float | None
+
+    def next_timer(self) -> float | None:
+        """Monotonic second at which :meth:`handle_timer` must run, if any."""
+
+    def handle_timer(self, now: float) -> None:
+        """Run what is due."""
+
+
+class DialogContext:
+    """Holds the dialogs by Call-ID and local tag, and does what all usages need.
+
+    The local tag is ours and unguessable: whoever repeats it is the peer, so two devices that
+    use the same Call-ID never meet here.
+    """
+
+    def __init__(
+        self,
+        transactions: TransactionLayer,
+        user_agent: UserAgent,
+        emit: Callable[[object], None],
+        emit_outcome: Callable[[ResponseReceived | RequestFailed], None],
+    ) -> None:
+        self.transactions = transactions
+        self.user_agent = user_agent
+        self.emit = emit
+        self.reporting = ReportingUser(emit_outcome)
+        self.silent = SilentUser()
+        self.queue: DeadlineQueue[Timed] = DeadlineQueue()
+        self._dialogs: dict[str, dict[str, Usage]] = {}
+        self._held = 0
+
+    @property
+    def held(self) -> int:
+        """Dialogs in memory, ended ones that linger included."""
+        return self._held
+
+    @property
+    def active(self) -> int:
+        """Dialogs that have not ended."""
+        return sum(not usage.ended for own in self._dialogs.values() for usage in own.values())
+
+    def add(self, usage: Usage) -> None:
+        """File a usage under its dialog, in place of the one that made it."""
+        own = self._dialogs.setdefault(usage.dialog.call_id, {})
+        self._held += usage.dialog.local_tag not in own
+        own[usage.dialog.local_tag] = usage
+
+    def remove(self, usage: Usage) -> None:
+        """Forget a usage."""
+        call_id, tag = usage.dialog.call_id, usage.dialog.local_tag
+        own = self._dialogs.get(call_id, {})
+        if own.get(tag) is usage:
+            del own[tag]
+            self._held -= 1
+            if not own:
+                del self._dialogs[call_id]
+
+    def find(self, request: Request, flow: Flow) -> Usage | None:
+        """Return the usage whose dialog `request` is in (12.2.2)."""
+        own = self._dialogs.get(request.call_id)
+        if own is None:
+            return None
+        from_tag = request.from_.tag or ""
+        usage = own.get(request.to.tag or "")
+        if usage is not None and usage.dialog.remote_tag == from_tag:
+            return usage
+        if request.method in _HOP_METHODS and len(own) == 1:
+            # Devices lose or rewrite tags. From the peer's own address the Call-ID is enough.
+            (only,) = own.values()
+            if only.dialog.flow.remote[0] == flow.remote[0] and not only.ended:
+                return only
+        return None
+
+    def reply(
+        self,
+        transaction: ServerTransaction,
+        request: Request,
+        status: int,
+        now: float,
+        *,
+        to_tag: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> bytes:
+        """Answer a request inside a dialog; return the bytes."""
+        response = build_response(
+            request,
+            status,
+            to_tag=to_tag,
+            headers=headers,
+            body=body,
+            content_type=content_type,
+        )
+        data = serialize(response)
+        self.transactions.respond(transaction, status, data, now)
+        return data
+
+    def request(
+        self,
+        dialog: Dialog,
+        method: str,
+        now: float,
+        *,
+        user: RequestUser,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> ClientTransaction:
+        """Send a request inside a dialog."""
+        request = dialog.build_request(
+            method,
+            via=self.user_agent.via(dialog.flow),
+            headers=headers,
+            body=body,
+            content_type=content_type,
+        )
+        return self.transactions.send_request(request, dialog.flow, user, now)

@@ -1,0 +1,469 @@
+"""A SIP endpoint without I/O (RFC 3261): the contract with whoever drives it.
+
+1. Construct it; there is no start.
+2. Input is one of: :meth:`~SipEndpoint.receive_message` with the bytes of one message and the flow
+   they came by, :meth:`~SipEndpoint.connection_lost`, :meth:`~SipEndpoint.handle_timer`, or a verb
+   of the user (`request`, `invite`, `respond`, `accept_invite`, `session.bye` ...). Each takes
+   `now`, in seconds of one clock that never goes back. No network input raises.
+3. After each input, or each batch of them, take :meth:`~SipEndpoint.next_event` until it gives None.
+   Acting on an event with a verb is an input too.
+4. Then send everything :meth:`~SipEndpoint.messages_to_send` gives, each by its flow. What cannot be
+   sent goes to :meth:`~SipEndpoint.send_failed` with the third part of its entry; then go to 3.
+5. Then arm one timer for :meth:`~SipEndpoint.next_timer` and call :meth:`~SipEndpoint.handle_timer`
+   when it is due; calling it too early or too late does no harm.
+6. Answer every :class:`RequestReceived`, at once or later; what stays unanswered for 64*T1
+   is forgotten (an INVITE: refused after `MAX_INVITE_PENDING` seconds).
+7. To end, send BYE in the sessions that are left and drop the object; it holds nothing else.
+
+It answers by itself: OPTIONS; CANCEL; BYE, always with 200, since a device that gets anything else
+repeats it for ever; re-INVITE; malformed requests (400), methods nobody serves (405, 501), URIs
+other than SIP (416), required extensions (420), INVITE without SDP in its body (415), used-up
+Max-Forwards (483), requests inside dialogs that do not exist (481), and everything when there is
+too much already (503). A stray ACK is swallowed.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from gb28181.errors import LocalProtocolError, SipParseError
+from gb28181.limits import MAX_DIALOGS
+from gb28181.sip.build import bad_request_response, build_request, build_response, stamp_via
+from gb28181.sip.dialog.context import DialogContext, Usage
+from gb28181.sip.dialog.incoming_invite import IncomingInvite
+from gb28181.sip.dialog.invite_call import InviteCall
+from gb28181.sip.dialog.invite_session import InviteSession
+from gb28181.sip.dialog.user_agent import UserAgent
+from gb28181.sip.endpoint.event import EndpointStats, Event, MessageRefused, RequestReceived
+from gb28181.sip.endpoint.policy import ACCEPT, OWN_METHODS, examine
+from gb28181.sip.message import Request
+from gb28181.sip.parser import parse
+from gb28181.sip.serializer import serialize
+from gb28181.sip.timers import TimerConfig
+from gb28181.sip.transaction.flow import Flow
+from gb28181.sip.transaction.layer import (
+    ClientTransaction,
+    Outgoing,
+    ServerTransaction,
+    TransactionLayer,
+)
+from gb28181.sip.transaction.matching import server_key
+
+__all__ = ["SipEndpoint"]
+
+_BLANKS = b"\r\n\t \x00"
+_WITH_CONTACT = frozenset(("REGISTER", "SUBSCRIBE", "NOTIFY"))
+"""Requests outside an INVITE dialog that need a Contact (GB table of headers)."""
+_RETRY_AFTER = (("Retry-After", "5"),)
+
+
+class SipEndpoint:
+    """Both user agent client and server, for any number of peers.
+
+    Args:
+        user_agent: User-Agent of our requests; empty sends none.
+        new_token: Returns a new unguessable token.
+        methods: Methods beside INVITE, BYE, CANCEL and OPTIONS that the user answers.
+        advertise: Address and port for Via and Contact instead of the flow's local address.
+        timers: Base values of all timers.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_agent: str,
+        new_token: Callable[[], str],
+        methods: Iterable[str] = ("REGISTER", "MESSAGE", "INFO", "SUBSCRIBE", "NOTIFY"),
+        advertise: tuple[str, int] | None = None,
+        timers: TimerConfig | None = None,
+    ) -> None:
+        self.stats = EndpointStats()
+        self.user_agent = UserAgent(user_agent, new_token, advertise)
+        self.transactions = TransactionLayer(timers or TimerConfig())
+        self._events: deque[Event] = deque()
+        self.dialogs = DialogContext(
+            self.transactions, self.user_agent, self._emit, self._events.append
+        )
+        self._new_token = new_token
+        served = dict.fromkeys((*OWN_METHODS, *methods))
+        self._served = frozenset(served)
+        self._allow = ", ".join(served)
+
+    # Input from the network
+
+    def receive_message(self, data: bytes, flow: Flow, now: float) -> None:
+        """Take one datagram, or one message that a framer cut out of a stream."""
+        self.stats.received += 1
+        if not data or (data[0] in _BLANKS and not data.strip(_BLANKS)):
+            self.stats.keepalives += 1
+            return
+        try:
+            message = parse(data)
+            if isinstance(message, Request):
+                self._receive_request(message, flow, now)
+            elif not self.transactions.receive_response(message, flow, now):
+                self.stats.stray += 1
+        except SipParseError as error:
+            self.receive_malformed(data, error, flow)
+
+    def receive_malformed(self, data: bytes, error: SipParseError, flow: Flow) -> None:
+        """Take bytes that are no message, and answer them as well as that is possible."""
+        self.stats.malformed += 1
+        answer = bad_request_response(data, error, flow.remote)
+        if answer is not None:
+            self.transactions.send_stateless(answer, flow)
+        status = None if answer is None else error.status
+        self._events.append(MessageRefused(flow, status, str(error)))
+
+    def connection_lost(self, connection: int, now: float) -> None:
+        """Learn that a connection is gone: what waits for an answer on it fails at once."""
+        self.transactions.connection_lost(connection, now)
+
+    def send_failed(
+        self, transaction: ClientTransaction | ServerTransaction | None, now: float
+    ) -> None:
+        """Learn that an entry of `messages_to_send` could not be sent."""
+        if transaction is not None:
+            self.transactions.send_failed(transaction, now)
+
+    # Output
+
+    def next_event(self) -> Event | None:
+        """Return the next event, if any."""
+        return self._events.popleft() if self._events else None
+
+    def messages_to_send(self, now: float) -> list[Outgoing]:
+        """Drain what goes out, in order."""
+        return self.transactions.messages_to_send(now)
+
+    def next_timer(self) -> float | None:
+        """Monotonic second at which :meth:`handle_timer` must run, if any."""
+        one, other = self.transactions.next_timer(), self.dialogs.queue.next_timer()
+        if one is None:
+            return other
+        return one if other is None or one < other else other
+
+    def handle_timer(self, now: float) -> None:
+        """Run whatever is due at `now`."""
+        self.transactions.handle_timer(now)
+        while (item := self.dialogs.queue.pop_due(now)) is not None:
+            item.handle_timer(now)
+            self.dialogs.queue.arm(item, item.next_timer())
+
+    # Verbs of a user agent client
+
+    def request(
+        self,
+        method: str,
+        uri: str,
+        *,
+        flow: Flow,
+        from_: str,
+        to: str,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+        call_id: str | None = None,
+        from_tag: str | None = None,
+        cseq: int = 1,
+    ) -> ClientTransaction:
+        """Send a request outside a dialog; ends in ResponseReceived or RequestFailed.
+
+        Args:
+            method: Any but INVITE, ACK and CANCEL.
+            uri: Request-URI.
+            flow: The way it goes.
+            from_: From without tag.
+            to: To without tag: devices answer 481 to a To tag here.
+            now: Monotonic time in seconds.
+            headers: Further headers; Contact is added where it must not be missing.
+            body: Body, with its `content_type`.
+            content_type: Content-Type.
+            call_id: Instead of a new one, for the REGISTERs of one registration.
+            from_tag: Likewise.
+            cseq: Likewise.
+        """
+        if method in ("INVITE", "ACK", "CANCEL"):
+            raise LocalProtocolError(f"{method} is not sent as a plain request")
+        request = self._build(
+            method,
+            uri,
+            flow=flow,
+            from_=from_,
+            to=to,
+            headers=list(headers),
+            body=body,
+            content_type=content_type,
+            contact=None,
+            call_id=call_id,
+            from_tag=from_tag,
+            cseq=cseq,
+        )
+        return self.transactions.send_request(request, flow, self.dialogs.reporting, now)
+
+    def abandon(self, transaction: ClientTransaction) -> None:
+        """Forget a request of ours; no event will come of it any more."""
+        self.transactions.abandon(transaction)
+
+    def invite(
+        self,
+        uri: str,
+        *,
+        flow: Flow,
+        from_: str,
+        to: str,
+        sdp: bytes,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+        contact: str | None = None,
+    ) -> InviteCall:
+        """Send an INVITE; ends in InviteAccepted, InviteRefused or InviteFailed unless cancelled."""
+        request = self._build(
+            "INVITE",
+            uri,
+            flow=flow,
+            from_=from_,
+            to=to,
+            headers=list(headers),
+            body=sdp,
+            content_type="application/sdp" if sdp else None,
+            contact=contact,
+        )
+        return InviteCall(self.dialogs, request, flow, now)
+
+    # Verbs of a user agent server
+
+    def respond(
+        self,
+        incoming: RequestReceived,
+        status: int,
+        reason: str | None = None,
+        *,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+        stateless: bool = False,
+    ) -> None:
+        """Answer a request; after a final answer nothing more is sent.
+
+        Args:
+            incoming: The request.
+            status: Any status; the 2xx of an INVITE is `accept_invite`'s.
+            reason: Instead of the standard reason phrase.
+            now: Monotonic time in seconds.
+            headers: Further headers.
+            body: Body, with its `content_type`.
+            content_type: Content-Type.
+            stateless: Remember nothing: a retransmission will be a new request.
+        """
+        invite = incoming.invite
+        if invite is not None and 200 <= status < 300:
+            raise LocalProtocolError("an INVITE is accepted with accept_invite")
+        transaction = incoming.transaction
+        if transaction.request is None:
+            return
+        response = build_response(
+            incoming.request,
+            status,
+            reason,
+            to_tag=self._new_token() if invite is None else invite.dialog.local_tag,
+            headers=headers,
+            body=body,
+            content_type=content_type,
+        )
+        if invite is not None:
+            invite.respond(response, now)
+        elif stateless:
+            self.transactions.respond_stateless(transaction, serialize(response))
+        else:
+            self.transactions.respond(transaction, status, serialize(response), now)
+
+    def accept_invite(
+        self,
+        incoming: RequestReceived,
+        sdp: bytes,
+        *,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> InviteSession | None:
+        """Answer an INVITE with 200; None if it has been cancelled or answered before."""
+        if incoming.invite is None:
+            raise LocalProtocolError(f"{incoming.request.method} cannot be accepted as an INVITE")
+        return incoming.invite.accept(sdp, now, headers=headers)
+
+    def ignore(self, incoming: RequestReceived) -> None:
+        """Give no answer and remember nothing."""
+        if incoming.invite is None and incoming.transaction.request is not None:
+            self.transactions.drop(incoming.transaction)
+
+    # Requests from the network
+
+    def _receive_request(self, request: Request, flow: Flow, now: float) -> None:
+        key = server_key(request, flow)
+        transaction = self.transactions.server(key)
+        method = request.method
+        if method == "ACK":
+            self._receive_ack(request, transaction, flow, now)
+            return
+        if transaction is not None:
+            self.transactions.receive_retransmission(transaction, now)
+            return
+        stamp_via(request, flow.remote)
+        if self.transactions.full:
+            self._overloaded(request, flow)
+        elif method == "INVITE" and request.to.tag is None:
+            self._receive_invite(key, request, flow, now)
+        else:
+            self._receive_new(key, request, flow, now)
+
+    def _receive_new(self, key: str, request: Request, flow: Flow, now: float) -> None:
+        method = request.method
+        trying = serialize(build_response(request, 100)) if method == "INVITE" else b""
+        transaction = self.transactions.open_server(key, request, flow, now, trying=trying)
+        if method == "CANCEL":
+            self._receive_cancel(request, transaction, flow, now)
+            return
+        usage: Usage | None = None
+        if self.dialogs.held:
+            usage = self.dialogs.find(request, flow)
+            if usage is not None and usage.receive_request(request, transaction, flow, now):
+                return
+        if method == "BYE":
+            self._reply(request, transaction, 200, now)
+            return
+        self._deliver(request, transaction, flow, usage, now)
+
+    def _deliver(
+        self,
+        request: Request,
+        transaction: ServerTransaction,
+        flow: Flow,
+        usage: Usage | None,
+        now: float,
+    ) -> None:
+        refusal = examine(request, self._allow, self._served)
+        if refusal is not None:
+            self._refuse(request, transaction, refusal.status, refusal.detail, now, refusal.headers)
+            return
+        method = request.method
+        if method == "OPTIONS":
+            self._reply(
+                request, transaction, 200, now, (("Allow", self._allow), ("Accept", ACCEPT))
+            )
+            return
+        session = usage if isinstance(usage, InviteSession) and not usage.ended else None
+        if method in ("INVITE", "INFO") and request.to.tag is not None and session is None:
+            # MESSAGE is exempt: samples of 2011 put a To tag into every one.
+            self._refuse(request, transaction, 481, f"{method} in an unknown dialog", now)
+            return
+        self._events.append(RequestReceived(request, flow, transaction, None, session))
+
+    def _receive_invite(self, key: str, request: Request, flow: Flow, now: float) -> None:
+        if self.dialogs.held >= MAX_DIALOGS:
+            self._overloaded(request, flow)
+            return
+        trying = serialize(build_response(request, 100))
+        transaction = self.transactions.open_server(key, request, flow, now, trying=trying)
+        refusal = examine(request, self._allow, self._served)
+        if refusal is not None:
+            self._refuse(request, transaction, refusal.status, refusal.detail, now, refusal.headers)
+            return
+        invite = IncomingInvite(self.dialogs, request, transaction, flow, now)
+        self._events.append(RequestReceived(request, flow, transaction, invite))
+
+    def _receive_cancel(
+        self, request: Request, transaction: ServerTransaction, flow: Flow, now: float
+    ) -> None:
+        invite = self.transactions.server(server_key(request, flow, "INVITE"))
+        if invite is None:
+            self._reply(request, transaction, 481, now)
+            return
+        self._reply(request, transaction, 200, now)
+        if isinstance(invite.user, IncomingInvite):
+            invite.user.cancel_received(now)
+
+    def _receive_ack(
+        self, request: Request, transaction: ServerTransaction | None, flow: Flow, now: float
+    ) -> None:
+        if transaction is not None:
+            # Of a refusal; or of a 2xx with the branch of the INVITE, as many devices send it.
+            self.transactions.receive_ack(transaction, now)
+            return
+        usage = self.dialogs.find(request, flow)
+        if usage is None:
+            self.stats.stray += 1
+        else:
+            usage.ack_received(now)
+
+    def _overloaded(self, request: Request, flow: Flow) -> None:
+        self.stats.overloaded += 1
+        response = build_response(request, 503, to_tag=self._new_token(), headers=_RETRY_AFTER)
+        self.transactions.send_stateless(serialize(response), flow)
+
+    def _refuse(
+        self,
+        request: Request,
+        transaction: ServerTransaction,
+        status: int,
+        detail: str,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self.stats.refused += 1
+        self._reply(request, transaction, status, now, headers)
+        self._events.append(MessageRefused(transaction.flow, status, detail))
+
+    def _reply(
+        self,
+        request: Request,
+        transaction: ServerTransaction,
+        status: int,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self.dialogs.reply(
+            transaction, request, status, now, to_tag=self._new_token(), headers=headers
+        )
+
+    def _build(
+        self,
+        method: str,
+        uri: str,
+        *,
+        flow: Flow,
+        from_: str,
+        to: str,
+        headers: list[tuple[str, str]],
+        body: bytes,
+        content_type: str | None,
+        contact: str | None,
+        call_id: str | None = None,
+        from_tag: str | None = None,
+        cseq: int = 1,
+    ) -> Request:
+        agent = self.user_agent
+        request = build_request(
+            method,
+            uri,
+            via=agent.via(flow),
+            from_=f"{from_};tag={from_tag or self._new_token()}",
+            to=to,
+            call_id=call_id or agent.call_id(flow),
+            cseq=cseq,
+            headers=headers,
+            body=body,
+            content_type=content_type,
+        )
+        if method == "INVITE":
+            request.headers.add("Contact", contact or agent.contact(flow, request.from_.user))
+            request.headers.add("Allow", self._allow)
+        elif method in _WITH_CONTACT and "Contact" not in request.headers:
+            request.headers.add("Contact", agent.contact(flow, request.from_.user))
+        if agent.name:
+            request.headers.add("User-Agent", agent.name)
+        return request
+
+    def _emit(self, event: object) -> None:
+        # The usages below know only the events of their own.
+        self._events.append(event)  # type: ignore[arg-type]

@@ -1,0 +1,393 @@
+"""All transactions of one endpoint (RFC 3261 17): matching, timers, bounds, and what goes out."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Protocol
+
+from gb28181.limits import MAX_ANSWERED_TRANSACTIONS, MAX_TRANSACTIONS
+from gb28181.sip.build import build_request
+from gb28181.sip.message import Request, Response
+from gb28181.sip.serializer import serialize
+from gb28181.sip.timers import TimerConfig
+from gb28181.sip.transaction.deadlines import DeadlineQueue
+from gb28181.sip.transaction.events import (
+    Deliver,
+    Failure,
+    Output,
+    Send,
+    Terminated,
+    TimedOut,
+    TransportFailed,
+)
+from gb28181.sip.transaction.flow import Flow
+from gb28181.sip.transaction.invite_client import InviteClientTransaction
+from gb28181.sip.transaction.invite_server import InviteServerTransaction
+from gb28181.sip.transaction.matching import client_key
+from gb28181.sip.transaction.non_invite_client import NonInviteClientTransaction
+from gb28181.sip.transaction.non_invite_server import NonInviteServerTransaction
+
+__all__ = [
+    "AnswerUser",
+    "ClientTransaction",
+    "Outgoing",
+    "RequestUser",
+    "ServerTransaction",
+    "TransactionLayer",
+]
+
+_SWEEP_SLACK = 0.25
+"""Answered requests are forgotten up to this much late, so that thousands share one timer."""
+
+
+class RequestUser(Protocol):
+    """Who sent a request and wants to know what becomes of it."""
+
+    def response_received(
+        self, transaction: "ClientTransaction", response: Response, flow: Flow, now: float
+    ) -> None:
+        """Take a response; for an INVITE also every repeated 2xx."""
+
+    def request_failed(
+        self, transaction: "ClientTransaction", failure: Failure, now: float
+    ) -> None:
+        """Learn that no final response will come."""
+
+
+class AnswerUser(Protocol):
+    """Who answers an INVITE."""
+
+    def ack_received(self, now: float) -> None:
+        """Learn of an ACK that came with the branch of an INVITE answered with 2xx."""
+
+    def answer_failed(self, failure: Failure, now: float) -> None:
+        """Learn that a refusal was never acknowledged, or that an answer could not be sent."""
+
+
+class ClientTransaction:
+    """A request of ours under way."""
+
+    __slots__ = ("armed", "flow", "key", "machine", "request", "user")
+
+    def __init__(
+        self,
+        key: str,
+        request: Request,
+        flow: Flow,
+        machine: InviteClientTransaction | NonInviteClientTransaction,
+        user: RequestUser,
+    ) -> None:
+        self.key = key
+        self.request = request
+        self.flow = flow
+        self.machine = machine
+        self.user = user
+        self.armed: float | None = None
+
+
+class ServerTransaction:
+    """A request of a peer that is being, or has been, answered."""
+
+    __slots__ = ("armed", "flow", "key", "machine", "request", "user")
+
+    def __init__(
+        self,
+        key: str,
+        request: Request,
+        flow: Flow,
+        machine: InviteServerTransaction | NonInviteServerTransaction,
+    ) -> None:
+        self.key = key
+        self.request: Request | None = request
+        """None once it has been answered: only the response bytes are kept."""
+        self.flow = flow
+        self.machine = machine
+        self.user: AnswerUser | None = None
+        self.armed: float | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether a final response was given."""
+        return self.request is None
+
+
+Outgoing = tuple[bytes, Flow, ClientTransaction | ServerTransaction | None]
+"""Bytes, their way, and whom to tell if they cannot be sent."""
+
+
+class TransactionLayer:
+    """Owns every transaction; the users of transactions hang on to it.
+
+    Args:
+        timers: Base values of all timers.
+    """
+
+    def __init__(self, timers: TimerConfig) -> None:
+        self.timers = timers
+        self.absorbed = 0
+        """Retransmissions of requests that did not reach the user."""
+        self.retransmitted = 0
+        """Messages we sent again."""
+        self.evicted = 0
+        """Answered requests forgotten before timer J because there were too many."""
+        self._clients: dict[str, ClientTransaction] = {}
+        self._servers: dict[str, ServerTransaction] = {}
+        self._queue: DeadlineQueue[ClientTransaction | ServerTransaction] = DeadlineQueue()
+        # Timer J is the same for all: a queue in the order of the answers needs no heap.
+        self._answered: deque[ServerTransaction] = deque()
+        self._unanswered: list[ServerTransaction] = []
+        self._by_connection: dict[int, dict[ClientTransaction | ServerTransaction, None]] = {}
+        self._outbox: list[Outgoing] = []
+
+    def __len__(self) -> int:
+        return len(self._clients) + len(self._servers)
+
+    @property
+    def pending(self) -> int:
+        """Transactions that still wait for somebody."""
+        return len(self) - len(self._answered)
+
+    @property
+    def full(self) -> bool:
+        """Whether a new request must be refused with 503."""
+        return self.pending >= MAX_TRANSACTIONS
+
+    def server(self, key: str) -> ServerTransaction | None:
+        """Return the server transaction filed under `key`."""
+        return self._servers.get(key)
+
+    # Requests of the peer
+
+    def open_server(
+        self, key: str, request: Request, flow: Flow, now: float, *, trying: bytes = b""
+    ) -> ServerTransaction:
+        """Start answering a new request; `trying` is the 100 of an INVITE."""
+        machine: InviteServerTransaction | NonInviteServerTransaction
+        reliable = flow.connection is not None or flow.transport != "UDP"
+        if request.method == "INVITE":
+            machine = InviteServerTransaction(
+                trying, reliable=reliable, now=now, timers=self.timers
+            )
+        else:
+            machine = NonInviteServerTransaction(reliable=reliable, timers=self.timers)
+        transaction = ServerTransaction(key, request, flow, machine)
+        self._servers[key] = transaction
+        if flow.connection is not None:
+            self._by_connection.setdefault(flow.connection, {})[transaction] = None
+        if isinstance(machine, InviteServerTransaction):
+            self._queue.arm(transaction, machine.next_timer())
+        else:
+            self._unanswered.append(transaction)
+        return transaction
+
+    def receive_retransmission(self, transaction: ServerTransaction, now: float) -> None:
+        """Feed a request that came again."""
+        self.absorbed += 1
+        self._run(transaction, transaction.machine.receive_request(now), now)
+
+    def receive_ack(self, transaction: ServerTransaction, now: float) -> None:
+        """Feed an ACK that came with the branch of its INVITE."""
+        if isinstance(transaction.machine, InviteServerTransaction):
+            self._run(transaction, transaction.machine.receive_ack(now), now)
+
+    def respond(
+        self, transaction: ServerTransaction, status: int, response: bytes, now: float
+    ) -> None:
+        """Answer; what comes after a final response is not sent, except a repeated 2xx."""
+        first = status >= 200 and transaction.request is not None
+        if first:
+            transaction.request = None
+        machine = transaction.machine
+        self._run(transaction, machine.send_response(status, response, now), now)
+        if first and isinstance(machine, NonInviteServerTransaction):
+            if machine.next_timer() is not None:
+                self._answered.append(transaction)
+                if len(self._answered) > MAX_ANSWERED_TRANSACTIONS:
+                    self.evicted += 1
+                    self._forget(self._answered.popleft())
+        else:
+            self._queue.arm(transaction, machine.next_timer())
+
+    def respond_stateless(self, transaction: ServerTransaction, response: bytes) -> None:
+        """Answer and remember nothing: a retransmission counts as a new request (8.2.7)."""
+        transaction.request = None
+        self._forget(transaction)
+        self._outbox.append((response, transaction.flow, None))
+
+    def drop(self, transaction: ServerTransaction) -> None:
+        """Remember nothing of a request that is not going to be answered."""
+        transaction.request = None
+        self._forget(transaction)
+
+    # Requests of ours
+
+    def send_request(
+        self, request: Request, flow: Flow, user: RequestUser, now: float
+    ) -> ClientTransaction:
+        """Send a request of any method but ACK, whose topmost Via has a branch of ours."""
+        key = f"{request.method}|{request.via.branch}"
+        kind = InviteClientTransaction if request.method == "INVITE" else NonInviteClientTransaction
+        machine = kind(serialize(request), reliable=flow.reliable, now=now, timers=self.timers)
+        transaction = ClientTransaction(key, request, flow, machine, user)
+        self._clients[key] = transaction
+        if flow.connection is not None:
+            self._by_connection.setdefault(flow.connection, {})[transaction] = None
+        self._run(transaction, machine.start(), now)
+        self._queue.arm(transaction, machine.next_timer())
+        return transaction
+
+    def send_stateless(self, message: bytes, flow: Flow) -> None:
+        """Send what is never repeated: an ACK to a 2xx, an answer nobody remembers."""
+        self._outbox.append((message, flow, None))
+
+    def cancel(self, transaction: ClientTransaction, now: float) -> None:
+        """Stop repeating an INVITE and bound the wait for its final response."""
+        if isinstance(transaction.machine, InviteClientTransaction):
+            self._run(transaction, transaction.machine.cancel(now), now)
+            self._queue.arm(transaction, transaction.machine.next_timer())
+
+    def abandon(self, transaction: ClientTransaction) -> None:
+        """Forget a request; its answer will be nobody's."""
+        self._forget(transaction)
+
+    def receive_response(self, response: Response, flow: Flow, now: float) -> bool:
+        """Feed a response; False if it belongs to no transaction."""
+        transaction = self._clients.get(client_key(response))
+        if transaction is None:
+            return False
+        machine = transaction.machine
+        if isinstance(machine, InviteClientTransaction):
+            ack = b""
+            if response.status >= 300:
+                ack = serialize(_refusal_ack(transaction.request, response))
+            outputs = machine.receive_response(response.status, now, ack=ack)
+        else:
+            outputs = machine.receive_response(response.status, now)
+        self._run(transaction, outputs, now, response, flow)
+        self._queue.arm(transaction, machine.next_timer())
+        return True
+
+    # The rest of the sans-IO surface
+
+    def connection_lost(self, connection: int, now: float) -> None:
+        """Fail at once whatever depends on a connection that is gone."""
+        for transaction in list(self._by_connection.pop(connection, ())):
+            self.send_failed(transaction, now)
+            if isinstance(transaction, ServerTransaction):
+                self._forget(transaction)
+
+    def send_failed(self, transaction: ClientTransaction | ServerTransaction, now: float) -> None:
+        """Report that an entry of :meth:`messages_to_send` could not be sent."""
+        self._run(transaction, transaction.machine.transport_failed(now), now)
+
+    def next_timer(self) -> float | None:
+        """Monotonic second at which :meth:`handle_timer` must run, if any."""
+        deadline = self._queue.next_timer()
+        if self._answered:
+            oldest = self._answered[0].machine.next_timer()
+            sweep = 0.0 if oldest is None else oldest + _SWEEP_SLACK
+            return sweep if deadline is None or sweep < deadline else deadline
+        return deadline
+
+    def handle_timer(self, now: float) -> None:
+        """Run whatever is due."""
+        while (transaction := self._queue.pop_due(now)) is not None:
+            machine = transaction.machine
+            if isinstance(machine, NonInviteServerTransaction):
+                # Nobody answered within 64*T1: the client has given up by now.
+                if not transaction.machine.next_timer():
+                    self._forget(transaction)
+                continue
+            outputs = machine.handle_timer(now)
+            self.retransmitted += sum(isinstance(output, Send) for output in outputs)
+            self._run(transaction, outputs, now)
+            self._queue.arm(transaction, machine.next_timer())
+        answered = self._answered
+        while answered:
+            due = answered[0].machine.next_timer()
+            if due is not None and due > now:
+                break
+            transaction = answered.popleft()
+            self._run(transaction, transaction.machine.handle_timer(now), now)
+            self._forget(transaction)
+
+    def messages_to_send(self, now: float) -> list[Outgoing]:
+        """Drain what goes out, in order."""
+        if self._unanswered:
+            give_up = now + self.timers.timeout
+            for transaction in self._unanswered:
+                if transaction.request is not None:
+                    self._queue.arm(transaction, give_up)
+            self._unanswered.clear()
+        outbox = self._outbox
+        self._outbox = []
+        return outbox
+
+    def _run(
+        self,
+        transaction: ClientTransaction | ServerTransaction,
+        outputs: Iterable[Output],
+        now: float,
+        response: Response | None = None,
+        flow: Flow | None = None,
+    ) -> None:
+        for output in outputs:
+            kind = type(output)
+            if kind is Send:
+                assert isinstance(output, Send)
+                self._outbox.append((output.message, transaction.flow, transaction))
+            elif kind is Terminated:
+                self._forget(transaction)
+            elif kind is Deliver:
+                self._deliver(transaction, response, flow, now)
+            else:
+                failure = Failure.TIMEOUT if kind is TimedOut else Failure.TRANSPORT
+                assert kind in (TimedOut, TransportFailed)
+                self._fail(transaction, failure, now)
+
+    def _deliver(
+        self,
+        transaction: ClientTransaction | ServerTransaction,
+        response: Response | None,
+        flow: Flow | None,
+        now: float,
+    ) -> None:
+        if isinstance(transaction, ServerTransaction):
+            if transaction.user is not None:
+                transaction.user.ack_received(now)
+        elif response is not None and flow is not None:
+            transaction.user.response_received(transaction, response, flow, now)
+
+    def _fail(
+        self, transaction: ClientTransaction | ServerTransaction, failure: Failure, now: float
+    ) -> None:
+        if isinstance(transaction, ClientTransaction):
+            transaction.user.request_failed(transaction, failure, now)
+        elif transaction.user is not None:
+            transaction.user.answer_failed(failure, now)
+
+    def _forget(self, transaction: ClientTransaction | ServerTransaction) -> None:
+        connection = transaction.flow.connection
+        if connection is not None and (own := self._by_connection.get(connection)) is not None:
+            own.pop(transaction, None)
+            if not own:
+                del self._by_connection[connection]
+        if isinstance(transaction, ClientTransaction):
+            if self._clients.get(transaction.key) is transaction:
+                del self._clients[transaction.key]
+        elif self._servers.get(transaction.key) is transaction:
+            del self._servers[transaction.key]
+
+
+def _refusal_ack(invite: Request, response: Response) -> Request:
+    """Build the ACK of a final response other than 2xx (17.1.1.3)."""
+    headers = invite.headers
+    return build_request(
+        "ACK",
+        invite.uri,
+        via=headers.get("Via") or "",
+        from_=headers.get("From") or "",
+        to=response.headers.get("To") or headers.get("To") or "",
+        call_id=invite.call_id,
+        cseq=invite.cseq.number,
+        headers=[("Route", route) for route in headers.get_all("Route")],
+    )
