@@ -1,0 +1,1 @@
+"""Embedded media plane: receives RTP, fans every stream out to its viewers."""

@@ -1,0 +1,194 @@
+"""One running stream: repaired stamps, the hub, facts, and the outputs that somebody watches."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+from gateway.domain.media import MediaEvents, OutputFormat, TrackInfo, Viewer, ViewerSink
+from gateway.media.audio import AacSource
+from gateway.media.facts import parameter_sets, video_facts
+from gateway.media.hub import Hub
+from gateway.media.options import MediaOptions
+from gateway.media.output import Output, OutputOwner
+from gateway.media.timeline import Timeline
+from gateway.media.worker import MediaWorker
+from gb28181.es import aac, g711
+from gb28181.es.unit import Codec, MediaUnit
+
+__all__ = ["LiveStream"]
+
+AAC_LC = "mp4a.40.2"
+CLOSE_WAIT = 5.0
+
+
+class LiveStream:
+    """Takes units in, lets viewers join.
+
+    Args:
+        name: For the names of tasks.
+        spawn: Starts a named task.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        events: MediaEvents,
+        *,
+        worker: MediaWorker,
+        options: MediaOptions,
+        clock: Callable[[], float],
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+    ) -> None:
+        self.hub = Hub(max_frames=options.gop_frames, max_bytes=options.gop_bytes)
+        self.timeline = Timeline()
+        self.video: TrackInfo | None = None
+        self.audio: TrackInfo | None = None
+        self._name = name
+        self._events = events
+        self._worker = worker
+        self._options = options
+        self._clock = clock
+        self._spawn = spawn
+        self._sets: tuple[bytes, ...] = ()
+        self._video_codec: Codec | None = None
+        self._audio_codec: Codec | None = None
+        self._keyframe_at: float | None = None
+        self._audio_at: float | None = None
+        self._outputs: tuple[Output, ...] = ()
+        self._source: AacSource | None = None
+        self._told_first_output = False
+        self._tasks = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
+
+    def feed(self, units: Iterable[MediaUnit], now: float) -> None:
+        """Take units as the depacketizer made them."""
+        publish, repair = self.hub.publish, self.timeline.feed
+        for raw in units:
+            unit = repair(raw, now)
+            if unit.keyframe and unit.is_video:
+                self._note_keyframe(unit, now)
+            elif unit.codec is not self._audio_codec and not unit.is_video:
+                self._note_audio(unit, now)
+            publish(unit)
+
+    def attach(self, output: OutputFormat, sink: ViewerSink, *, audio: bool) -> Viewer:
+        """Add a viewer, and the output if it is the first."""
+        current = next((o for o in reversed(self._outputs) if self._joinable(o, output)), None)
+        if current is None:
+            current = self._start(output)
+        return current.attach(sink, audio=audio)
+
+    def viewers(self) -> dict[str, int]:
+        """Count the viewers by output format."""
+        counts: dict[str, int] = {}
+        for output in self._outputs:
+            name = output.format.value
+            counts[name] = counts.get(name, 0) + output.viewers()
+        return counts
+
+    async def close(self, code: str, detail: str) -> None:
+        """End all viewers and wait for the tasks; idempotent."""
+        self._closed = True
+        for output in self._outputs:
+            output.close(code, detail)
+        if self._source is not None:
+            self._source.close()
+        self.hub.clear()
+        async with asyncio.timeout(CLOSE_WAIT):
+            await self._idle.wait()
+
+    def _joinable(self, output: Output, wanted: OutputFormat) -> bool:
+        if output.format is not wanted or output.closed:
+            return False
+        # Sound that came after the output had begun is for those who join from now on.
+        return not (
+            output.silent
+            and output.opened_at is not None
+            and self._audio_at is not None
+            and output.opened_at < self._audio_at
+        )
+
+    def _start(self, wanted: OutputFormat) -> Output:
+        if self._source is None or self._source.closed:
+            self._source = AacSource(
+                self.hub, worker=self._worker, options=self._options, spawn=self._task
+            )
+        output = Output(
+            wanted,
+            self.hub,
+            self._source,
+            worker=self._worker,
+            options=self._options,
+            clock=self._clock,
+            owner=OutputOwner(self._viewers_changed, self._first_output, self._ended),
+        )
+        self._outputs = (*self._outputs, output)
+        output.start()
+        self._task(output.run(self._audio_deadline), wanted.value)
+        return output
+
+    def _audio_deadline(self) -> float | None:
+        now = self._clock()
+        if self._audio_at is not None:
+            return now + self._options.audio_wait
+        if self._keyframe_at is None:
+            return None
+        deadline = self._keyframe_at + self._options.audio_wait
+        return deadline if deadline > now else None
+
+    def _note_keyframe(self, unit: MediaUnit, now: float) -> None:
+        sets = parameter_sets(unit.codec, unit.payload)
+        if (sets and sets != self._sets) or unit.codec is not self._video_codec:
+            self._sets, self._video_codec = sets, unit.codec
+            self.video = video_facts(unit.codec, sets) or TrackInfo(codec=unit.codec.value)
+        if self._keyframe_at is None:
+            self._keyframe_at = now
+            self._events.media_decodable()
+
+    def _note_audio(self, unit: MediaUnit, now: float) -> None:
+        if unit.codec is Codec.AAC:
+            frames = aac.split_adts(unit.payload)[0]
+            if not frames:
+                return
+            config = frames[0][0].config
+            self.audio = TrackInfo(
+                codec=unit.codec.value,
+                sample_rate=config.sample_rate,
+                channels=config.channels,
+                mime_codec=config.mime_codec,
+            )
+        else:
+            self.audio = TrackInfo(
+                codec=unit.codec.value,
+                sample_rate=g711.SAMPLE_RATE,
+                channels=1,
+                mime_codec=AAC_LC,
+            )
+        self._audio_codec = unit.codec
+        self._audio_at = now
+
+    def _first_output(self) -> None:
+        if not self._told_first_output:
+            self._told_first_output = True
+            self._events.media_first_output()
+
+    def _viewers_changed(self) -> None:
+        self._events.media_viewers(sum(output.viewers() for output in self._outputs))
+
+    def _ended(self, output: Output) -> None:
+        self._outputs = tuple(other for other in self._outputs if other is not output)
+
+    def _task(self, coro: Coroutine[Any, Any, None], what: str) -> None:
+        self._tasks += 1
+        self._idle.clear()
+        self._spawn(self._counted(coro), f"media:{self._name}:{what}")
+
+    async def _counted(self, coro: Coroutine[Any, Any, None]) -> None:
+        try:
+            await coro
+        finally:
+            self._tasks -= 1
+            if not self._tasks:
+                self._idle.set()

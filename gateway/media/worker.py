@@ -1,0 +1,41 @@
+"""Threads for what PyAV does slowly: open, close, decode, encode."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+__all__ = ["MediaWorker"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class MediaWorker:
+    """A few named threads that end with their owner."""
+
+    def __init__(self, threads: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="media-worker")
+        self._running: set[Future[Any]] = set()
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do the work in a thread and return its result; a cancelled caller does not stop it."""
+        return await asyncio.wrap_future(self._submit(work, *args, **kwargs))
+
+    def dispose(self, work: Callable[[], None]) -> None:
+        """Free something in a thread; `close` waits for it."""
+        self._submit(work)
+
+    async def close(self) -> None:
+        """Wait for the work under way, then end the threads."""
+        pending = [asyncio.wrap_future(future) for future in tuple(self._running)]
+        if pending:
+            await asyncio.wait(pending)
+        # Nothing is queued any more: the threads are idle and leave at once.
+        self._executor.shutdown(wait=False)
+
+    def _submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future = self._executor.submit(work, *args, **kwargs)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return future

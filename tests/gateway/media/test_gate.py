@@ -1,0 +1,95 @@
+"""Whose packets are taken (quirks 90 to 93)."""
+
+import pytest
+
+from gateway.media.gate import HELD_PACKETS, SsrcGate
+
+DEVICE = ("10.0.0.5", 40_000)
+OTHER = ("10.0.0.9", 50_000)
+OFFERED, OWN, STRANGE = 100, 200, 300
+
+
+def send(gate: SsrcGate, ssrc: int, source: tuple[str, int], now: float = 0.0) -> bool:
+    return gate.accepts(ssrc, source, lambda: b"packet", now)
+
+
+def test_the_offered_ssrc_binds_at_once_even_before_the_answer() -> None:
+    gate = SsrcGate(OFFERED)
+    assert send(gate, OFFERED, DEVICE)
+    assert (gate.ssrc, gate.source) == (OFFERED, DEVICE)
+
+
+def test_an_answer_with_another_ssrc_corrects_the_expectation() -> None:
+    gate = SsrcGate(OFFERED)
+    gate.answered(OWN, None, 0.0)
+    assert send(gate, OWN, DEVICE)
+
+
+def test_packets_of_another_ssrc_and_of_another_source_are_discarded_and_counted() -> None:
+    gate = SsrcGate(OFFERED)
+    send(gate, OFFERED, DEVICE)
+    assert not send(gate, STRANGE, DEVICE)
+    assert not send(gate, OFFERED, OTHER)
+    assert send(gate, OFFERED, DEVICE)
+    assert gate.discarded == 2
+
+
+def test_an_unknown_ssrc_from_the_answered_host_is_learned_from_the_first_packet() -> None:
+    gate = SsrcGate(OFFERED)
+    gate.answered(OFFERED, DEVICE[0], 0.0)
+    assert send(gate, STRANGE, DEVICE)
+    assert gate.ssrc == STRANGE
+
+
+def test_packets_before_the_answer_are_kept_and_released_by_it() -> None:
+    gate = SsrcGate(OFFERED)
+    assert not send(gate, STRANGE, DEVICE)
+    assert not send(gate, STRANGE, DEVICE)
+    assert gate.release(0.0) is None
+    gate.answered(None, DEVICE[0], 1.0)
+    assert gate.release(1.0) == (DEVICE, [b"packet", b"packet"])
+    assert gate.discarded == 0
+
+
+def test_behind_nat_an_unknown_ssrc_from_elsewhere_is_taken_after_a_wait() -> None:
+    gate = SsrcGate(OFFERED)
+    gate.answered(None, "192.168.1.64", 0.0)
+    assert not send(gate, STRANGE, DEVICE, 0.1)
+    assert gate.release(0.5) is None
+    assert gate.release(1.1) == (DEVICE, [b"packet"])
+
+
+def test_the_expected_ssrc_wins_over_a_stranger_that_came_first() -> None:
+    gate = SsrcGate(OFFERED)
+    gate.answered(None, "192.168.1.64", 0.0)
+    assert not send(gate, STRANGE, OTHER, 0.1)
+    assert send(gate, OFFERED, DEVICE, 0.2)
+    gate.drop_candidates()
+    assert gate.release(5.0) is None
+    assert gate.discarded == 1
+
+
+def test_what_strangers_may_leave_is_bounded() -> None:
+    gate = SsrcGate(OFFERED)
+    for number in range(3 * HELD_PACKETS):
+        assert not send(gate, STRANGE, ("10.0.0.9", number % 8))
+    gate.drop_candidates()
+    assert gate.discarded == 3 * HELD_PACKETS
+
+
+def test_a_sender_may_change_its_ssrc_in_the_middle() -> None:
+    gate = SsrcGate(OFFERED)
+    send(gate, OFFERED, DEVICE)
+    taken = [send(gate, STRANGE, DEVICE, 0.1) for _ in range(40)]
+    assert taken.index(True) == 31
+    assert gate.ssrc == STRANGE
+
+
+@pytest.mark.parametrize(("silence", "taken"), [(0.5, False), (2.5, True)])
+def test_the_right_ssrc_from_a_new_address_is_taken_once_the_old_one_is_silent(
+    silence: float, *, taken: bool
+) -> None:
+    gate = SsrcGate(OFFERED)
+    send(gate, OFFERED, DEVICE, 0.0)
+    assert send(gate, OFFERED, OTHER, silence) is taken
+    assert not send(gate, STRANGE, ("10.0.0.7", 1), silence)
