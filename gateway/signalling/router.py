@@ -215,7 +215,7 @@ class SipRouter:
     def _device_info(self, device_id: str, message: ManscdpMessage) -> None:
         content = message.content
         assert isinstance(content, DeviceInfoResponse)
-        self._registry.describe(
+        self._registry.set_info(
             device_id,
             name=content.device_name,
             manufacturer=content.manufacturer,
