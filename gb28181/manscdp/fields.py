@@ -85,7 +85,7 @@ def format_time(value: datetime) -> str:
 
 def format_float(value: float) -> str:
     """Write a number without exponent and without digits nobody gave."""
-    return format(Decimal(repr(value)), "f")
+    return format(Decimal(repr(value)), "f").removesuffix(".0")
 
 
 def _zone(text: str | None) -> timezone:

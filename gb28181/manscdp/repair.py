@@ -19,15 +19,16 @@ from gb28181.limits import MAX_XML_DEPTH
 
 __all__ = ["repair"]
 
+# Every expression here is linear in the text: a body of 1 MiB of nothing but trouble is a cheap
+# attack otherwise.
 _TOKEN: Final = re.compile(
-    r"<!--.*?-->"
-    r"|<!\[CDATA\[(?P<cdata>.*?)\]\]>"
-    r"|<\?[^<>]*\?>"
-    r"|<(?P<end>/?)(?:[A-Za-z_][\w.\-]*:)?(?P<name>[A-Za-z_][\w.\-]*)(?P<rest>(?:\s[^<>]*)?)(?P<empty>/?)>",
-    re.DOTALL | re.ASCII,
+    r"<\?[^<>]*>"
+    r"|<(?P<end>/?)(?:[A-Za-z_][\w.\-]*+:)?(?P<name>[A-Za-z_][\w.\-]*+)(?P<rest>(?:\s[^<>]*)?)(?P<empty>/?)>",
+    re.ASCII,
 )
 _ATTRIBUTE: Final = re.compile(
-    r"(?:[A-Za-z_][\w.\-]*:)?([A-Za-z_][\w.\-]*)\s*=\s*(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>/]+))",
+    r"(?<![\w.:\-])(?:[A-Za-z_][\w.\-]*+:)?([A-Za-z_][\w.\-]*+)\s*+=\s*+"
+    r"(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>/]++))",
     re.ASCII,
 )
 _END_TAG: Final = re.compile(r"</(?:[A-Za-z_][\w.\-]*:)?([A-Za-z_][\w.\-]*)\s*>", re.ASCII)
@@ -59,7 +60,26 @@ def repair(text: str) -> tuple[str, int]:
     Raises:
         XmlError: There is no element in it, or elements nest too deep.
     """
-    return _Repair(text).run()
+    return _Repair(_without_sections(text)).run()
+
+
+def _without_sections(text: str) -> str:
+    """Drop comments and turn CDATA sections into escaped text; unclosed ones stay as they are."""
+    parts = []
+    position = at = 0
+    while (at := text.find("<!", at)) >= 0:
+        cdata = text.startswith("<![CDATA[", at)
+        if not cdata and not text.startswith("<!--", at):
+            at += 2
+            continue
+        end = text.find("]]>" if cdata else "-->", at + 4)
+        if end < 0:
+            break
+        parts.append(text[position:at])
+        if cdata:
+            parts.append(escape(text[at + 9 : end]))
+        position = at = end + 3
+    return "".join([*parts, text[position:]])
 
 
 class _Repair:
@@ -99,9 +119,8 @@ class _Repair:
     def _add_token(self, token: re.Match[str]) -> None:
         name = token["name"]
         if name is None:
-            if token["cdata"] is not None and self._open:
-                self._out.append(escape(token["cdata"]))
-        elif token["end"]:
+            return
+        if token["end"]:
             self._add_end(name)
         elif not token["empty"] and not token["rest"].endswith("/") and not self._is_element(name):
             self._add_text(token.group())
@@ -110,7 +129,7 @@ class _Repair:
 
     def _is_element(self, name: str) -> bool:
         lower = name.lower()
-        return lower in self._closed or lower in _STRUCTURE
+        return not self._open or lower in self._closed or lower in _STRUCTURE
 
     def _add_start(self, token: re.Match[str]) -> None:
         if len(self._open) >= MAX_XML_DEPTH:

@@ -195,7 +195,6 @@ class Plan:
 def flatten(element: etree._Element) -> dict[str, str]:
     """Return the present leaf texts below an element, by name, `Info.NAME` inside Info."""
     found: dict[str, str] = {}
-    _keep_attributes(found, "", element)
     for child in element:
         name = local_name(child)
         if _is_leaf(child):
@@ -205,6 +204,7 @@ def flatten(element: etree._Element) -> dict[str, str]:
                 _keep(found, f"{name}.{local_name(leaf)}", _leaf_text(leaf))
         if name.lower() in _CONTAINERS:
             _keep_attributes(found, f"{name}.", child)
+    _keep_attributes(found, "", element)
     return found
 
 

@@ -1,7 +1,7 @@
 """MANSCDP bodies to XML trees and back: charset, recovery and caps (GB/T 28181-2022 6.10, Annex A).
 
 The declared charset is often wrong, so it decides almost nothing: a BOM, then valid UTF-8 with at
-least one non-ASCII character, then GB 18030, which reads GB 2312 and GBK too. Documents with a DTD
+least one character beyond ASCII, then GB 18030, which reads GB 2312 and GBK too. Documents with a DTD
 or entity declarations are refused; nothing is ever fetched.
 """
 
@@ -120,11 +120,17 @@ def _to_text(body: bytes) -> tuple[str, str, str]:
         return body[3:].decode("utf-8", "replace"), "UTF-8", name
     if body.isascii():
         return body.decode("ascii"), "ASCII", name
+    says_utf8 = name in {"UTF-8", "UTF8"}
     try:
-        return body.decode("utf-8"), "UTF-8", name
+        text = body.decode("utf-8")
     except UnicodeDecodeError:
         pass
-    if name in {"UTF-8", "UTF8"}:
+    else:
+        # Some GB 2312 texts are valid UTF-8 by chance (枪 is C7 B9), but then made of two-byte
+        # sequences only, where real Chinese in UTF-8 has three-byte ones.
+        if says_utf8 or any(char >= "\u0800" for char in text) or not _is_gb18030(body):
+            return text, "UTF-8", name
+    if says_utf8:
         # A name cut in the middle of a character spoils valid UTF-8 but leaves the rest of it.
         text = body.decode("utf-8", "replace")
         broken = text.count("\ufffd")
@@ -133,14 +139,22 @@ def _to_text(body: bytes) -> tuple[str, str, str]:
     return body.decode("gb18030", "replace"), "GB18030", name
 
 
+def _is_gb18030(body: bytes) -> bool:
+    try:
+        body.decode("gb18030")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _to_tree(text: str) -> tuple[etree._Element, int]:
     try:
-        return etree.fromstring(text, _parser(recover=False)), 0
+        return etree.fromstring(text.encode("utf-8"), _parser(recover=False)), 0
     except etree.XMLSyntaxError:
         pass
     repaired, count = repair(text)
     try:
-        root = etree.fromstring(repaired, _parser(recover=True))
+        root = etree.fromstring(repaired.encode("utf-8"), _parser(recover=True))
     except etree.XMLSyntaxError as exc:
         raise XmlError(f"body is no XML: {str(exc)[:200]}") from exc
     if root is None:
@@ -150,6 +164,7 @@ def _to_tree(text: str) -> tuple[etree._Element, int]:
 
 def _parser(*, recover: bool) -> etree.XMLParser:
     return etree.XMLParser(
+        encoding="utf-8",
         recover=recover,
         resolve_entities=False,
         no_network=True,
