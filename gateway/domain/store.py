@@ -80,7 +80,7 @@ class DeviceStore(Protocol):
         side by side until the next catalogue.
         """
 
-    def replace_channels(self, device: Device, channels: Sequence[Channel]) -> asyncio.Future[None]:
+    def replace_channels(self, device: Device, listed: Sequence[Channel]) -> asyncio.Future[None]:
         """Write all channels of a device anew, durably, as `save_channels` does."""
 
     def save_secret(self, device: Device, secret: DeviceSecret | None) -> asyncio.Future[None]:

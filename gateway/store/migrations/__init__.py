@@ -1,0 +1,1 @@
+"""Schema revisions, applied at every start."""
