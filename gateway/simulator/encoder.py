@@ -18,11 +18,12 @@ from av.video.frame import PictureType
 
 from gateway.simulator.picture import PictureLayout, TestPicture, clock_text
 from gateway.simulator.sound import Sound, open_sound
+from gateway.simulator.stream import StreamSpec
 from gb28181.aio.clock import monotonic
 from gb28181.es.unit import Codec, MediaUnit
 from gb28181.ps.muxer import PsMuxer
 
-__all__ = ["EncodedTick", "EncoderPool", "PackedUnit", "StreamSpec", "Subscription"]
+__all__ = ["EncodedTick", "EncoderPool", "Subscription"]
 
 _TICKS = 90_000
 _START = _TICKS
@@ -39,44 +40,14 @@ _MAX_LATE = 1.0
 _VBV_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamSpec:
-    """What a stream is; equal specs share one encoder."""
-
-    video: Codec = Codec.H264
-    audio: Codec | None = Codec.PCM_ALAW
-    width: int = 1280
-    height: int = 720
-    fps: int = 25
-    bitrate: int = 2_000_000
-    """Bits a second of video; reached exactly, by filler if need be."""
-    gop: float = 2.0
-    """Seconds between key frames."""
-    label: str = ""
-    """Text below the clock; empty for a description of the stream."""
-
-    @property
-    def title(self) -> str:
-        """The text shown below the clock."""
-        kbps = self.bitrate // 1000
-        name = {Codec.H264: "H264", Codec.HEVC: "H265"}[self.video]
-        return self.label or f"{name} {self.width}X{self.height} {self.fps}/S {kbps}K"
-
-
-@dataclass(slots=True)
-class PackedUnit:
-    """A unit and the program stream packet made of it."""
-
-    unit: MediaUnit
-    ps: bytes
-
-
 @dataclass(slots=True)
 class EncodedTick:
     """Everything that belongs to one video frame: the frame first, then the sound up to the next."""
 
     number: int
-    units: list[PackedUnit]
+    units: list[MediaUnit]
+    ps: bytes
+    """The program stream packet made of the units."""
     keyframe: bool
 
 
@@ -271,8 +242,8 @@ class _Encoder:
         keyframe = any(unit.keyframe for unit in units)
         if self._sound is not None:
             units += self._sound.until(pts + _TICKS // spec.fps)
-        packed = [PackedUnit(unit, self._muxer.mux(unit)) for unit in units]
-        return EncodedTick(number, packed, keyframe)
+        ps = self._muxer.mux(*units) if units else b""
+        return EncodedTick(number, units, ps, keyframe)
 
 
 def _open_video(spec: StreamSpec) -> VideoCodecContext:

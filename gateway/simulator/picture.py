@@ -62,7 +62,13 @@ _FONT = {
     "Z": "1f01020408101f",
 }
 _GLYPHS = {character: tuple(bytes.fromhex(rows)) for character, rows in _FONT.items()}
-_CHARACTERS = {glyph: character for character, glyph in _GLYPHS.items()}
+_BITMAPS = {
+    character: sum(line << _COLUMNS * (_ROWS - 1 - row) for row, line in enumerate(glyph))
+    for character, glyph in _GLYPHS.items()
+    if character in "0123456789:. "
+}
+_MAX_WRONG_DOTS = 2
+"""A strongly compressed picture may lose a dot; digits differ in more."""
 
 _BLACK = 16
 _WHITE = 235
@@ -97,7 +103,7 @@ class PictureLayout:
     @property
     def scale(self) -> int:
         """Edge of one dot of the clock's characters."""
-        return max(1, self.width // 120)
+        return max(1, self.width // 90)
 
     @property
     def margin(self) -> int:
@@ -203,16 +209,27 @@ def read_text(
     scale, margin = layout.scale, layout.margin
     text = ""
     for position in range(length):
-        rows = []
-        for line in range(_ROWS):
-            y = margin + line * scale + scale // 2
-            dots = 0
-            for column in range(_COLUMNS):
-                x = margin + (position * _PITCH + column) * scale + scale // 2
-                dots = dots << 1 | (luma[y * stride + x] > 128)
-            rows.append(dots)
-        text += _CHARACTERS.get(tuple(rows), "?")
+        left = margin + position * _PITCH * scale
+        dots = [
+            _mean(luma, stride, left + column * scale, margin + line * scale, scale)
+            for line in range(_ROWS)
+            for column in range(_COLUMNS)
+        ]
+        text += _nearest(sum(1 << n for n, level in enumerate(reversed(dots)) if level > 128))
     return text
+
+
+def _mean(luma: bytes, stride: int, left: int, top: int, scale: int) -> float:
+    rows = (luma[y * stride + left : y * stride + left + scale] for y in range(top, top + scale))
+    return sum(map(sum, rows)) / (scale * scale)
+
+
+def _nearest(dots: int) -> str:
+    def distance(character: str) -> int:
+        return (dots ^ _BITMAPS[character]).bit_count()
+
+    best = min(_BITMAPS, key=distance)
+    return best if distance(best) <= _MAX_WRONG_DOTS else "?"
 
 
 def _dots(line: int, scale: int) -> bytes:

@@ -87,7 +87,8 @@ class AacSound:
         self._start = start
         self._position = round(phase * _AAC_RATE)
         self._encoded = 0
-        self._sent = 0
+        # FFmpeg's encoder begins with one frame of silence ahead of the first sample.
+        self._next = -1
         context = av.CodecContext.create("aac", "w")
         assert isinstance(context, AudioCodecContext)
         context.sample_rate = _AAC_RATE
@@ -102,13 +103,16 @@ class AacSound:
     def until(self, pts: int) -> list[MediaUnit]:
         """Return the units that start before `pts`."""
         units = []
-        while (time := self._start + self._sent * _AAC_SAMPLES * _TICKS // _AAC_RATE) < pts:
-            payload = b"".join(_adts_header(len(data)) + data for data in self._encode())
-            self._sent += 1
-            if payload:
-                units.append(
-                    MediaUnit(codec=Codec.AAC, pts=time, dts=time, keyframe=True, payload=payload)
-                )
+        while (time := self._start + self._next * _AAC_SAMPLES * _TICKS // _AAC_RATE) < pts:
+            for data in self._encode():
+                if self._next >= 0:
+                    payload = _adts_header(len(data)) + data
+                    units.append(
+                        MediaUnit(
+                            codec=Codec.AAC, pts=time, dts=time, keyframe=True, payload=payload
+                        )
+                    )
+                self._next += 1
         return units
 
     def _encode(self) -> list[bytes]:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from gateway.simulator.picture import CLOCK_LENGTH, PictureLayout, TestPicture, clock_text, read_text
+from gateway.simulator.picture import (
+    CLOCK_LENGTH,
+    PictureLayout,
+    TestPicture,
+    clock_text,
+    read_text,
+)
 
 SIZES = [(1920, 1080), (1280, 720), (704, 576), (640, 360), (352, 288), (160, 120)]
 
