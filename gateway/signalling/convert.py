@@ -12,7 +12,7 @@ from gb28181.manscdp import CatalogItem
 __all__ = ["channel_from_item", "channel_kind", "channels_from_items", "is_online"]
 
 _ONLINE: Final = frozenset({"ON", "OK", "ONLINE", "1", "TRUE"})
-# What Channel holds in fields of its own, and what is never kept.
+# What Channel holds as text of its own, and what is never kept.
 _MAPPED: Final = frozenset(
     {
         "deviceid",
@@ -24,9 +24,6 @@ _MAPPED: Final = frozenset(
         "businessgroupid",
         "info.businessgroupid",
         "status",
-        "longitude",
-        "latitude",
-        "secrecy",
         "password",
         "info.password",
     }
@@ -82,10 +79,17 @@ def channel_from_item(device_id: str, item: CatalogItem, *, platform_id: str) ->
         return None
     if channel_id == device_id and DeviceId(channel_id).kind in _NEVER_OWN_CHANNEL:
         return None
-    extra = {name: text for name, text in item.raw.items() if name.lower() not in _MAPPED}
-    civil_code = item.civil_code if is_region_code(item.civil_code) else ""
-    if civil_code:
-        extra.pop("CivilCode", None)
+    usable = {
+        "civilcode": item.civil_code if is_region_code(item.civil_code) else None,
+        "longitude": _within(item.longitude, 180.0),
+        "latitude": _within(item.latitude, 90.0),
+        "secrecy": item.secrecy,
+        "ptztype": item.ptz_type,
+        "info.ptztype": item.ptz_type,
+    }
+    # What could not be read stays visible as it was sent.
+    mapped = _MAPPED.union(name for name, value in usable.items() if value is not None)
+    extra = {name: text for name, text in item.raw.items() if name.lower() not in mapped}
     return Channel(
         device_id=device_id,
         channel_id=channel_id,
@@ -93,7 +97,7 @@ def channel_from_item(device_id: str, item: CatalogItem, *, platform_id: str) ->
         name=item.name,
         manufacturer=item.manufacturer,
         model=item.model,
-        civil_code=civil_code,
+        civil_code=item.civil_code if is_region_code(item.civil_code) else "",
         address=item.address,
         parent_ids=_parents(item.parent_id, without={channel_id, platform_id}),
         business_group_id=item.business_group_id,

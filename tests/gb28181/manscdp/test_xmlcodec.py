@@ -189,7 +189,9 @@ TROUBLE += ["<?", "<?xml", "<!", " ", "<a:", "x.", "<a  ", "</a  ", "&#", "<a />
 
 @pytest.mark.parametrize("piece", TROUBLE)
 @pytest.mark.parametrize("head", ["<a>&", "<a ", "<a><b "])
-def test_a_long_body_of_nothing_but_trouble_costs_no_more_than_its_length(head: str, piece: str) -> None:
+def test_a_long_body_of_nothing_but_trouble_costs_no_more_than_its_length(
+    head: str, piece: str
+) -> None:
     data = (head + piece * (200_000 // len(piece))).encode()
     started = process_time()
     with contextlib.suppress(XmlError):
