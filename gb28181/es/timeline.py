@@ -2,7 +2,7 @@
 
 import heapq
 
-__all__ = ["TICKS_PER_SECOND", "Timeline", "TrackClock"]
+__all__ = ["TICKS_PER_SECOND", "Timeline", "TrackClock", "Unwrapper"]
 
 TICKS_PER_SECOND = 90_000
 _MAX_BACK = TICKS_PER_SECOND
@@ -12,6 +12,23 @@ _MAX_AHEAD = 10 * TICKS_PER_SECOND
 _FRAME = TICKS_PER_SECOND // 25
 _REORDER_DEPTH = 2
 """GB Annex E: at most 2 B frames between P frames."""
+
+
+class Unwrapper:
+    """Counts on where a counter of some bits wraps."""
+
+    def __init__(self, bits: int) -> None:
+        self._modulus = 1 << bits
+        self._last: int | None = None
+
+    def unwrap(self, value: int) -> int:
+        """Return the value nearest to the last one that is `value` in the counter's bits."""
+        if self._last is None:
+            self._last = value
+        else:
+            half = self._modulus >> 1
+            self._last += (value - self._last + half) % self._modulus - half
+        return self._last
 
 
 class Timeline:

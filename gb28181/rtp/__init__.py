@@ -1,0 +1,1 @@
+"""RTP, RTCP, stream framing and the payload formats carried in them."""
