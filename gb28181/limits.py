@@ -9,7 +9,10 @@ __all__ = [
     "MAX_CONNECTIONS",
     "MAX_CONNECTIONS_PER_HOST",
     "MAX_DIALOGS",
+    "MAX_DIGEST_MEMORY",
     "MAX_FAULTS",
+    "MAX_FLOOD_ENTRIES",
+    "MAX_FIRST_MESSAGE",
     "MAX_FORKS",
     "MAX_FRAME",
     "MAX_HANDSHAKE",
@@ -178,7 +181,16 @@ MAX_UDP_BACKLOG = 1_024
 """Datagrams waiting for a full socket buffer; beyond, new ones are lost, as UDP may."""
 
 MAX_HANDSHAKE = 10.0
-"""Until TLS is set up, and again until the first whole message: longer only a scanner takes."""
+"""Until a TLS handshake is through; a slow camera needs one second."""
+
+MAX_FIRST_MESSAGE = 30.0
+"""From the connection to the first whole message: devices register at once, scanners wait."""
 
 MAX_IDLE = 1_800.0
 """A connection without a byte; the longest keepalive interval seen is a tenth of this."""
+
+MAX_DIGEST_MEMORY = 200_000
+"""Devices whose newest used nonce is remembered for as long as it could be replayed; about 200 bytes each."""
+
+MAX_FLOOD_ENTRIES = 50_000
+"""Sources and (source, device) pairs whose unsuccessful registrations are counted; about 250 bytes each."""

@@ -117,7 +117,13 @@ class IncomingInvite:
             self.session.ack_received(now)
 
     def answer_failed(self, failure: Failure, now: float) -> None:
-        """Do nothing: a refusal not acknowledged is over, a 2xx is repeated by the session."""
+        """Learn that a provisional response could not be sent, or that the connection is gone.
+
+        A refusal that is never acknowledged is over all the same, and a 2xx is the session's.
+        """
+        if not self.ended:
+            self._end()
+            self._context.emit(InviteCancelled(self))
 
     def next_timer(self) -> float | None:
         """Monotonic second at which :meth:`handle_timer` must run, if any."""

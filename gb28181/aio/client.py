@@ -1,0 +1,398 @@
+"""Requests and INVITE dialogs to be awaited."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from gb28181.aio.engine import SipEngine
+from gb28181.aio.errors import InviteRefused, SipTimeout, SipTransportError
+from gb28181.errors import LocalProtocolError
+from gb28181.sip.dialog.invite_call import (
+    InviteAccepted,
+    InviteCall,
+    InviteFailed,
+    InviteProgress,
+)
+from gb28181.sip.dialog.invite_call import InviteRefused as InviteRefusedEvent
+from gb28181.sip.dialog.invite_session import InviteSession, SessionConfirmed, SessionEnded
+from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
+from gb28181.sip.endpoint import Flow
+from gb28181.sip.message import Response
+from gb28181.sip.transaction.events import Failure
+from gb28181.sip.transaction.layer import ClientTransaction
+
+if TYPE_CHECKING:
+    from gb28181.aio.incoming import IncomingRequest
+
+__all__ = ["ClientEvent", "InviteDialog", "InviteRefused", "SipClient"]
+
+BYE_TIMEOUT = 5.0
+"""Seconds to wait for the answer to a BYE: the session has ended anyhow."""
+
+ClientEvent = (
+    ResponseReceived
+    | RequestFailed
+    | InviteProgress
+    | InviteAccepted
+    | InviteRefusedEvent
+    | InviteFailed
+    | SessionConfirmed
+    | SessionEnded
+)
+"""The events of the endpoint that somebody here waits for."""
+
+
+class InviteDialog:
+    """An established INVITE session, whoever invited.
+
+    Attributes:
+        response: The 2xx that accepted our INVITE; None when we accepted the peer's.
+        on_bye: Called once when the session ended without us: BYE, or no ACK to our 2xx.
+        on_ack: Called once when the peer acknowledged our 2xx.
+        on_request: Called with each INFO, MESSAGE or other request inside the dialog; without it
+            they go to the driver's own `on_request`.
+    """
+
+    def __init__(
+        self, client: "SipClient", session: InviteSession, response: Response | None
+    ) -> None:
+        self._client = client
+        self._session = session
+        self._response = response
+        self.on_bye: Callable[[], None] | None = None
+        self.on_ack: Callable[[], None] | None = None
+        self.on_request: Callable[[IncomingRequest], None] | None = None
+
+    def __repr__(self) -> str:
+        state = "ended" if self.ended else "established"
+        return f"<InviteDialog {self.call_id} {state}>"
+
+    @property
+    def response(self) -> Response:
+        """The 2xx that accepted our INVITE."""
+        if self._response is None:
+            raise LocalProtocolError("this INVITE was the peer's: it has no response for us")
+        return self._response
+
+    @property
+    def call_id(self) -> str:
+        """Call-ID."""
+        return self._session.dialog.call_id
+
+    @property
+    def remote_flow(self) -> Flow:
+        """Where the peer's latest packet inside the dialog came from."""
+        return self._session.dialog.flow
+
+    @property
+    def ended(self) -> bool:
+        """Whether a BYE was sent or received, or the peer never acknowledged."""
+        return self._session.ended
+
+    async def bye(self, timeout: float = BYE_TIMEOUT) -> None:
+        """End the session; returns after the answer or `timeout` seconds. Idempotent, never raises."""
+        await self._client.hang_up(self._session, timeout)
+
+    async def request(
+        self,
+        method: str,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+        timeout: float = 32.0,
+    ) -> Response:
+        """Send INFO or MESSAGE inside the dialog and return the final response.
+
+        Raises:
+            SipTimeout: No final response in time.
+            SipTransportError: It could not be sent, or the session has ended.
+        """
+        return await self._client.request_inside(
+            self._session,
+            method,
+            headers=headers,
+            body=body,
+            content_type=content_type,
+            timeout=timeout,
+        )
+
+
+class _Call:
+    """An INVITE somebody awaits."""
+
+    def __init__(
+        self,
+        future: asyncio.Future[InviteDialog],
+        on_provisional: Callable[[Response], None] | None,
+        on_bye: Callable[[], None] | None,
+    ) -> None:
+        self.future = future
+        self.on_provisional = on_provisional
+        self.on_bye = on_bye
+
+
+class SipClient:
+    """Sends requests and waits for what becomes of them; made by the driver."""
+
+    def __init__(self, engine: SipEngine) -> None:
+        self._engine = engine
+        self._requests: dict[ClientTransaction, asyncio.Future[Response]] = {}
+        self._calls: dict[InviteCall, _Call] = {}
+        self._dialogs: dict[InviteSession, InviteDialog] = {}
+
+    async def request(
+        self,
+        method: str,
+        uri: str,
+        *,
+        flow: Flow,
+        from_: str,
+        to: str,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+        timeout: float = 32.0,
+        call_id: str | None = None,
+        from_tag: str | None = None,
+        cseq: int = 1,
+    ) -> Response:
+        """Send a request outside a dialog and return the final response, whatever its status.
+
+        Args:
+            method: Any but INVITE, ACK and CANCEL.
+            uri: Request-URI.
+            flow: The way it goes; one with a connection goes on that connection or not at all.
+            from_: From value without tag, e.g. `<sip:ID@domain>`.
+            to: To value without tag.
+            headers: Further headers.
+            body: Body.
+            content_type: Content-Type of the body.
+            timeout: Seconds to wait; at most 64*T1 are waited anyhow.
+            call_id: Instead of a new one, for the REGISTERs of one registration.
+            from_tag: Likewise.
+            cseq: Likewise.
+
+        Raises:
+            SipTimeout: No final response in time.
+            SipTransportError: It could not be sent, or its connection was lost.
+        """
+        self._check_open()
+        transaction = self._engine.endpoint.request(
+            method,
+            uri,
+            flow=flow,
+            from_=from_,
+            to=to,
+            now=self._engine.now(),
+            headers=headers,
+            body=body,
+            content_type=content_type,
+            call_id=call_id,
+            from_tag=from_tag,
+            cseq=cseq,
+        )
+        return await self._outcome(transaction, f"{method} to {flow.remote[0]}", timeout)
+
+    async def invite(
+        self,
+        uri: str,
+        *,
+        flow: Flow,
+        from_: str,
+        to: str,
+        sdp: bytes,
+        headers: Iterable[tuple[str, str]] = (),
+        contact: str | None = None,
+        timeout: float,
+        on_provisional: Callable[[Response], None] | None = None,
+        on_bye: Callable[[], None] | None = None,
+    ) -> InviteDialog:
+        """Send an INVITE and return the dialog once it is accepted; the ACK has been sent then.
+
+        At `timeout`, and when the caller is cancelled, the INVITE is cancelled; a 2xx that comes
+        all the same is acknowledged and ended with BYE. 401 and 407 are not answered.
+
+        Args:
+            uri: Request-URI.
+            flow: The way it goes.
+            from_: From value without tag.
+            to: To value without tag.
+            sdp: The offer.
+            headers: Further headers, such as Subject.
+            contact: Contact value instead of one made from `from_` and the local address.
+            timeout: Seconds to wait for the final response.
+            on_provisional: Called with each provisional response.
+            on_bye: Becomes `InviteDialog.on_bye`.
+
+        Raises:
+            InviteRefused: The final response was not a 2xx.
+            SipTimeout: No final response in time.
+            SipTransportError: It could not be sent, or its connection was lost.
+        """
+        self._check_open()
+        engine = self._engine
+        call = engine.endpoint.invite(
+            uri,
+            flow=flow,
+            from_=from_,
+            to=to,
+            sdp=sdp,
+            now=engine.now(),
+            headers=headers,
+            contact=contact,
+        )
+        future: asyncio.Future[InviteDialog] = asyncio.get_running_loop().create_future()
+        self._calls[call] = _Call(future, on_provisional, on_bye)
+        engine.transmit()
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        except TimeoutError:
+            self._withdraw(call, future)
+            raise SipTimeout(
+                f"INVITE to {flow.remote[0]}: no final response in {timeout:g} s"
+            ) from None
+        except asyncio.CancelledError:
+            self._withdraw(call, future)
+            raise
+        finally:
+            self._calls.pop(call, None)
+
+    def adopt(self, session: InviteSession, response: Response | None = None) -> InviteDialog:
+        """Make the dialog of a session; the driver and `IncomingRequest` call this."""
+        dialog = self._dialogs[session] = InviteDialog(self, session, response)
+        return dialog
+
+    def dialog_of(self, session: InviteSession) -> InviteDialog | None:
+        """Return the dialog of a session."""
+        return self._dialogs.get(session)
+
+    async def hang_up(self, session: InviteSession, timeout: float) -> None:
+        """End a session; see `InviteDialog.bye`."""
+        self._dialogs.pop(session, None)
+        closed = self._engine.closed
+        transaction = session.bye(self._engine.now(), report=not closed)
+        if closed or transaction is None:
+            return
+        try:
+            await self._outcome(transaction, "BYE", timeout)
+        except (SipTimeout, SipTransportError):
+            return
+
+    async def request_inside(
+        self,
+        session: InviteSession,
+        method: str,
+        *,
+        headers: Iterable[tuple[str, str]],
+        body: bytes,
+        content_type: str | None,
+        timeout: float,
+    ) -> Response:
+        """Send a request inside a dialog; see `InviteDialog.request`."""
+        self._check_open()
+        if session.ended:
+            raise SipTransportError(f"{method} inside a dialog that has ended")
+        transaction = session.request(
+            method, self._engine.now(), headers=headers, body=body, content_type=content_type
+        )
+        return await self._outcome(transaction, f"{method} inside the dialog", timeout)
+
+    def handle(self, event: ClientEvent) -> None:
+        """Give an event of the endpoint to who waits for it; the driver calls this."""
+        match event:
+            case ResponseReceived(transaction, response):
+                waiting = self._requests.get(transaction)
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(response)
+            case RequestFailed(transaction, failure):
+                waiting = self._requests.get(transaction)
+                if waiting is not None and not waiting.done():
+                    waiting.set_exception(_error_of(failure))
+            case SessionConfirmed(session):
+                dialog = self._dialogs.get(session)
+                self._call_back(dialog.on_ack if dialog else None, "on_ack")
+            case SessionEnded(session):
+                dialog = self._dialogs.pop(session, None)
+                self._call_back(dialog.on_bye if dialog else None, "on_bye")
+            case _:
+                self._handle_call(event)
+
+    def close(self) -> None:
+        """Fail whatever is still waited for."""
+        error = "the SIP driver is closed"
+        for waiting in self._requests.values():
+            if not waiting.done():
+                waiting.set_exception(SipTransportError(error))
+        for call in self._calls.values():
+            if not call.future.done():
+                call.future.set_exception(SipTransportError(error))
+        self._dialogs.clear()
+
+    def _handle_call(
+        self, event: InviteProgress | InviteAccepted | InviteRefusedEvent | InviteFailed
+    ) -> None:
+        call = self._calls.get(event.call)
+        if call is None or call.future.done():
+            if isinstance(event, InviteAccepted):
+                event.session.bye(self._engine.now(), report=False)
+            return
+        match event:
+            case InviteProgress(_, response):
+                if call.on_provisional is not None:
+                    try:
+                        call.on_provisional(response)
+                    except Exception as error:  # noqa: BLE001 - one call's callback
+                        self._engine.report_crash("on_provisional", error)
+            case InviteAccepted(_, session, response):
+                dialog = self.adopt(session, response)
+                dialog.on_bye = call.on_bye
+                call.future.set_result(dialog)
+            case InviteRefusedEvent(_, response):
+                call.future.set_exception(InviteRefused(response))
+            case InviteFailed(_, failure):
+                call.future.set_exception(_error_of(failure))
+
+    def _withdraw(self, call: InviteCall, future: asyncio.Future[InviteDialog]) -> None:
+        if future.cancelled():
+            call.cancel(self._engine.now())
+        elif future.exception() is None:
+            # Accepted in the very moment the caller gave up.
+            session = call.session
+            if session is not None:
+                self._dialogs.pop(session, None)
+                session.bye(self._engine.now(), report=False)
+        self._engine.transmit()
+
+    async def _outcome(self, transaction: ClientTransaction, what: str, timeout: float) -> Response:
+        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._requests[transaction] = future
+        self._engine.transmit()
+        try:
+            async with asyncio.timeout(timeout):
+                return await future
+        except TimeoutError:
+            raise SipTimeout(f"{what}: no answer in {timeout:g} s") from None
+        finally:
+            del self._requests[transaction]
+            if future.cancelled():
+                self._engine.endpoint.abandon(transaction)
+
+    def _check_open(self) -> None:
+        if self._engine.closed:
+            raise SipTransportError("the SIP driver is closed")
+
+    def _call_back(self, callback: Callable[[], None] | None, name: str) -> None:
+        if callback is None:
+            return
+        try:
+            callback()
+        except Exception as error:  # noqa: BLE001 - one dialog's callback
+            self._engine.report_crash(name, error)
+
+
+def _error_of(failure: Failure) -> Exception:
+    if failure is Failure.TIMEOUT:
+        return SipTimeout("no answer within 64*T1")
+    return SipTransportError("it could not be sent, or the connection is gone")
