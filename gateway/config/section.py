@@ -43,6 +43,15 @@ def _check_advertised(value: str) -> str:
     return value
 
 
+def _split_list(value: object) -> object:
+    # The environment has no lists: GATEWAY__SIP__ALGORITHMS="SHA-256, MD5".
+    if isinstance(value, str):
+        return [
+            part.strip() for part in value.strip("[] ").replace('"', "").split(",") if part.strip()
+        ]
+    return value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -96,7 +105,9 @@ class SipSettings(_Section):
     """Send Date with the answer to REGISTER (clock synchronisation); some devices reject it."""
     request_timeout: Seconds = 10.0
     """Seconds to wait for a device's answer to a MESSAGE."""
-    catalog_silence: Seconds = 8.0
+    catalog_first: Seconds = 60.0
+    """Seconds from a Catalog query to the first part of its answer."""
+    catalog_silence: Seconds = 5.0
     """Seconds without a further part after which a catalogue answer counts as finished."""
 
     @field_validator("id")
@@ -119,14 +130,7 @@ class SipSettings(_Section):
     @field_validator("algorithms", mode="before")
     @classmethod
     def _split_algorithms(cls, value: object) -> object:
-        # The environment has no lists: GATEWAY__SIP__ALGORITHMS="SHA-256, MD5".
-        if isinstance(value, str):
-            return [
-                part.strip()
-                for part in value.strip("[] ").replace('"', "").split(",")
-                if part.strip()
-            ]
-        return value
+        return _split_list(value)
 
     @field_validator("algorithms")
     @classmethod
@@ -166,6 +170,8 @@ class HttpSettings(_Section):
     """Bearer token with all rights, at least 16 characters; empty: one is made at the first start and printed once."""
     token_ttl: int = Field(default=3600, ge=10, le=2_592_000)
     """Seconds for which the token in a stream URL lets a viewer connect."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins (`https://host[:port]`) whose pages may use the API and the streams; `*` is any."""
     public_url: str = ""
     """Base of the URLs given out (`https://video.example`); empty: as the request came in."""
 
@@ -173,6 +179,11 @@ class HttpSettings(_Section):
     @classmethod
     def _host(cls, value: str) -> str:
         return _check_address(value)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        return _split_list(value)
 
     @field_validator("admin_token")
     @classmethod

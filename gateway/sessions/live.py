@@ -76,6 +76,11 @@ class LiveSessions:
         live = [session.record for session in self._running.values()]
         return [*live, *reversed(self._history.values())]
 
+    @property
+    def running_count(self) -> int:
+        """Sessions that hold something."""
+        return len(self._running)
+
     def get(self, session_id: str) -> SessionRecord:
         """Return one session's record.
 

@@ -1,0 +1,460 @@
+"""The composition root: builds every part from the settings, starts them in order and stops them in reverse."""
+
+import asyncio
+import os
+import secrets
+import signal
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from gateway import __version__
+from gateway.config.model import Settings
+from gateway.domain.device import Device, MediaTransport, OfflineReason
+from gateway.domain.errors import Unavailable
+from gateway.domain.session import SessionRecord
+from gateway.http.deps import HttpDeps
+from gateway.http.options import HttpOptions
+from gateway.http.server import HttpServer
+from gateway.media.options import MediaOptions
+from gateway.media.plane import EmbeddedMedia
+from gateway.observe.log import RateLimitedCounter
+from gateway.observe.loop import LoopWatch
+from gateway.observe.metrics import Metrics
+from gateway.registry.registry import DeviceRegistry
+from gateway.registry.settings import RegistrySettings
+from gateway.sessions.live import LiveSessions
+from gateway.sessions.ports import SessionSettings
+from gateway.signalling.catalog import CatalogSync
+from gateway.signalling.outbound import SipSignaller
+from gateway.signalling.pending import PendingAnswers
+from gateway.signalling.router import SipRouter
+from gateway.store.sql import SqlStore
+from gb28181.aio.clock import monotonic, utc_now
+from gb28181.aio.driver import SipDriver
+from gb28181.aio.tasks import TaskScope
+from gb28181.flow.catalog import CatalogCollector, CatalogTimes
+from gb28181.flow.flood import FloodControl
+from gb28181.flow.registrar import Registrar
+from gb28181.sdp.ssrc import SsrcPool
+from gb28181.sip.digest import DigestServer
+from gb28181.sip.endpoint import MessageRefused
+
+__all__ = ["Gateway", "serve"]
+
+log = structlog.get_logger()
+
+
+class Gateway:
+    """A whole gateway in this process; use as an async context manager.
+
+    Args:
+        settings: Checked settings.
+
+    Raises:
+        Unavailable: on entering, when a port or the data directory cannot be had; the message names it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.sip_addresses: list[tuple[str, str, int]] = []
+        """(transport, host, port) of every SIP listener, ports as bound."""
+        self._stack = AsyncExitStack()
+        self._ready = False
+
+    @property
+    def http_url(self) -> str:
+        """Base URL of the API as bound, for this machine."""
+        return self.http.url
+
+    @property
+    def cli_token(self) -> str:
+        """This start's token for the local CLI."""
+        return self.http.cli_token
+
+    async def __aenter__(self) -> Self:
+        await self._stack.__aenter__()
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        log.info("gateway_stopping", sessions=self.leftovers().get("sessions", 0))
+        self._ready = False
+        await self._stack.aclose()
+        log.info("gateway_stopped")
+
+    def leftovers(self) -> dict[str, int]:
+        """What is held at this moment and must be nothing after the end; only what is not zero."""
+        sip = self.driver.stats
+        leased, _, _ = self.media.ports_in_use()
+        held = {
+            "sessions": self.sessions.running_count,
+            "ports": leased,
+            "ssrcs": self.ssrcs.in_use,
+            "dialogs": sip.dialogs,
+            "pending_transactions": sip.pending,
+            "streams": len(self.media.streams()),
+        }
+        return {name: count for name, count in held.items() if count}
+
+    # Starting: what is entered first is left last
+
+    async def _start(self) -> None:
+        settings, enter = self.settings, self._stack.enter_async_context
+        _private_directory(settings.data_dir)
+        self.store = await enter(
+            SqlStore(
+                settings.store_url,
+                self.metrics,
+                group_commit=settings.store.group_commit,
+                batch_interval=settings.store.batch_interval,
+            )
+        )
+        self.registry = DeviceRegistry(self.store, _registry_settings(settings))
+        await self.registry.load()
+        self.scope = await enter(TaskScope(self._crashed))
+        self.media = await enter(self._build_media())
+        self.driver = await enter(self._build_driver())
+        self._build_signalling()
+        self.sessions = await enter(self._build_sessions())
+        self.router = self._build_router()
+        self._connect_parts()
+        self._describe_metrics()
+        self.http = await enter(self._build_http())
+        await self._listen()
+        self.loop_watch = LoopWatch(self.metrics)
+        self.scope.spawn(self.loop_watch.run(), name="loop-watch")
+        self.scope.spawn(self.registry.supervise(), name="registry")
+        self.catalog.start()
+        self._ready = True
+        known, online, channels = self.registry.counts()
+        log.info(
+            "gateway_started",
+            version=__version__,
+            sip=[f"{transport} {host}:{port}" for transport, host, port in self.sip_addresses],
+            http=self.http_url,
+            devices=known,
+            online=online,
+            channels=channels,
+        )
+
+    def _build_media(self) -> EmbeddedMedia:
+        rtp, media, limits = self.settings.rtp, self.settings.media, self.settings.limits
+        return EmbeddedMedia(
+            host=rtp.host,
+            ports=rtp.ports,
+            drain=rtp.drain,
+            receive_buffer=rtp.receive_buffer,
+            options=MediaOptions(
+                source_timeout=media.source_timeout,
+                viewer_bytes=media.viewer_buffer,
+                gop_bytes=media.gop_cache,
+                audio=media.audio,
+                max_viewers=limits.max_viewers,
+                max_viewers_per_stream=limits.max_viewers_per_stream,
+            ),
+        )
+
+    @asynccontextmanager
+    async def _build_driver(self) -> AsyncIterator[SipDriver]:
+        sip = self.settings.sip
+        refused = RateLimitedCounter(log.info, "sip_message_refused")
+
+        def note(event: MessageRefused) -> None:
+            refused.add(source=event.flow.remote[0], detail=event.detail, status=event.status)
+
+        driver = SipDriver(
+            on_request=lambda incoming: self.router.on_request(incoming),
+            on_event=note,
+            user_agent=sip.user_agent,
+            on_crash=self._crashed,
+            advertise=(sip.advertise, sip.port) if sip.advertise else None,
+        )
+        try:
+            yield driver
+        finally:
+            await driver.close()
+
+    def _build_signalling(self) -> None:
+        sip, rtp = self.settings.sip, self.settings.rtp
+        self.pending = PendingAnswers()
+        self.signaller = SipSignaller(
+            self.driver.client,
+            self.pending,
+            platform_id=sip.id,
+            domain=sip.domain,
+            charset=sip.charset,
+            timeout=sip.request_timeout,
+            media_host=rtp.advertise or sip.advertise,
+        )
+        self.catalog = CatalogSync(
+            registry=self.registry,
+            signaller=self.signaller,
+            pending=self.pending,
+            collector=CatalogCollector(
+                CatalogTimes(first_packet=sip.catalog_first, silence=sip.catalog_silence)
+            ),
+            platform_id=sip.id,
+            scope=self.scope,
+            now=monotonic,
+            wall=utc_now,
+            metrics=self.metrics,
+        )
+
+    @asynccontextmanager
+    async def _build_sessions(self) -> AsyncIterator[LiveSessions]:
+        media, sip = self.settings.media, self.settings.sip
+        self.ssrcs = SsrcPool(sip.id, start=secrets.randbelow(10_000))
+        sessions = LiveSessions(
+            devices=self.registry,
+            signaller=self.signaller,
+            media=self.media,
+            ssrcs=self.ssrcs,
+            settings=SessionSettings(
+                platform_id=sip.id,
+                transport=MediaTransport(media.transport),
+                invite_timeout=media.invite_timeout,
+                first_packet_timeout=media.first_packet_timeout,
+                decodable_timeout=media.decodable_timeout,
+                no_readers_grace=media.no_readers_grace,
+                max_sessions=self.settings.limits.max_sessions,
+            ),
+            scope=self.scope,
+            now=monotonic,
+            wall=utc_now,
+            new_id=lambda: secrets.token_hex(8),
+            observer=_SessionMetrics(self.metrics),
+        )
+        try:
+            yield sessions
+        finally:
+            await sessions.close()
+
+    def _build_router(self) -> SipRouter:
+        sip, limits = self.settings.sip, self.settings.limits
+        digest = DigestServer(
+            realm=sip.domain,
+            secret=secrets.token_bytes(32),
+            algorithms=sip.algorithms,
+            qop=sip.qop,
+            nonce_ttl=sip.nonce_ttl,
+        )
+        registrar = Registrar(
+            digest=digest,
+            domain=sip.domain,
+            min_expires=sip.min_expires,
+            max_expires=sip.max_expires,
+            default_expires=sip.default_expires,
+            flood=FloodControl(
+                failures=limits.register_failures,
+                failures_per_address=limits.register_failures_per_address,
+                ban=limits.register_ban,
+            ),
+        )
+        return SipRouter(
+            registrar=registrar,
+            registry=self.registry,
+            catalog=self.catalog,
+            pending=self.pending,
+            scope=self.scope,
+            now=monotonic,
+            wall=utc_now,
+            send_date=sip.send_date,
+            metrics=self.metrics,
+        )
+
+    def _build_http(self) -> HttpServer:
+        http, limits = self.settings.http, self.settings.limits
+        deps = HttpDeps(
+            devices=self.registry,
+            catalog=self.catalog,
+            queries=self.signaller,
+            sessions=self.sessions,
+            media=self.media,
+            metrics=self.metrics,
+            store_health=self.store.health,
+            ready=lambda: None if self._ready else "the gateway is starting or stopping",
+            sip_addresses=lambda: self.sip_addresses,
+            loop_lag=lambda: self.loop_watch.last if self._ready else 0.0,
+            version=__version__,
+        )
+        return HttpServer(
+            deps,
+            HttpOptions(
+                data_dir=self.settings.data_dir,
+                host=http.host,
+                port=http.port,
+                admin_token=http.admin_token,
+                token_ttl=http.token_ttl,
+                public_url=http.public_url,
+                cors_origins=http.cors_origins,
+                max_viewers=limits.max_viewers,
+                max_viewers_per_stream=limits.max_viewers_per_stream,
+            ),
+        )
+
+    async def _listen(self) -> None:
+        """Open the SIP listeners last: whatever comes in finds everything ready."""
+        sip = self.settings.sip
+        host, port = await _bound("UDP", sip.host, sip.port, self.driver.listen_udp)
+        self.sip_addresses.append(("UDP", host, port))
+        if sip.tcp:
+            # With port 0 both transports still share one number, as devices expect.
+            self.sip_addresses.append(
+                ("TCP", *await _bound("TCP", sip.host, port, self.driver.listen_tcp))
+            )
+        if sip.tls:
+            context = await asyncio.to_thread(_tls_context, sip.tls_cert, sip.tls_key)
+            bound = await self.driver.listen_tls(sip.host, sip.tls_port, context)
+            self.sip_addresses.append(("TLS", *bound))
+
+    # Who tells whom
+
+    def _connect_parts(self) -> None:
+        self.driver.on_connection_lost = lambda connection, _: self.registry.connection_lost(
+            connection, monotonic()
+        )
+        self.registry.on_online.append(self._device_online)
+        self.registry.on_offline.append(self._device_offline)
+        self.registry.on_rebooted.append(self._device_rebooted)
+
+    def _device_online(self, device: Device) -> None:
+        self.metrics.transitions.labels("online", "").inc()
+        self.catalog.request(device)
+
+    def _device_offline(self, device: Device) -> None:
+        reason = device.offline_reason or OfflineReason.NOT_CONNECTED
+        self.metrics.transitions.labels("offline", reason.value).inc()
+        self.sessions.device_offline(device, f"Device went offline: {reason.value}")
+        self.catalog.device_offline(device)
+
+    def _device_rebooted(self, device: Device) -> None:
+        # A new Call-ID means that its streams and subscriptions are gone (protocol 3.3).
+        self.sessions.device_offline(device, "The device registered anew (reboot)")
+        self.catalog.request(device)
+
+    def _crashed(self, name: str, error: Exception) -> None:
+        self.metrics.task_crashes.labels(name.partition(":")[0]).inc()
+        log.error("task_crashed", task=name, error=repr(error), exc_info=error)
+
+    def _describe_metrics(self) -> None:
+        gauge, counter = self.metrics.gauge, self.metrics.counter
+        self.metrics.build.labels(__version__).set(1)
+        gauge("devices", "Devices by state", self._device_counts, labels=["state"])
+        gauge("channels", "Catalogued channels", lambda: self.registry.counts()[2])
+        gauge("sessions", "Sessions running", lambda: self.sessions.running_count)
+        gauge("streams", "Streams open", lambda: len(self.media.streams()))
+        gauge("viewers", "Viewers by format", self._viewer_counts, labels=["format"])
+        gauge("rtp_port_pairs", "RTP port pairs by state", self._port_counts, labels=["state"])
+        gauge("sip_transactions", "SIP transactions", lambda: self.driver.stats.transactions)
+        gauge("sip_dialogs", "SIP dialogs", lambda: self.driver.stats.dialogs)
+        gauge("sip_connections", "SIP connections", lambda: self.driver.stats.connections)
+        gauge("store_pending", "Writes waiting", lambda: self.store.health().pending)
+        counter("sip_received", "SIP messages received", lambda: self.driver.stats.received)
+        counter("sip_malformed", "Unreadable messages", lambda: self.driver.stats.malformed)
+        counter(
+            "sip_retransmissions", "Messages sent again", lambda: self.driver.stats.retransmitted
+        )
+        counter("sip_dropped", "Messages not sent", lambda: self.driver.stats.dropped)
+
+    def _device_counts(self) -> dict[tuple[str, ...], float]:
+        known, online, _ = self.registry.counts()
+        return {("online",): online, ("offline",): known - online}
+
+    def _viewer_counts(self) -> dict[tuple[str, ...], float]:
+        counts: dict[tuple[str, ...], float] = {}
+        for stream in self.media.streams():
+            for output, count in stream.viewers.items():
+                counts[(output,)] = counts.get((output,), 0) + count
+        return counts
+
+    def _port_counts(self) -> dict[tuple[str, ...], float]:
+        leased, draining, total = self.media.ports_in_use()
+        free = total - leased - draining
+        return {("leased",): leased, ("draining",): draining, ("free",): free}
+
+
+class _SessionMetrics:
+    """Counts sessions and how fast their stages came."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def session_started(self, record: SessionRecord) -> None:
+        self._metrics.sessions_started.labels(record.transport).inc()
+
+    def session_ended(self, record: SessionRecord) -> None:
+        if record.ended is not None:
+            self._metrics.sessions_ended.labels(record.ended.reason.value).inc()
+        for stage, seconds in record.stages.items():
+            self._metrics.stage_seconds.labels(stage.value).observe(seconds)
+
+
+def _registry_settings(settings: Settings) -> RegistrySettings:
+    sip = settings.sip
+    return RegistrySettings(
+        realm=sip.domain,
+        password=sip.password,
+        follow_any=sip.follow_address == "any",
+        keepalive_interval=sip.keepalive_interval,
+        keepalive_misses=sip.keepalive_misses,
+        max_devices=settings.limits.max_devices,
+    )
+
+
+async def _bound(
+    transport: str,
+    host: str,
+    port: int,
+    listen: Callable[[str, int], Awaitable[tuple[str, int]]],
+) -> tuple[str, int]:
+    try:
+        return await listen(host, port)
+    except OSError as exc:
+        raise Unavailable(
+            "sip_port_taken",
+            f"SIP cannot listen on {transport} {host}:{port}: {exc.strerror or exc}; stop what uses "
+            f"it or set [sip] port",
+        ) from exc
+
+
+def _private_directory(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise Unavailable("data_dir_not_writable", f"data_dir {path} cannot be written to")
+
+
+def _tls_context(cert: str, key: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(Path(cert).expanduser(), Path(key).expanduser())
+    return context
+
+
+async def serve(settings: Settings) -> None:
+    """Run a gateway until SIGINT or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        async with Gateway(settings):
+            await stopped.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
