@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from gateway.simulator.encoder import StreamSpec
 from gateway.simulator.quirk import Quirk
+from gateway.simulator.stream import StreamSpec
 from gb28181.es.unit import AUDIO_CODECS, VIDEO_CODECS, Codec
 
 __all__ = ["SimulatorOptions"]
@@ -46,7 +46,7 @@ class SimulatorOptions:
     gb_version: str = "2.0"
     """X-GB-Ver of REGISTER; empty for none."""
     charset: str = "GB2312"
-    catalog_items: int = 4
+    catalog_items: int = 2
     """Items in one message of the catalogue."""
 
     video: Codec = Codec.H264

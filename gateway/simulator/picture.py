@@ -159,7 +159,7 @@ class TestPicture:
             for character, glyph in _GLYPHS.items()
         }
 
-    def draw(self, number: int, text: str) -> bytearray:
+    def draw(self, number: int, text: str) -> bytes:
         """Return the luma plane of picture `number` with `text` as its clock."""
         luma = bytearray(self._base)
         self._draw_clock(luma, text)
@@ -167,7 +167,7 @@ class TestPicture:
         size = self._layout.noise_rows * self._stride
         start = self._random.randrange(size)
         luma[len(luma) - size :] = self._noise[start : start + size]
-        return luma
+        return bytes(luma)
 
     def _draw_clock(self, luma: bytearray, text: str) -> None:
         layout = self._layout

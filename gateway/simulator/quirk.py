@@ -18,7 +18,7 @@ class Quirk(enum.StrEnum):
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 - a name
     """The password is wrong; tries again and again [2]."""
     KEEPALIVE_PORT_CHANGE = "keepalive_port_change"
-    """Each keepalive leaves from a new local UDP port, and only that port is read from then on [9]."""
+    """Each keepalive leaves from another local UDP port, as behind a forgetful NAT [9]."""
     NO_KEEPALIVE = "no_keepalive"
     """Registers and then never sends a keepalive [10]."""
     DROP_TCP = "drop_tcp"
@@ -86,7 +86,7 @@ class Quirk(enum.StrEnum):
     PES_LENGTH_ZERO = "pes_length_zero"
     """Video PES packets with length 0 (unbounded)."""
     PRIVATE_STREAMS = "private_streams"
-    """Private streams BD and BF between the others."""
+    """A private stream (BD) ahead of each key frame."""
     RAW_H264 = "raw_h264"
     """Video alone as RFC 6184 with payload type 98 (H.265: RFC 7798, 100) instead of a program stream [96]."""
     TCP_PREAMBLE_256 = "tcp_preamble_256"

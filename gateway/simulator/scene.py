@@ -70,6 +70,6 @@ def _channel(channel_id: str, number: int, device: int) -> SimulatedChannel:
         channel_id=channel_id,
         name=f"{place}{view}{number + 1}",
         address=f"示例路{device + 1}号{place}",
-        longitude=117.64 + device * 0.001 + number * 0.0001,
-        latitude=35.5063 + number * 0.0001,
+        longitude=round(117.64 + device * 0.001 + number * 0.0001, 6),
+        latitude=round(35.5063 + number * 0.0001, 6),
     )

@@ -1,11 +1,14 @@
 """Live encoders: the picture decodes, the clock runs, the bit rate is kept, threads end."""
 
 import asyncio
+import itertools
 import threading
 
 import av
 import pytest
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.frame import AudioFrame
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
 from gateway.simulator.encoder import EncodedTick, EncoderPool
@@ -44,12 +47,13 @@ async def collect(spec: StreamSpec, count: int) -> list[EncodedTick]:
 
 def pictures(ticks: list[EncodedTick], codec: Codec) -> list[VideoFrame]:
     decoder = av.CodecContext.create(codec.value, "r")
-    found = []
+    assert isinstance(decoder, VideoCodecContext)
+    found: list[VideoFrame] = []
     for tick in ticks:
         for unit in tick.units:
             if unit.is_video:
-                found += [f for f in decoder.decode(av.Packet(unit.payload))]
-    return [*found, *decoder.decode(None)]  # type: ignore[list-item]
+                found += list(decoder.decode(av.Packet(unit.payload)))
+    return [*found, *decoder.decode(None)]
 
 
 def clocks(frames: list[VideoFrame], spec: StreamSpec) -> list[str]:
@@ -71,7 +75,7 @@ async def test_the_clock_in_decoded_pictures_runs_in_real_time(codec: Codec) -> 
 
     shown = [milliseconds(clock) for clock in clocks(pictures(ticks, codec), spec)]
     assert len(shown) == 12
-    steps = [b - a for a, b in zip(shown, shown[1:], strict=False)]
+    steps = [b - a for a, b in itertools.pairwise(shown)]
     assert steps == [40] * 11
     assert ticks[0].keyframe
 
@@ -156,9 +160,10 @@ def test_the_beep_sounds_on_the_full_second(codec: Codec) -> None:
     sound = open_sound(codec, start=90_000, phase=0.5)
     units = sound.until(90_000 + 2 * 90_000)
     decoder = av.CodecContext.create(codec.value, "r")
+    assert isinstance(decoder, AudioCodecContext)
     if codec is not Codec.AAC:
-        decoder.sample_rate = 8000  # type: ignore[attr-defined]
-        decoder.layout = "mono"  # type: ignore[attr-defined]
+        decoder.sample_rate = 8000
+        decoder.layout = "mono"
     loud = []
     for unit in units:
         payload = unit.payload
