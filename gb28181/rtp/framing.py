@@ -18,6 +18,7 @@ __all__ = ["Framing", "FramingLost", "StreamFramer"]
 _DOLLAR = 0x24
 _PREAMBLE = 256
 _SSRC_AT = 8
+_PACK_START = b"\x00\x00\x01\xba"
 
 
 class FramingLost(RtpError):
@@ -57,6 +58,7 @@ class StreamFramer:
         self._lost_bytes = 0
         self._lost = False
         self._need = 0
+        self._has_return = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take bytes, return the whole packets in them: RTP and RTCP.
@@ -176,8 +178,11 @@ class StreamFramer:
     def _packet(self, data: bytes, start: int, end: int) -> bytes:
         first = start + HEADER_SIZE
         if self.framing is Framing.PREAMBLE and data[first : first + 1] == b"\r":
-            # EHome puts a carriage return between header and payload.
-            return data[start:first] + data[first + 1 : end]
+            # EHome may put a carriage return before each payload: the first pack header tells.
+            if data[first + 1 : first + 5] == _PACK_START:
+                self._has_return = True
+            if self._has_return:
+                return data[start:first] + data[first + 1 : end]
         return data[start:end]
 
     def _learn(self, data: bytes, start: int) -> None:

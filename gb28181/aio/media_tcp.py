@@ -1,0 +1,387 @@
+"""Media over TCP: the connection a device opens to us, or the one we open to it (GB Annex D)."""
+
+import asyncio
+import errno
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from gb28181.aio.clock import monotonic
+from gb28181.aio.media_udp import Address, enlarge_buffer
+from gb28181.aio.ports import PortLease
+from gb28181.aio.reader import COALESCE, SocketReader
+from gb28181.errors import Gb28181Error
+from gb28181.limits import MAX_FRAME, MAX_MEDIA_CONNECTIONS
+from gb28181.rtp.framing import Framing, FramingLost, StreamFramer
+from gb28181.rtp.packet import is_rtcp
+
+__all__ = ["MediaConnectFailed", "TcpMediaConnection", "TcpMediaConnector", "TcpMediaListener"]
+
+_READ = 65_536
+_READS = 4
+_RETRY_INTERVAL = 1.0
+"""GB Annex D 2022: at least 1 second apart, at least 3 times."""
+_IDLE = 2.0
+"""Seconds without data after which a new connection of the same host takes over."""
+
+
+class MediaConnectFailed(Gb28181Error):
+    """The device could not be connected to after all tries."""
+
+
+class TcpMediaConnection:
+    """One connection that carries framed RTP and RTCP both ways.
+
+    Args:
+        sock: Connected and non-blocking; the connection closes it.
+        remote: Address of the other side.
+        on_packets: Gets a batch of packets.
+        on_closed: Gets the reason, once, and not after `close`.
+        ssrc: The SSRC agreed on, to find the way back when the framing is lost.
+        coalesce: Seconds that bytes may wait to be read together.
+    """
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        remote: Address,
+        *,
+        on_packets: Callable[[list[bytes]], None],
+        on_closed: Callable[[str], None],
+        ssrc: int | None = None,
+        coalesce: float = COALESCE,
+    ) -> None:
+        self.remote = remote
+        self.framer = StreamFramer(ssrc)
+        self.dropped = 0
+        """Packets not sent because the other side does not read."""
+        self.last_data = monotonic()
+        self._sock = sock
+        self._on_packets = on_packets
+        self._on_closed = on_closed
+        self._closed = False
+        self._unsent: deque[bytes] = deque()
+        self._unsent_bytes = 0
+        self._writing = False
+        self._loop = asyncio.get_running_loop()
+        sock.settimeout(0)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        enlarge_buffer(sock)
+        self._reader = SocketReader(sock, self._drain, coalesce=coalesce)
+        self._reader.start()
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over."""
+        return self._closed
+
+    def buffered(self) -> int:
+        """Return the bytes that wait for the other side to read."""
+        return self._unsent_bytes
+
+    def send(self, packets: Iterable[bytes]) -> None:
+        """Send packets framed as the other side frames its own; drop them if it does not read."""
+        if self._closed:
+            return
+        prefix = b"$\x00" if self.framer.framing is Framing.INTERLEAVED else b""
+        framed = [part for packet in packets for part in (prefix + len(packet).to_bytes(2), packet)]
+        data = b"".join(framed)
+        if self._unsent_bytes + len(data) > MAX_FRAME:
+            self.dropped += len(framed) // 2
+            return
+        self._unsent.append(data)
+        self._unsent_bytes += len(data)
+        if not self._writing:
+            self._write()
+
+    def close(self) -> None:
+        """Close without calling `on_closed`; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._reader.stop()
+        if self._writing:
+            self._loop.remove_writer(self._sock)
+        self._unsent.clear()
+        self._sock.close()
+
+    def _end(self, reason: str) -> None:
+        if not self._closed:
+            self.close()
+            self._on_closed(reason)
+
+    def _drain(self) -> bool:
+        for reads in range(_READS):
+            data = self._read()
+            if data is None:
+                return reads > 0
+            self.last_data = monotonic()
+            try:
+                packets = self.framer.feed(data)
+            except FramingLost as exc:
+                self._end(str(exc))
+                break
+            if packets:
+                self._on_packets(packets)
+            if self._closed or len(data) < _READ:
+                break
+        return True
+
+    def _read(self) -> bytes | None:
+        try:
+            data = self._sock.recv(_READ)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as exc:
+            self._end(_reason(exc))
+            return None
+        if not data:
+            self._end("closed by the peer")
+            return None
+        return data
+
+    def _write(self) -> None:
+        while self._unsent:
+            data = self._unsent.popleft()
+            try:
+                sent = self._sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                sent = 0
+            except OSError as exc:
+                self._end(_reason(exc))
+                return
+            self._unsent_bytes -= sent
+            if sent < len(data):
+                self._unsent.appendleft(data[sent:])
+                break
+        if bool(self._unsent) is not self._writing:
+            self._writing = bool(self._unsent)
+            if self._writing:
+                self._loop.add_writer(self._sock, self._write)
+            else:
+                self._loop.remove_writer(self._sock)
+
+
+class TcpMediaListener:
+    """Waits on a leased port for the device to connect; one connection is taken.
+
+    A connection replaces the one before only from the same host and after that fell silent.
+
+    Args:
+        lease: With a listening socket; stays the caller's to release, after `close`.
+        on_connected: Gets the source of the connection that was taken.
+        on_packets: Gets a batch of packets and their source.
+        on_closed: Gets the reason why the connection ended.
+        expected_host: Only connections from here are taken; None for any.
+        ssrc: Passed on to the framer.
+        only_ssrc: Take the connection whose first RTP packet has `ssrc`, whoever connects first.
+    """
+
+    def __init__(
+        self,
+        lease: PortLease,
+        *,
+        on_connected: Callable[[Address], None],
+        on_packets: Callable[[list[bytes], Address], None],
+        on_closed: Callable[[str], None],
+        expected_host: str | None = None,
+        ssrc: int | None = None,
+        only_ssrc: bool = False,
+        coalesce: float = COALESCE,
+    ) -> None:
+        if lease.tcp is None:
+            raise ValueError("the port was leased without TCP")
+        self.expected_host = expected_host
+        self.refused = 0
+        """Connections closed because another was taken, or from elsewhere."""
+        self.connection: TcpMediaConnection | None = None
+        """The one that was taken, until it ends."""
+        self._on_connected = on_connected
+        self._on_packets = on_packets
+        self._on_closed = on_closed
+        self._ssrc = ssrc
+        self._only_ssrc = only_ssrc and ssrc is not None
+        self._coalesce = coalesce
+        self._candidates: list[TcpMediaConnection] = []
+        self._listener = lease.tcp
+        self._reader = SocketReader(lease.tcp, self._accept, coalesce=0)
+        self._reader.start()
+
+    def close(self) -> None:
+        """Stop listening and close the connection; idempotent."""
+        self._reader.stop()
+        for connection in [*self._candidates, *([self.connection] if self.connection else [])]:
+            connection.close()
+        self._candidates.clear()
+        self.connection = None
+
+    def _accept(self) -> bool:
+        for _ in range(MAX_MEDIA_CONNECTIONS):
+            try:
+                sock, address = self._listener.accept()
+            except OSError:
+                return True
+            self._admit(sock, address[:2])
+        return True
+
+    def _admit(self, sock: socket.socket, source: Address) -> None:
+        if not self._is_welcome(source):
+            self.refused += 1
+            sock.close()
+            return
+        connection = self._open(sock, source)
+        if self._only_ssrc:
+            self._candidates.append(connection)
+        else:
+            self._take(connection)
+
+    def _is_welcome(self, source: Address) -> bool:
+        if self.expected_host is not None and source[0] != self.expected_host:
+            return False
+        if len(self._candidates) >= MAX_MEDIA_CONNECTIONS:
+            return False
+        current = self.connection
+        if current is None:
+            return True
+        silent = monotonic() - current.last_data >= _IDLE
+        return silent and current.remote[0] == source[0]
+
+    def _open(self, sock: socket.socket, source: Address) -> TcpMediaConnection:
+        connection = TcpMediaConnection(
+            sock,
+            source,
+            on_packets=lambda packets: self._receive(connection, packets),
+            on_closed=lambda reason: self._lose(connection, reason),
+            ssrc=self._ssrc,
+            coalesce=self._coalesce,
+        )
+        return connection
+
+    def _take(self, connection: TcpMediaConnection) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = connection
+        self._on_connected(connection.remote)
+
+    def _receive(self, connection: TcpMediaConnection, packets: list[bytes]) -> None:
+        if connection is not self.connection:
+            if all(is_rtcp(packet) for packet in packets):
+                return
+            if not self._proves_itself(packets):
+                self._candidates.remove(connection)
+                connection.close()
+                self.refused += 1
+                return
+            self._candidates.remove(connection)
+            for other in self._candidates:
+                other.close()
+                self.refused += 1
+            self._candidates.clear()
+            self._take(connection)
+        self._on_packets(packets, connection.remote)
+
+    def _proves_itself(self, packets: list[bytes]) -> bool:
+        return any(int.from_bytes(packet[8:12]) == self._ssrc for packet in packets)
+
+    def _lose(self, connection: TcpMediaConnection, reason: str) -> None:
+        if connection is self.connection:
+            self.connection = None
+            self._on_closed(reason)
+        elif connection in self._candidates:
+            self._candidates.remove(connection)
+
+
+class TcpMediaConnector:
+    """Connects to the port that a device named in its answer.
+
+    Args:
+        remote: From the answer's `c=` and `m=`.
+        local: Address to connect from, or None.
+        tries: How often to try.
+        interval: Seconds between tries, at least 1.
+        timeout: Seconds for one try.
+    """
+
+    def __init__(
+        self,
+        remote: Address,
+        *,
+        on_packets: Callable[[list[bytes], Address], None],
+        on_closed: Callable[[str], None],
+        local: Address | None = None,
+        ssrc: int | None = None,
+        tries: int = 3,
+        interval: float = _RETRY_INTERVAL,
+        timeout: float = 5.0,
+        coalesce: float = COALESCE,
+    ) -> None:
+        self.connection: TcpMediaConnection | None = None
+        self._remote = remote
+        self._on_packets = on_packets
+        self._on_closed = on_closed
+        self._local = local
+        self._ssrc = ssrc
+        self._tries = tries
+        self._interval = interval
+        self._timeout = timeout
+        self._coalesce = coalesce
+
+    async def connect(self) -> TcpMediaConnection:
+        """Connect, trying again as long as that may help.
+
+        Raises:
+            MediaConnectFailed: after the last try; says what went wrong with it.
+        """
+        reason = ""
+        for attempt in range(self._tries):
+            if attempt:
+                await asyncio.sleep(self._interval)
+            try:
+                sock = await self._try()
+            except TimeoutError:
+                reason = f"no answer for {self._timeout:g} s"
+            except OSError as exc:
+                reason = _reason(exc)
+            else:
+                return self._connected(sock)
+        host, port = self._remote
+        raise MediaConnectFailed(f"{host}:{port} after {self._tries} tries: {reason}")
+
+    def close(self) -> None:
+        """Close the connection; idempotent."""
+        if self.connection is not None:
+            self.connection.close()
+
+    async def _try(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._remote[0] else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(0)
+            if self._local is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(self._local)
+            async with asyncio.timeout(self._timeout):
+                await asyncio.get_running_loop().sock_connect(sock, self._remote)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def _connected(self, sock: socket.socket) -> TcpMediaConnection:
+        remote = self._remote
+        self.connection = TcpMediaConnection(
+            sock,
+            remote,
+            on_packets=lambda packets: self._on_packets(packets, remote),
+            on_closed=self._on_closed,
+            ssrc=self._ssrc,
+            coalesce=self._coalesce,
+        )
+        return self.connection
+
+
+def _reason(exc: OSError) -> str:
+    if exc.errno in {errno.ECONNRESET, errno.EPIPE}:
+        return "reset by the peer"
+    return exc.strerror or str(exc)
