@@ -179,7 +179,7 @@ class Gateway:
             refused.add(source=event.flow.remote[0], detail=event.detail, status=event.status)
 
         driver = SipDriver(
-            on_request=lambda incoming: self.router.on_request(incoming),
+            on_request=lambda incoming: self.router.on_request(incoming),  # noqa: PLW0108 - built later
             on_event=note,
             user_agent=sip.user_agent,
             on_crash=self._crashed,
@@ -364,6 +364,8 @@ class Gateway:
         gauge("sip_transactions", "SIP transactions", lambda: self.driver.stats.transactions)
         gauge("sip_dialogs", "SIP dialogs", lambda: self.driver.stats.dialogs)
         gauge("sip_connections", "SIP connections", lambda: self.driver.stats.connections)
+        gauge("ssrcs", "SSRCs in use", lambda: self.ssrcs.in_use)
+        gauge("tasks", "Tasks alive", lambda: len(asyncio.all_tasks()))
         gauge("store_pending", "Writes waiting", lambda: self.store.health().pending)
         counter("sip_received", "SIP messages received", lambda: self.driver.stats.received)
         counter("sip_malformed", "Unreadable messages", lambda: self.driver.stats.malformed)
