@@ -1,7 +1,7 @@
 """The store on SQLAlchemy."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +14,7 @@ from gateway.domain.device import Channel, Device, TimelineEntry
 from gateway.domain.errors import Unavailable
 from gateway.domain.store import DeviceSecret, StoreHealth
 from gateway.observe.metrics import Metrics
-from gateway.store.database import DATABASE_ERRORS, open_engine, place_of, reason_of, upgrade
+from gateway.store.database import DATABASE_ERRORS, connect, place_of, reason_of, upgrade
 from gateway.store.operation import Part
 from gateway.store.row import (
     channel_from,
@@ -46,6 +46,7 @@ class SqlStore:
         metrics: Counts commits.
         group_commit: Seconds for which durable writes are gathered.
         batch_interval: Seconds between batches of all others.
+        on_crash: Told if the writer ends by a bug; None only logs it.
     """
 
     def __init__(
@@ -55,17 +56,23 @@ class SqlStore:
         *,
         group_commit: float = 0.02,
         batch_interval: float = 5.0,
+        on_crash: Callable[[str, Exception], None] | None = None,
     ) -> None:
         self._url = url
         self._metrics = metrics
         self._group_commit = group_commit
         self._batch_interval = batch_interval
+        self._on_crash = on_crash or _log_crash
         self._stack = AsyncExitStack()
         self._finished = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        await upgrade(self._url)
-        self._engine: AsyncEngine = open_engine(self._url)
+        self._engine: AsyncEngine = await connect(self._url)
+        try:
+            await upgrade(self._engine)
+        except BaseException:
+            await self._engine.dispose()
+            raise
         self._stack.push_async_callback(self._engine.dispose)
         self._writer = StoreWriter(
             self._engine,
@@ -73,7 +80,7 @@ class SqlStore:
             batch_interval=self._batch_interval,
             metrics=self._metrics,
         )
-        scope = await self._stack.enter_async_context(TaskScope(self._crashed))
+        scope = await self._stack.enter_async_context(TaskScope(self._on_crash))
         scope.spawn(self._run(), name="store")
         return self
 
@@ -231,6 +238,6 @@ class SqlStore:
         finally:
             self._finished.set()
 
-    @staticmethod
-    def _crashed(name: str, exc: Exception) -> None:
-        _log.error("task_crashed", task=name, error=repr(exc), exc_info=exc)
+
+def _log_crash(name: str, exc: Exception) -> None:
+    _log.error("task_crashed", task=name, error=repr(exc), exc_info=exc)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from datetime import datetime
 from typing import TypeVar
 
 import structlog
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.device import Device, TimelineEntry
@@ -17,7 +17,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.store import StoreHealth
 from gateway.observe.log import RateLimitedCounter
 from gateway.observe.metrics import Metrics
-from gateway.store.database import DATABASE_ERRORS, place_of, reason_of
+from gateway.store.database import DATABASE_ERRORS, is_bad_value, place_of, reason_of
 from gateway.store.operation import Operation, Part, Statements
 from gateway.store.row import device_row, entry_row
 from gateway.store.schema import devices, timeline
@@ -80,6 +80,7 @@ class StoreWriter:
     ) -> None:
         self.statements = Statements(engine.dialect.name)
         self._engine = engine
+        self._place = place_of(engine.url.render_as_string(hide_password=True))
         self._group_commit = group_commit
         self._batch_interval = batch_interval
         self._metrics = metrics
@@ -90,6 +91,7 @@ class StoreWriter:
         self._flushing = False
         self._flush_at = monotonic() + batch_interval
         self._discarded: set[str] = set()
+        self._turn: list[Operation] = []
         self._drops = RateLimitedCounter(_log.warning, "store_writes_dropped")
         self._wake = asyncio.Event()
         self._trouble: _Trouble | None = None
@@ -178,8 +180,10 @@ class StoreWriter:
         self._wake.set()
 
     def _give_up(self) -> None:
+        if not self._closing:
+            self._trouble = _Trouble(utc_now(), "the writer has stopped", math.inf, math.inf)
         self._closing = True
-        for operation in itertools.chain(self._urgent, self._bulk):
+        for operation in itertools.chain(self._turn, self._urgent, self._bulk):
             operation.fail(Unavailable("store_unavailable", "the store was closed"))
         lost = len(self._touched) + len(self._timeline)
         if lost:
@@ -215,6 +219,7 @@ class StoreWriter:
     # Durable
 
     async def _commit_durable(self) -> None:
+        self._turn.clear()
         turn = self._take(self._urgent, _COMMIT_ROWS) + self._take(self._bulk, _BULK_ROWS)
         failure = await self._write([part for taken in turn for part in taken.parts], "durable")
         if failure is None:
@@ -233,6 +238,7 @@ class StoreWriter:
             if operation.dropped:
                 queue.popleft()
                 continue
+            self._turn.append(operation)
             parts, complete = operation.take(rows)
             rows -= sum(len(part.rows) for part in parts)
             turn.append(_Taken(operation, parts, complete=complete))
@@ -298,7 +304,7 @@ class StoreWriter:
                     await connection.execute(part.statement, part.rows)
         except DATABASE_ERRORS as exc:
             self._metrics.store_commits.labels(kind=kind, result="failed").inc()
-            return await self._judge(exc)
+            return self._judge(exc)
         self._metrics.store_commits.labels(kind=kind, result="ok").inc()
         self._metrics.store_commit_seconds.labels(kind=kind).observe(monotonic() - start)
         for part in parts:
@@ -308,11 +314,10 @@ class StoreWriter:
             self._trouble = None
         return None
 
-    async def _judge(self, exc: Exception) -> Exception:
+    def _judge(self, exc: Exception) -> Exception:
         """Find out whether the database or a value is at fault."""
-        detail = f"{place_of(str(self._engine.url))}: {reason_of(exc)}"
-        broken = isinstance(exc, OperationalError | OSError) or not await self._answers()
-        if not broken:
+        detail = f"{self._place}: {reason_of(exc)}"
+        if is_bad_value(exc):
             _log.error("store_write_refused", detail=detail)
             return Unavailable("store_unavailable", f"the store refused a value: {detail}")
         earlier = self._trouble
@@ -322,14 +327,6 @@ class StoreWriter:
         if earlier is None:
             _log.error("store_failed", detail=detail)
         return self._error(self._trouble)
-
-    async def _answers(self) -> bool:
-        try:
-            async with asyncio.timeout(_COMMIT_TIMEOUT), self._engine.connect() as connection:
-                await connection.exec_driver_sql("SELECT 1")
-        except DATABASE_ERRORS:
-            return False
-        return True
 
     @staticmethod
     def _error(trouble: _Trouble) -> Unavailable:
