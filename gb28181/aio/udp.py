@@ -19,6 +19,9 @@ _PKTINFO = struct.Struct("@I4s4s")
 _ANCILLARY = socket.CMSG_SPACE(_PKTINFO.size)
 _NO_ADDRESS = bytes(4)
 
+_NOT_OURS = (errno.ENETUNREACH, errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENODEV)
+"""What the kernel says of a local address the machine does not have."""
+
 BATCH = 64
 """Datagrams read before others get their turn."""
 _RECEIVE_BUFFER = 4 * 1024 * 1024
@@ -161,7 +164,7 @@ class UdpListener:
                 self._socket.sendmsg([data], self._source(local_host), 0, remote)
             except OSError as error:
                 # The address is the machine's no more (DHCP, a restored backup).
-                if error.errno not in (errno.EINVAL, errno.EADDRNOTAVAIL, errno.ENODEV):
+                if error.errno not in _NOT_OURS:
                     raise
             else:
                 return

@@ -84,9 +84,9 @@ class VirtualNetwork:
     def carry(self, data: bytes, flow: Flow) -> None:
         """Take a datagram, which may never arrive."""
         copies = 1 + (self._random.random() < self.faults.duplication)
-        if self._random.random() < self.faults.loss:
-            copies -= 1
         for _ in range(copies):
+            if self._random.random() < self.faults.loss:
+                continue
             at = self.now + self._random.uniform(*self.faults.delay)
             back = Flow(transport="UDP", remote=flow.local, local=flow.remote)
             heapq.heappush(self._under_way, (at, next(self._order), data, back))

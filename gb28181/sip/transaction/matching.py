@@ -17,8 +17,8 @@ def server_key(request: Request, flow: Flow, method: str | None = None) -> str:
 
     An ACK counts as its INVITE; `method` asks for the request that a CANCEL is about.
 
-    The packet source is a part of it, so that no stranger can answer, cancel or
-    absorb a request of somebody else by knowing its branch.
+    The packet source is a part of it: no stranger can cancel or absorb a request by knowing its
+    branch, and twins behind one NAT whose firmware makes the same branches stay apart.
     """
     via = request.via
     branch = via.branch
@@ -27,4 +27,5 @@ def server_key(request: Request, flow: Flow, method: str | None = None) -> str:
     if not branch.startswith(MAGIC_COOKIE):
         # 17.2.3: a branch of RFC 2543 identifies nothing. Its ACK has the To tag, the INVITE has not.
         branch = f"{request.call_id}|{request.from_.tag}|{request.cseq.number}"
-    return f"{method}|{branch}|{via.host}:{via.port}|{flow.remote[0]}"
+    host, port = flow.remote
+    return f"{method}|{branch}|{via.host}:{via.port}|{host}:{port}"

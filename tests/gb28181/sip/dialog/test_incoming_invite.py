@@ -1,0 +1,122 @@
+"""The callee's side of an INVITE (RFC 3261 9.2, 13.3), between two endpoints on a virtual clock."""
+
+import pytest
+
+from gb28181.errors import LocalProtocolError
+from gb28181.limits import MAX_INVITE_PENDING
+from gb28181.sip.build import build_request
+from gb28181.sip.dialog.incoming_invite import InviteCancelled
+from gb28181.sip.dialog.invite_call import InviteRefused
+from gb28181.sip.endpoint import RequestReceived
+from gb28181.sip.parser import parse
+from gb28181.sip.serializer import serialize
+from tests.support.calls import ANSWER, Pair
+
+
+def test_trying_is_sent_when_the_user_takes_its_time() -> None:
+    pair = Pair(answer=None)
+    pair.call()
+    pair.network.run(1.0)
+    assert [(round(at, 2), data[:11]) for at, data in pair.device.sent] == [(0.21, b"SIP/2.0 100")]
+
+
+def test_all_responses_but_trying_carry_one_to_tag() -> None:
+    pair = Pair(answer=None, provisional=183)
+    pair.call()
+    pair.network.run(0.1)
+    pair.accept()
+    progress, ok = (parse(data) for _, data in pair.device.sent)
+    assert progress.to.tag == ok.to.tag is not None
+    assert ok.contact is not None
+    assert ok.contact.uri == "sip:34020000001320000001@10.0.0.2:5060"
+
+
+def test_cancel_is_answered_200_and_the_invite_487() -> None:
+    pair = Pair(answer=None, provisional=180)
+    call = pair.call()
+    pair.network.run(0.1)
+    call.cancel(0.1)
+    pair.network.run(1.0)
+    assert len(pair.device.of(InviteCancelled)) == 1
+    assert pair.methods(pair.device)[-2:] == ["200", "487"]
+    assert pair.accept() is None
+
+
+def test_cancel_without_invite_is_answered_481() -> None:
+    pair = Pair(answer=None)
+    pair.call()
+    invite = parse(pair.platform.sent[0][1])
+    cancel = build_request(
+        "CANCEL",
+        "sip:x@10.0.0.2",
+        via=invite.headers.get("Via") or "",
+        from_=invite.headers.get("From") or "",
+        to=invite.headers.get("To") or "",
+        call_id=invite.call_id,
+        cseq=1,
+    )
+    flow = pair.device.flow_to(pair.platform)
+    pair.device.endpoint.receive_message(serialize(cancel), flow, 0.0)
+    ((data, _, _),) = pair.device.endpoint.messages_to_send(0.0)
+    assert data.startswith(b"SIP/2.0 481")
+
+
+def test_a_cancel_after_the_answer_changes_nothing() -> None:
+    pair = Pair(answer=None, provisional=180)
+    call = pair.call()
+    pair.network.run(0.1)
+    call.cancel(0.1)
+    pair.platform.pump()
+    session = pair.accept()
+    pair.network.run(0.125)
+    assert pair.device.of(InviteCancelled) == []
+    assert session is not None
+
+
+def test_bye_in_the_early_dialog_counts_as_cancel() -> None:
+    pair = Pair(answer=None, provisional=180)
+    pair.call()
+    pair.network.run(0.1)
+    ringing = parse(pair.device.sent[0][1])
+    bye = build_request(
+        "BYE",
+        "sip:34020000001320000001@10.0.0.2",
+        via="SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKbye",
+        from_=ringing.headers.get("From") or "",
+        to=ringing.headers.get("To") or "",
+        call_id=ringing.call_id,
+        cseq=2,
+    )
+    pair.device.endpoint.receive_message(serialize(bye), pair.device.flow_to(pair.platform), 0.1)
+    pair.network.run(1.0)
+    assert pair.methods(pair.device) == ["180", "200", "487"]
+    assert len(pair.platform.of(InviteRefused)) == 1
+
+
+def test_an_invite_nobody_decides_on_is_refused_in_the_end() -> None:
+    pair = Pair(answer=None)
+    pair.call()
+    pair.network.run(MAX_INVITE_PENDING + 1)
+    (refused,) = pair.platform.of(InviteRefused)
+    assert isinstance(refused, InviteRefused)
+    assert refused.response.status == 480
+    assert len(pair.device.of(InviteCancelled)) == 1
+
+
+def test_an_invite_cannot_be_accepted_by_respond() -> None:
+    pair = Pair(answer=None)
+    pair.call()
+    pair.network.run(0.1)
+    (incoming,) = pair.device.of(RequestReceived)
+    assert isinstance(incoming, RequestReceived)
+    with pytest.raises(LocalProtocolError):
+        pair.device.endpoint.respond(incoming, 200, now=0.1, body=ANSWER)
+
+
+def test_a_second_answer_is_not_sent() -> None:
+    pair = Pair(answer=486)
+    pair.call()
+    pair.network.run(0.05)
+    pair.device.endpoint.respond(pair.incoming[0], 404, now=0.05)
+    assert pair.accept() is None
+    assert pair.methods(pair.device) == ["486"]
