@@ -1,0 +1,1 @@
+"""The HTTP face: API, streams, health and the test player."""

@@ -1,0 +1,151 @@
+"""Errors as RFC 9457 problem details, mapped in one place."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from gateway.domain.errors import GatewayError, SessionFailed
+
+__all__ = ["ApiError", "problem", "problem_middleware", "problem_of", "render"]
+
+log = structlog.get_logger()
+
+_SESSION_STATUS = {
+    "device_offline": 503,
+    "rtp_ports_exhausted": 503,
+    "shutdown": 503,
+    "invite_timeout": 504,
+}
+"""Ends of a session that are not the device's bad answer (502)."""
+
+_PLAIN = {
+    404: ("not_found", "Nothing is served at this path; see /api/openapi.json"),
+    405: ("method_not_allowed", "This path does not know the method; allowed: {allow}"),
+    413: ("body_too_large", "The request body is larger than this path takes"),
+    400: ("bad_request", "The request is malformed"),
+}
+
+
+class ApiError(GatewayError):
+    """What HTTP itself finds wrong with a request.
+
+    Args:
+        status: HTTP status.
+        code: Stable word.
+        detail: A sentence for people.
+        headers: Further headers of the answer.
+        extra: Further members of the problem.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(code, detail)
+        self.status = status
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+
+def problem(error: GatewayError, path: str) -> dict[str, Any]:
+    """Return the problem object of an error."""
+    status = _status(error)
+    body: dict[str, Any] = {
+        "type": f"urn:gb28181-gateway:problem:{error.code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": error.detail.encode("utf-8", "replace").decode(),
+        "code": error.code,
+        "instance": path,
+    }
+    if isinstance(error, SessionFailed):
+        body["session_id"] = error.session_id
+        if error.ended.sip_status is not None:
+            body["sip_status"] = error.ended.sip_status
+    if isinstance(error, ApiError):
+        body |= error.extra
+    return body
+
+
+def render(error: GatewayError, request: web.BaseRequest) -> web.Response:
+    """Return the answer to a request that met an error."""
+    body = problem(error, request.path)
+    response = web.json_response(
+        body, status=body["status"], content_type="application/problem+json"
+    )
+    response.headers["Cache-Control"] = "no-store"
+    if isinstance(error, ApiError):
+        response.headers.update(error.headers)
+    if body["status"] == 503:
+        response.headers.setdefault("Retry-After", "5")
+    if body["status"] >= 400 and request.can_read_body:
+        # What is left of a refused body would be read as the next request.
+        response.force_close()
+    return response
+
+
+def problem_of(exc: BaseException) -> GatewayError | None:
+    """Return the gateway's error in an exception, also inside groups; None if there is another one."""
+    leaves = list(_leaves(exc))
+    if leaves and all(isinstance(leaf, GatewayError) for leaf in leaves):
+        first = leaves[0]
+        return first if isinstance(first, GatewayError) else None
+    if len(leaves) == 1 and isinstance(leaves[0], web.HTTPException):
+        return _plain(leaves[0])
+    return None
+
+
+@web.middleware
+async def problem_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn whatever a handler raises into a problem."""
+    try:
+        return await handler(request)
+    except web.HTTPException as exc:
+        return render(_plain(exc), request)
+    # The boundary of a request: a bug in one must not end the connection without an answer.
+    except Exception as exc:
+        known = problem_of(exc)
+        if known is not None:
+            return render(known, request)
+        reference = secrets.token_hex(4)
+        log.exception(
+            "http_request_crashed", path=request.path, method=request.method, name=reference
+        )
+        detail = f"The gateway met an error of its own; its log has it under {reference}"
+        return render(ApiError(500, "internal_error", detail), request)
+
+
+def _leaves(exc: BaseException) -> Iterator[BaseException]:
+    if isinstance(exc, BaseExceptionGroup):
+        for inner in exc.exceptions:
+            yield from _leaves(inner)
+    else:
+        yield exc
+
+
+def _plain(exc: web.HTTPException) -> ApiError:
+    fallback = (
+        HTTPStatus(exc.status).name.lower(),
+        HTTPStatus(exc.status).description or exc.reason,
+    )
+    code, detail = _PLAIN.get(exc.status, fallback)
+    headers = {"Allow": exc.headers["Allow"]} if "Allow" in exc.headers else {}
+    return ApiError(
+        exc.status, code, detail.format(allow=headers.get("Allow", "")), headers=headers
+    )
+
+
+def _status(error: GatewayError) -> int:
+    if isinstance(error, SessionFailed):
+        return _SESSION_STATUS.get(error.code, error.status)
+    return error.status

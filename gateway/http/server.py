@@ -1,0 +1,195 @@
+"""The HTTP server: puts the route table behind log, errors and credentials, and listens."""
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from gateway.domain.errors import Unavailable
+from gateway.http.auth import require_bearer
+from gateway.http.channels import ChannelApi
+from gateway.http.deps import HttpDeps
+from gateway.http.devices import DeviceApi
+from gateway.http.openapi import describe_bytes
+from gateway.http.options import HttpOptions
+from gateway.http.origin import Origins
+from gateway.http.problem import problem_middleware
+from gateway.http.route import MAX_BODY, Access, Route
+from gateway.http.sessions import SessionApi
+from gateway.http.streams import StreamApi
+from gateway.http.system import SystemApi
+from gateway.http.tokens import Tokens
+from gateway.http.web import StaticPages
+from gb28181.aio.clock import monotonic
+
+__all__ = ["HttpServer"]
+
+log = structlog.get_logger()
+
+
+class HttpServer:
+    """API, streams, health and test player on one port; use as an async context manager or start and stop.
+
+    Args:
+        deps: What the handlers work with.
+        options: Values.
+    """
+
+    def __init__(self, deps: HttpDeps, options: HttpOptions) -> None:
+        self._deps = deps
+        self._options = options
+        self._runner: web.AppRunner | None = None
+        self._streams: StreamApi | None = None
+        self._tokens: Tokens | None = None
+        self.routes: Sequence[Route] = ()
+        """All operations, once started."""
+        self.port = 0
+        """As bound."""
+
+    @property
+    def url(self) -> str:
+        """Base URL for this machine."""
+        host = self._options.host
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 - a comparison
+        host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def cli_token(self) -> str:
+        """This start's token for the local CLI."""
+        return self.tokens.cli_token
+
+    @property
+    def new_admin_token(self) -> str | None:
+        """The admin token if this start made it: show it now, it is not kept."""
+        return self.tokens.new_admin_token
+
+    @property
+    def tokens(self) -> Tokens:
+        """All credentials of this run."""
+        if self._tokens is None:
+            raise RuntimeError("the HTTP server is not started")
+        return self._tokens
+
+    @property
+    def viewers(self) -> int:
+        """Viewers connected."""
+        return self._streams.viewers if self._streams else 0
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Make the tokens and listen.
+
+        Raises:
+            Unavailable: `http_not_listening`: the port is taken or the address is not ours.
+        """
+        options = self._options
+        self._tokens = await asyncio.to_thread(Tokens.open, options.data_dir, options.admin_token)
+        pages = await asyncio.to_thread(StaticPages.read)
+        application = self._build(self._tokens, pages)
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            auto_decompress=False,
+            shutdown_timeout=options.close_timeout,
+        )
+        await runner.setup()
+        self._runner = runner
+        try:
+            await web.TCPSite(runner, options.host, options.port, backlog=1024).start()
+        except OSError as exc:
+            await self.stop()
+            raise Unavailable(
+                "http_not_listening",
+                f"Cannot listen on {options.host}:{options.port}: {exc.strerror or exc}",
+            ) from exc
+        self.port = int(runner.addresses[0][1])
+        log.info("http_listening", url=self.url)
+
+    async def stop(self) -> None:
+        """End all streams and requests; bounded by `close_timeout`."""
+        if self._streams is not None:
+            self._streams.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        if self._tokens is not None:
+            await asyncio.to_thread(self._tokens.withdraw, self._options.data_dir)
+
+    def _build(self, tokens: Tokens, pages: StaticPages) -> web.Application:
+        deps, options = self._deps, self._options
+        origins = Origins(options.cors_origins, options.public_url)
+        self._streams = StreamApi(deps, options, tokens, origins)
+        self.routes = (
+            *DeviceApi(deps).routes(),
+            *ChannelApi(deps, options, tokens.streams).routes(),
+            *SessionApi(deps).routes(),
+            *SystemApi(deps, lambda: description).routes(),
+            *self._streams.routes(),
+            *pages.routes(),
+        )
+        description = describe_bytes(self.routes, version=deps.version or "0")
+        application = web.Application(
+            client_max_size=MAX_BODY,
+            middlewares=[
+                self._record(),
+                origins.middleware(),
+                problem_middleware,
+                _guard({route.path: route.access for route in self.routes}, tokens),
+            ],
+        )
+        for route in self.routes:
+            application.router.add_route(route.method, route.path, route.handler)
+        return application
+
+    def _record(self) -> Middleware:
+        requests = self._deps.metrics.http_requests
+
+        @web.middleware
+        async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
+            began, status = monotonic(), 0
+            try:
+                response = await handler(request)
+                status = response.status
+                return response
+            finally:
+                requests.labels(str(status or 499)).inc()
+                quiet = request.path in {"/healthz", "/readyz", "/metrics"} and status < 400
+                (log.debug if quiet else log.info)(
+                    "http_request_handled",
+                    method=request.method,
+                    path=request.path,  # without the query: it may hold a token
+                    status=status or 499,
+                    source=request.remote,
+                    duration_ms=round((monotonic() - began) * 1000, 2),
+                )
+
+        return record
+
+
+def _guard(access: dict[str, Access], tokens: Tokens) -> Middleware:
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        # What is not in the table (404, 405 paths included) needs the strongest credential.
+        needed = access.get(resource.canonical, Access.BEARER) if resource else Access.BEARER
+        if needed is Access.BEARER:
+            require_bearer(request, tokens)
+        return await handler(request)
+
+    return guard

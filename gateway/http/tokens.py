@@ -1,0 +1,171 @@
+"""Credentials of the HTTP face: admin token, this start's CLI token, and signed stream tokens."""
+
+import base64
+import binascii
+import enum
+import hashlib
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = [
+    "ADMIN_HASH_FILE",
+    "CLI_TOKEN_FILE",
+    "STREAM_KEY_FILE",
+    "StreamGrant",
+    "StreamSigner",
+    "TokenState",
+    "Tokens",
+    "ensure_admin_token",
+]
+
+ADMIN_HASH_FILE = "admin.token.hash"
+CLI_TOKEN_FILE = "cli.token"  # noqa: S105 - a file name
+STREAM_KEY_FILE = "stream.key"
+
+MAX_TOKEN = 512
+"""Longest credential looked at; a signed token has under 200 characters."""
+_MAC_SIZE = 32
+
+
+def ensure_admin_token(data_dir: Path, configured: str = "") -> str | None:
+    """Make the first start's admin token and keep its hash; return the token that time only.
+
+    Blocks on files. With a configured token there is nothing to make.
+    """
+    path = data_dir / ADMIN_HASH_FILE
+    if configured or path.is_file():
+        return None
+    token = secrets.token_urlsafe(32)
+    write_private(path, _hash(token).hex().encode() + b"\n")
+    return token
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read, all of it or nothing."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+class TokenState(enum.Enum):
+    """What a stream token is worth."""
+
+    VALID = enum.auto()
+    EXPIRED = enum.auto()
+    INVALID = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class StreamGrant:
+    """What a stream token says."""
+
+    state: TokenState
+    stream_id: str = ""
+    """`device_id/channel_id`; empty if the signature is not ours."""
+
+
+class StreamSigner:
+    """Makes and checks tokens bound to one stream and an expiry.
+
+    A token is `base64url(expiry ":" stream id) "." base64url(HMAC-SHA256)`.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def sign(self, stream_id: str, expires: int) -> str:
+        """Return a token for `stream_id` until `expires` (UNIX seconds)."""
+        payload = f"{expires}:{stream_id}".encode()
+        return f"{_encode(payload)}.{_encode(self._mac(payload))}"
+
+    def read(self, token: str, now: float) -> StreamGrant:
+        """Check a token at `now` (UNIX seconds)."""
+        body, _, signature = token.partition(".")
+        if len(token) > MAX_TOKEN:
+            return StreamGrant(TokenState.INVALID)
+        try:
+            payload, mac = _decode(body), _decode(signature)
+        except (ValueError, binascii.Error):
+            return StreamGrant(TokenState.INVALID)
+        if not hmac.compare_digest(mac, self._mac(payload)):
+            return StreamGrant(TokenState.INVALID)
+        expires, _, stream_id = payload.decode().partition(":")
+        state = TokenState.VALID if now < int(expires) else TokenState.EXPIRED
+        return StreamGrant(state, stream_id)
+
+    def _mac(self, payload: bytes) -> bytes:
+        return hmac.new(self._key, b"stream-token:" + payload, hashlib.sha256).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """All credentials of one run."""
+
+    admin_hash: bytes
+    cli_token: str
+    streams: StreamSigner
+    new_admin_token: str | None
+    """Set on the very first start: the only time it can be shown."""
+
+    @classmethod
+    def open(cls, data_dir: Path, configured: str = "") -> "Tokens":
+        """Read or make what is needed and write a fresh CLI token; blocks on files."""
+        new = ensure_admin_token(data_dir, configured)
+        if configured:
+            admin_hash = _hash(configured)
+        else:
+            admin_hash = bytes.fromhex((data_dir / ADMIN_HASH_FILE).read_text().strip())
+        cli_token = secrets.token_urlsafe(32)
+        write_private(data_dir / CLI_TOKEN_FILE, cli_token.encode() + b"\n")
+        return cls(admin_hash, cli_token, StreamSigner(_stream_key(data_dir)), new)
+
+    def withdraw(self, data_dir: Path) -> None:
+        """Delete the CLI token file if it is still this run's; blocks on files."""
+        path = data_dir / CLI_TOKEN_FILE
+        try:
+            if path.read_text().strip() == self.cli_token:
+                path.unlink()
+        except OSError:
+            return
+
+    def accepts(self, bearer: str) -> bool:
+        """Return whether this is the admin or the CLI token, in constant time."""
+        given = _hash(bearer[:MAX_TOKEN])
+        admin = hmac.compare_digest(given, self.admin_hash)
+        cli = hmac.compare_digest(given, _hash(self.cli_token))
+        return admin or cli
+
+
+def _stream_key(data_dir: Path) -> bytes:
+    path = data_dir / STREAM_KEY_FILE
+    if path.is_file():
+        key = path.read_bytes()
+        if len(key) == _MAC_SIZE:
+            return key
+    key = secrets.token_bytes(_MAC_SIZE)
+    write_private(path, key)
+    return key
+
+
+def _hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
