@@ -39,7 +39,7 @@ from gb28181.aio.clock import monotonic, utc_now
 from gb28181.aio.driver import SipDriver
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.catalog import CatalogCollector, CatalogTimes
-from gb28181.flow.flood import FloodControl
+from gb28181.flow.flood import FloodControl, FloodLimits
 from gb28181.flow.registrar import Registrar
 from gb28181.sdp.ssrc import SsrcPool
 from gb28181.sip.digest import DigestServer
@@ -246,7 +246,7 @@ class Gateway:
             await sessions.close()
 
     def _build_router(self) -> SipRouter:
-        sip, limits = self.settings.sip, self.settings.limits
+        sip = self.settings.sip
         digest = DigestServer(
             realm=sip.domain,
             secret=secrets.token_bytes(32),
@@ -256,15 +256,10 @@ class Gateway:
         )
         registrar = Registrar(
             digest=digest,
-            domain=sip.domain,
             min_expires=sip.min_expires,
             max_expires=sip.max_expires,
             default_expires=sip.default_expires,
-            flood=FloodControl(
-                failures=limits.register_failures,
-                failures_per_address=limits.register_failures_per_address,
-                ban=limits.register_ban,
-            ),
+            flood=FloodControl(_flood_limits(self.settings)),
         )
         return SipRouter(
             registrar=registrar,
@@ -416,6 +411,21 @@ def _registry_settings(settings: Settings) -> RegistrySettings:
         keepalive_interval=sip.keepalive_interval,
         keepalive_misses=sip.keepalive_misses,
         max_devices=settings.limits.max_devices,
+    )
+
+
+def _flood_limits(settings: Settings) -> FloodLimits:
+    """Failures a minute as levels of leaking buckets: slowed at the configured number, then ignored."""
+    pair = settings.limits.register_failures
+    host = settings.limits.register_failures_per_address
+    return FloodLimits(
+        pair_slow=pair,
+        pair_ignore=2.5 * pair,
+        pair_leak=pair / 60,
+        host_slow=host,
+        host_ignore=3 * host,
+        host_leak=host / 60,
+        ignore_for=settings.limits.register_ban,
     )
 
 

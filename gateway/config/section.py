@@ -299,7 +299,7 @@ class LimitSettings(_Section):
     """Viewers of one stream at once."""
     register_failures: Count = 10
     """Failed registrations a minute, per source address and claimed id, before answers slow down and then stop for a while."""
-    register_failures_per_address: Count = 300
+    register_failures_per_address: Count = 6000
     """The same per source address alone: higher, since many devices may share one address behind NAT."""
     register_ban: Seconds = 60.0
     """Seconds for which such a source is ignored."""

@@ -90,6 +90,7 @@ class SipRouter:
         )
         match decision:
             case Challenge():
+                self._challenged.inc()
                 if decision.failed:
                     self._auth_failed(decision.device_id, incoming, decision.failed)
                 incoming.respond(401, headers=decision.headers, stateless=True)
@@ -101,6 +102,7 @@ class SipRouter:
                 incoming.respond(decision.status, decision.reason, headers=decision.headers)
             case Ignore():
                 self._metrics.registrations.labels("ignored").inc()
+                incoming.ignore()
 
     def _auth_failed(self, device_id: str, incoming: IncomingRequest, detail: str) -> None:
         host, port = incoming.flow.remote
