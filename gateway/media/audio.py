@@ -146,6 +146,7 @@ class AacSource:
         self._listeners: tuple[Callable[[AacFrame], None], ...] = ()
         self._recent: deque[AacFrame] = deque(maxlen=RECENT)
         self._waiting: deque[MediaUnit] = deque(maxlen=QUEUE)
+        self._samples = 0
         self._work = asyncio.Event()
         self._listening = False
         self._transcoding = False
@@ -201,7 +202,11 @@ class AacSource:
     def _queue(self, unit: MediaUnit) -> None:
         self.lost += len(self._waiting) == QUEUE
         self._waiting.append(unit)
-        self._work.set()
+        # A thread is woken only for a whole AAC frame: waking costs more than encoding.
+        self._samples += len(unit.payload)
+        if self._samples >= FRAME:
+            self._samples %= FRAME
+            self._work.set()
         if not self._transcoding:
             self._transcoding = True
             self._spawn(self._transcode(), "aac")

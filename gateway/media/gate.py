@@ -1,6 +1,5 @@
 """Which RTP packets belong to a session: by SSRC, then by source (quirks 90 to 93)."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 __all__ = ["Source", "SsrcGate"]
@@ -57,7 +56,7 @@ class SsrcGate:
         self._host = host
         self._answered_at = now
 
-    def accepts(self, ssrc: int, source: Source, packet: Callable[[], bytes], now: float) -> bool:
+    def accepts(self, ssrc: int, source: Source, packet: bytes, now: float) -> bool:
         """Decide on one packet; one that may turn out right later is kept (see `release`)."""
         if ssrc == self.ssrc and source == self.source:
             self._last = now
@@ -67,17 +66,22 @@ class SsrcGate:
             if self._binds(ssrc, source, now):
                 self._bind(ssrc, source, now)
                 return True
-            self._hold(ssrc, source, packet())
+            self._hold(ssrc, source, packet)
             return False
         return self._rebinds(ssrc, source, now)
+
+    def touch(self, now: float) -> None:
+        """Note that packets of the bound sender came and were not asked about one by one."""
+        self._last = now
+        self._others = 0
 
     def release(self, now: float) -> tuple[Source, list[bytes]] | None:
         """Bind a candidate whose time has come; returns its source and the packets kept."""
         if self.source is None:
-            for (source, ssrc), candidate in self._candidates.items():
+            for source, ssrc in self._candidates:
                 if self._binds(ssrc, source, now):
                     self._bind(ssrc, source, now)
-                    return source, candidate.packets
+                    return source, self._candidates.pop((source, ssrc)).packets
         return None
 
     def drop_candidates(self) -> None:

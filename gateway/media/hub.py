@@ -98,8 +98,9 @@ class Hub:
             self.frames += 1
             if unit.keyframe:
                 self.keyframes += 1
-                self._gop = [unit]
-                self._gop_bytes = len(unit.payload)
+                self._gop = []
+                self._gop_bytes = 0
+                self._keep(unit)
             elif self._gop:
                 self._keep(unit)
         elif self._gop:

@@ -23,7 +23,7 @@ class MediaOptions:
     gop_frames: int = 2_000
     """Video and audio units kept since the last key frame; 20 s of 25 + 50 units a second, with room."""
     gop_bytes: int = 24 * 1024 * 1024
-    """The same in bytes: 40 s at 4 Mbit/s."""
+    """The same in bytes: 40 s at 4 Mbit/s; 0 keeps nothing."""
     reader_frames: int = 2_500
     """Units that may wait in one reader, among them the whole group of pictures it starts with."""
     reader_bytes: int = 32 * 1024 * 1024
@@ -36,5 +36,11 @@ class MediaOptions:
     """The same as time: whichever is less, but never under 256 KiB."""
     viewer_patience: float = 20.0
     """A viewer that stays behind for this long is closed as `too_slow`."""
+    audio: bool = True
+    """Whether sound is carried at all."""
+    max_viewers: int = 10_000
+    """Viewers at once; one more is refused."""
+    max_viewers_per_stream: int = 2_000
+    """Viewers of one stream at once."""
     workers: int = 2
     """Threads that open, close, decode and encode with PyAV."""

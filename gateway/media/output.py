@@ -287,14 +287,15 @@ class Output:
 
     def _keep(self, chunk: Chunk) -> None:
         if chunk.keyframe:
-            self._gop = [chunk]
-            self._gop_bytes = len(chunk)
-        elif self._gop:
-            self._gop.append(chunk)
-            self._gop_bytes += len(chunk)
-            options = self._options
-            if len(self._gop) > options.gop_frames or self._gop_bytes > options.gop_bytes:
-                self._gop = []
+            self._gop = []
+            self._gop_bytes = 0
+        elif not self._gop:
+            return
+        self._gop.append(chunk)
+        self._gop_bytes += len(chunk)
+        options = self._options
+        if len(self._gop) > options.gop_frames or self._gop_bytes > options.gop_bytes:
+            self._gop = []
 
     def _measure(self, size: int, now: float) -> None:
         began, total = self._window

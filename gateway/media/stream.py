@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+from gateway.domain.errors import Unavailable
 from gateway.domain.media import MediaEvents, OutputFormat, TrackInfo, Viewer, ViewerSink
 from gateway.media.audio import AacSource
 from gateway.media.facts import parameter_sets, video_facts
@@ -66,6 +67,8 @@ class LiveStream:
         """Take units as the depacketizer made them."""
         publish, repair = self.hub.publish, self.timeline.feed
         for raw in units:
+            if not (raw.is_video or self._options.audio):
+                continue
             unit = repair(raw, now)
             if unit.keyframe and unit.is_video:
                 self._note_keyframe(unit, now)
@@ -74,7 +77,14 @@ class LiveStream:
             publish(unit)
 
     def attach(self, output: OutputFormat, sink: ViewerSink, *, audio: bool) -> Viewer:
-        """Add a viewer, and the output if it is the first."""
+        """Add a viewer, and the output if it is the first.
+
+        Raises:
+            Unavailable: `too_many_viewers`.
+        """
+        limit = self._options.max_viewers_per_stream
+        if sum(other.viewers() for other in self._outputs) >= limit:
+            raise Unavailable("too_many_viewers", f"This stream has {limit} viewers already")
         current = next((o for o in reversed(self._outputs) if self._joinable(o, output)), None)
         if current is None:
             current = self._start(output)

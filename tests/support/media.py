@@ -3,9 +3,11 @@
 import asyncio
 import io
 import math
+import subprocess
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import av
@@ -17,6 +19,7 @@ __all__ = [
     "RecordingEvents",
     "RecordingSink",
     "aac_units",
+    "ffprobe",
     "g711_units",
     "interleave",
     "read_back",
@@ -122,6 +125,18 @@ def read_back(data: bytes) -> tuple[dict[str, list[tuple[float, float]]], int]:
     with av.open(io.BytesIO(data)) as container:
         decoded = sum(1 for _ in container.decode(video=0))
     return stamps, decoded
+
+
+def ffprobe(file: Path, entries: str) -> list[str]:
+    """Ask the distribution's FFmpeg, which must have nothing to complain about."""
+    shown = subprocess.run(
+        ["ffprobe", "-v", "error", "-count_packets", "-show_entries", entries, "-of", "csv", file],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shown.stderr == ""
+    return shown.stdout.split()
 
 
 class RecordingSink:

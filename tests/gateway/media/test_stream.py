@@ -1,7 +1,6 @@
 """Units in, FLV and MP4 out: containers, late joiners, slow viewers, changes in the middle."""
 
 import asyncio
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from tests.support.media import (
     RecordingEvents,
     RecordingSink,
     aac_units,
+    ffprobe,
     g711_units,
     interleave,
     read_back,
@@ -107,15 +107,7 @@ async def test_debian_ffprobe_reads_h264_with_sound(output: OutputFormat, tmp_pa
         await sink.until(lambda s: len(s.writes) >= 50)
     file = tmp_path / f"out.{output.value}"
     file.write_bytes(sink.data)
-    fields = "stream=codec_name,width,height,sample_rate,nb_read_packets"
-    shown = subprocess.run(
-        ["ffprobe", "-v", "error", "-count_packets", "-show_entries", fields, "-of", "csv", file],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert shown.stderr == ""
-    lines = shown.stdout.split()
+    lines = ffprobe(file, "stream=codec_name,width,height,sample_rate,nb_read_packets")
     assert lines[0].startswith("stream,h264,160,128,5")
     assert lines[1].startswith("stream,aac,8000,")
 

@@ -1,0 +1,180 @@
+"""The media plane in this process: ports, receivers, streams, worker threads."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from gateway.domain.device import MediaTransport
+from gateway.domain.errors import Conflict, NotFound, Unavailable
+from gateway.domain.media import (
+    MediaEvents,
+    OutputFormat,
+    Receiver,
+    ReceiverSpec,
+    StreamInfo,
+    Viewer,
+    ViewerSink,
+)
+from gateway.media.options import MediaOptions
+from gateway.media.receiver import MediaReceiver
+from gateway.media.stream import LiveStream
+from gateway.media.worker import MediaWorker
+from gb28181.aio.clock import monotonic
+from gb28181.aio.media_udp import RECEIVE_BUFFER
+from gb28181.aio.ports import PortPool, PortsExhausted
+from gb28181.aio.tasks import TaskScope
+
+__all__ = ["EmbeddedMedia"]
+
+log = structlog.get_logger()
+
+TICK = 0.5
+
+
+class EmbeddedMedia:
+    """Receives and fans out in this process; implements `gateway.domain.media.MediaPlane`.
+
+    An async context manager: leaving it closes every receiver.
+
+    Args:
+        host: Local address of the media ports.
+        ports: First and last port, leased in pairs of even RTP and odd RTCP.
+        drain: Seconds a port rests after use.
+        receive_buffer: Socket buffer to ask for, in bytes.
+        options: Limits and waits.
+        clock: Monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        ports: tuple[int, int],
+        drain: float = 5.0,
+        receive_buffer: int = RECEIVE_BUFFER,
+        options: MediaOptions | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._options = options or MediaOptions()
+        self._pool = PortPool(host, *ports, drain=drain)
+        self._receive_buffer = receive_buffer
+        self._clock = clock
+        self._scope = TaskScope(self._crashed)
+        self._worker = MediaWorker(self._options.workers)
+        self._receivers: dict[str, MediaReceiver] = {}
+        self._stopping = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        await self._scope.__aenter__()
+        self._scope.spawn(self._tend(), name="media:tend")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            await self.close()
+        finally:
+            await self._scope.__aexit__(exc_type, exc, traceback)
+
+    async def open_receiver(self, spec: ReceiverSpec, events: MediaEvents) -> Receiver:
+        """Lease a port and listen.
+
+        Raises:
+            Conflict: `stream_exists`: the stream is being received already.
+            Unavailable: `rtp_ports_exhausted`, or `shutdown`.
+        """
+        if self._stopping.is_set():
+            raise Unavailable("shutdown", "The gateway is stopping")
+        if spec.stream_id in self._receivers:
+            raise Conflict("stream_exists", f"Stream {spec.stream_id} is being received already")
+        try:
+            lease = self._pool.lease(tcp=spec.transport is MediaTransport.TCP_PASSIVE)
+        except PortsExhausted as exc:
+            raise Unavailable("rtp_ports_exhausted", f"No media port: {exc}") from exc
+        stream = LiveStream(
+            spec.stream_id,
+            events,
+            worker=self._worker,
+            options=self._options,
+            clock=self._clock,
+            spawn=self._spawn,
+        )
+        receiver = MediaReceiver(
+            spec,
+            events,
+            lease,
+            stream,
+            options=self._options,
+            clock=self._clock,
+            spawn=self._spawn,
+            on_closed=self._forget,
+            receive_buffer=self._receive_buffer,
+        )
+        self._receivers[spec.stream_id] = receiver
+        return receiver
+
+    def attach(
+        self, stream_id: str, output: OutputFormat, sink: ViewerSink, *, audio: bool = True
+    ) -> Viewer:
+        """Send the stream to a sink from its last key frame on.
+
+        Raises:
+            NotFound: `stream_not_found`.
+            Unavailable: `too_many_viewers`.
+        """
+        receiver = self._receivers.get(stream_id)
+        if receiver is None:
+            raise NotFound("stream_not_found", f"No stream {stream_id} is being received")
+        watching = sum(sum(other.stream.viewers().values()) for other in self._receivers.values())
+        if watching >= self._options.max_viewers:
+            raise Unavailable("too_many_viewers", f"The gateway has {watching} viewers already")
+        return receiver.stream.attach(output, sink, audio=audio)
+
+    def stream(self, stream_id: str) -> StreamInfo | None:
+        """Facts of one stream."""
+        receiver = self._receivers.get(stream_id)
+        return None if receiver is None else receiver.info()
+
+    def streams(self) -> list[StreamInfo]:
+        """Facts of all streams."""
+        return [receiver.info() for receiver in self._receivers.values()]
+
+    def ports_in_use(self) -> tuple[int, int, int]:
+        """Port pairs leased, draining and in all."""
+        return self._pool.in_use()
+
+    async def close(self) -> None:
+        """Close every receiver, all ports and the worker threads; idempotent."""
+        self._stopping.set()
+        async with asyncio.TaskGroup() as group:
+            for receiver in tuple(self._receivers.values()):
+                group.create_task(receiver.close(), name=f"media:{receiver.spec.stream_id}:close")
+        self._pool.close()
+        await self._worker.close()
+
+    async def _tend(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                async with asyncio.timeout(TICK):
+                    await self._stopping.wait()
+            except TimeoutError:
+                now = self._clock()
+                for receiver in tuple(self._receivers.values()):
+                    receiver.tick(now)
+
+    def _forget(self, receiver: MediaReceiver) -> None:
+        if self._receivers.get(receiver.spec.stream_id) is receiver:
+            del self._receivers[receiver.spec.stream_id]
+
+    def _spawn(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        self._scope.spawn(coro, name=name)
+
+    def _crashed(self, name: str, exc: Exception) -> None:
+        log.error("media_task_crashed", task=name, exc_info=exc)

@@ -1,0 +1,325 @@
+"""One session's media: sockets, the SSRC gate, reordering, depacketizing, reports, watchdog."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from gateway.domain.device import MediaTransport
+from gateway.domain.media import MediaEvents, ReceiverSpec, StreamInfo
+from gateway.domain.session import EndReason
+from gateway.media.gate import Source, SsrcGate
+from gateway.media.options import MediaOptions
+from gateway.media.stream import LiveStream
+from gb28181.aio.media_tcp import MediaConnectFailed, TcpMediaConnector, TcpMediaListener
+from gb28181.aio.media_udp import UdpMedia, enlarge_buffer
+from gb28181.aio.ports import PortLease
+from gb28181.errors import RtpError
+from gb28181.rtp.depacketizer import Depacketizer
+from gb28181.rtp.packet import RtpPacket, is_rtcp
+from gb28181.rtp.reorder import RtpReorderer
+from gb28181.rtp.rtcp import (
+    ReceiverReport,
+    SenderReport,
+    SourceDescription,
+    parse_rtcp,
+    serialize_rtcp,
+)
+from gb28181.rtp.stats import ReceptionStats
+
+__all__ = ["MediaReceiver"]
+
+log = structlog.get_logger()
+
+CNAME = "gb28181-gateway"
+RATE_TICKS = 7
+"""Ticks over which bit rate and frame rate are measured."""
+PROBLEM_TICKS = 3
+"""Ticks for which a stream must be unusable before its session is told."""
+FIRST_RTCP_TYPE, LAST_RTCP_TYPE = 64, 95
+"""RTCP looks like RTP with such a payload type (RFC 5761 4)."""
+
+
+class MediaReceiver:
+    """Receives one stream on a leased port; implements `gateway.domain.media.Receiver`.
+
+    Args:
+        lease: The port; released by `close`.
+        stream: Gets the media units.
+        spawn: Starts a named task.
+        on_closed: Called when closing begins.
+    """
+
+    def __init__(
+        self,
+        spec: ReceiverSpec,
+        events: MediaEvents,
+        lease: PortLease,
+        stream: LiveStream,
+        *,
+        options: MediaOptions,
+        clock: Callable[[], float],
+        spawn: Callable[[Coroutine[Any, Any, None], str], None],
+        on_closed: Callable[["MediaReceiver"], None],
+        receive_buffer: int,
+    ) -> None:
+        self.spec = spec
+        self.stream = stream
+        self._events = events
+        self._lease = lease
+        self._options = options
+        self._clock = clock
+        self._spawn = spawn
+        self._on_closed = on_closed
+        self._opened_at = clock()
+        self._gate = SsrcGate(spec.ssrc)
+        self._reliable = spec.transport is not MediaTransport.UDP
+        self._reorderer = RtpReorderer(options.reorder_packets, options.reorder_delay)
+        self._depacketizer = Depacketizer(reliable=self._reliable)
+        self._stats = ReceptionStats()
+        self._packets = 0
+        self._bytes = 0
+        self._garbage = 0
+        self._last_packet: float | None = None
+        self._report_due = 0.0
+        self._problem_ticks = 0
+        self._told_end = False
+        self._end = (EndReason.STOPPED.value, "The stream was stopped")
+        self._rates: deque[tuple[float, int, int]] = deque(maxlen=RATE_TICKS)
+        self._udp: UdpMedia | None = None
+        self._listener: TcpMediaListener | None = None
+        self._connector: TcpMediaConnector | None = None
+        self._dialling: asyncio.Task[None] | None = None
+        self._closed = False
+        self._open(receive_buffer)
+
+    @property
+    def port(self) -> int:
+        """Local RTP port."""
+        return self._lease.port
+
+    def answered(
+        self, *, ssrc: int | None, remote: tuple[str, int] | None, payloads: Mapping[int, str]
+    ) -> None:
+        """Take over what the answer said; dial if TCP active."""
+        now = self._clock()
+        self._gate.answered(ssrc, remote[0] if remote else None, now)
+        if payloads and not self.stream.hub.frames:
+            self._depacketizer = Depacketizer(payloads, reliable=self._reliable)
+        self._release_held(now)
+        active = self.spec.transport is MediaTransport.TCP_ACTIVE
+        if active and remote is not None and self._connector is None and not self._closed:
+            self._connector = TcpMediaConnector(
+                remote,
+                on_packets=self._on_connection_packets,
+                on_closed=self._on_connection_closed,
+                ssrc=self.spec.ssrc if ssrc is None else ssrc,
+            )
+            self._spawn(self._dial(self._connector), f"media:{self.spec.stream_id}:dial")
+
+    async def close(self) -> None:
+        """Stop receiving, end all viewers, give the port back; idempotent."""
+        if not self._closed:
+            self._closed = True
+            if self._dialling is not None:
+                self._dialling.cancel()
+            for part in (self._udp, self._listener, self._connector):
+                if part is not None:
+                    part.close()
+            self._lease.release()
+            self._on_closed(self)
+        await self.stream.close(*self._end)
+
+    def tick(self, now: float) -> None:
+        """Do what time asks for; called about twice a second."""
+        if self._closed:
+            return
+        self._release_held(now)
+        self._rates.append((now, self._bytes, self.stream.hub.frames))
+        for packet in self._reorderer.handle_timer(now):
+            self.stream.feed(self._depacketizer.feed(packet), now)
+        if self._last_packet is None or self._told_end:
+            return
+        if now - self._last_packet >= self._options.source_timeout:
+            self._lose(f"No RTP packet for {self._options.source_timeout:g} s")
+            return
+        if now >= self._report_due:
+            self._report_due = now + self._options.rtcp_interval
+            self._send_report(now)
+        self._watch_problem()
+
+    def info(self) -> StreamInfo:
+        """Facts and counters of the stream."""
+        stream, gate, counters = self.stream, self._gate, self._reorderer.counters
+        kbps, fps = self._measured()
+        video = stream.video
+        if video is not None and video.fps is None and fps:
+            video = replace(video, fps=fps)
+        return StreamInfo(
+            stream_id=self.spec.stream_id,
+            session_id=self.spec.session_id,
+            video=video,
+            audio=stream.audio,
+            source="{}:{}".format(*gate.source) if gate.source else "",
+            payload=self._depacketizer.payload_kind,
+            ssrc="" if gate.ssrc is None else f"{gate.ssrc:010d}",
+            packets=self._packets,
+            bytes=self._bytes,
+            lost=counters.lost,
+            reordered=counters.reordered,
+            discarded=gate.discarded + self._garbage,
+            bitrate_kbps=kbps,
+            frames=stream.hub.frames,
+            keyframes=stream.hub.keyframes,
+            viewers=stream.viewers(),
+            started_s=self._clock() - self._opened_at,
+        )
+
+    def _open(self, receive_buffer: int) -> None:
+        if self.spec.transport is MediaTransport.UDP:
+            self._udp = UdpMedia(self._lease, self._on_packets, on_rtcp=self._on_rtcp)
+            enlarge_buffer(self._lease.rtp, receive_buffer)
+        elif self.spec.transport is MediaTransport.TCP_PASSIVE:
+            self._listener = TcpMediaListener(
+                self._lease,
+                on_connected=lambda _: self._events.media_connected(),
+                on_packets=self._on_connection_packets,
+                on_closed=self._on_connection_closed,
+                ssrc=self.spec.ssrc,
+            )
+
+    async def _dial(self, connector: TcpMediaConnector) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._dialling = group.create_task(
+                self._connect(connector), name=f"media:{self.spec.stream_id}:connect"
+            )
+            if self._closed:
+                self._dialling.cancel()
+
+    async def _connect(self, connector: TcpMediaConnector) -> None:
+        try:
+            await connector.connect()
+        except MediaConnectFailed as exc:
+            self._told_end = True
+            self._events.media_connect_failed(f"The device could not be connected to: {exc}")
+        else:
+            self._events.media_connected()
+
+    def _on_connection_packets(self, packets: list[bytes], source: Source) -> None:
+        media = []
+        for packet in packets:
+            if is_rtcp(packet):
+                self._on_rtcp(packet, source)
+            else:
+                media.append(packet)
+        self._on_packets(media, source)
+
+    def _on_connection_closed(self, reason: str) -> None:
+        self._lose(f"The media connection was closed: {reason}")
+
+    def _on_packets(self, packets: list[bytes], source: Source) -> None:
+        now = self._clock()
+        gate, parse = self._gate, RtpPacket.parse
+        reorder, depacketize = self._reorderer.feed, self._depacketizer.feed
+        count_field = self._stats.receive_fields
+        ssrc = gate.ssrc if source == gate.source else None
+        accepted = size = 0
+        for data in packets:
+            try:
+                packet = parse(data)
+            except RtpError:
+                self._garbage += 1
+                continue
+            if FIRST_RTCP_TYPE <= packet.payload_type <= LAST_RTCP_TYPE and packet.marker:
+                self._on_rtcp(data, source)
+                continue
+            if packet.ssrc != ssrc:
+                if not gate.accepts(packet.ssrc, source, data, now):
+                    continue
+                ssrc = packet.ssrc
+                self._bound(source)
+            accepted += 1
+            size += len(data)
+            count_field(packet.ssrc, packet.sequence, packet.timestamp, now)
+            for ordered in reorder(packet, now):
+                units = depacketize(ordered)
+                if units:
+                    self.stream.feed(units, now)
+        if accepted:
+            self._packets += accepted
+            self._bytes += size
+            self._last_packet = now
+            gate.touch(now)
+
+    def _bound(self, source: Source) -> None:
+        gate = self._gate
+        if self._udp is not None:
+            self._udp.follow(source)
+        gate.drop_candidates()
+        if self._last_packet is None:
+            self._last_packet = self._clock()
+            assert gate.ssrc is not None
+            self._events.media_first_packet(gate.ssrc, "{}:{}".format(*source))
+
+    def _release_held(self, now: float) -> None:
+        released = self._gate.release(now)
+        if released is not None:
+            source, packets = released
+            self._bound(source)
+            self._on_packets(packets, source)
+
+    def _on_rtcp(self, data: bytes, source: Source) -> None:
+        if self._gate.source is None or source[0] != self._gate.source[0]:
+            return
+        try:
+            reports = parse_rtcp(data)
+        except RtpError:
+            self._garbage += 1
+            return
+        for report in reports:
+            if isinstance(report, SenderReport) and report.ssrc == self._gate.ssrc:
+                self._stats.receive_sender_report(report, self._clock())
+
+    def _send_report(self, now: float) -> None:
+        block = self._stats.report_block(now)
+        if block is None:
+            return
+        own = (self.spec.ssrc + 1) & 0xFFFF_FFFF
+        data = serialize_rtcp(
+            ReceiverReport(ssrc=own, reports=(block,)),
+            SourceDescription(names=((own, CNAME),)),
+        )
+        if self._udp is not None:
+            self._udp.send_rtcp(data)
+            return
+        carrier = self._listener if self._listener is not None else self._connector
+        if carrier is not None and carrier.connection is not None:
+            carrier.connection.send([data])
+
+    def _watch_problem(self) -> None:
+        problem = None if self.stream.hub.frames else self._depacketizer.problem
+        self._problem_ticks = 0 if problem is None else self._problem_ticks + 1
+        if problem is not None and self._problem_ticks >= PROBLEM_TICKS:
+            self._told_end = True
+            self._end = (EndReason.CODEC_UNSUPPORTED.value, problem)
+            self._events.media_unsupported(problem)
+
+    def _lose(self, detail: str) -> None:
+        if not self._told_end and not self._closed:
+            self._told_end = True
+            self._end = (EndReason.SOURCE_LOST.value, detail)
+            self._events.media_lost(detail)
+
+    def _measured(self) -> tuple[float, float]:
+        if len(self._rates) < 2:
+            return 0.0, 0.0
+        (began, first_bytes, first_frames), (ended, last_bytes, last_frames) = (
+            self._rates[0],
+            self._rates[-1],
+        )
+        span = max(ended - began, 1e-3)
+        kbps = (last_bytes - first_bytes) * 8 / 1000 / span
+        return round(kbps, 1), round((last_frames - first_frames) / span, 1)
