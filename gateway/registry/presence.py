@@ -218,7 +218,7 @@ class Presence:
             address = entry.device.address
             if address is not None:
                 entry.device.address = replace(address, connection=None)
-            if entry.device.online:
+            if entry.device.offline_reason is None:  # online, or about to be
                 self.go_offline(
                     entry, OfflineReason.CONNECTION_LOST, f"{describe_address(address)} closed"
                 )
@@ -299,20 +299,29 @@ class Presence:
             f"from {describe_address(registration.address)} for {registration.expires} s",
             at,
         )
-        future = self.save(entry)
+        written = self.save(entry)
+        # Resolved after the device went online, so that who waits for it finds it so.
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        outcome.add_done_callback(_fetch)
 
-        def done(_future: asyncio.Future[None]) -> None:
-            if device.online or device.offline_reason is not None:
+        def done(written: asyncio.Future[None]) -> None:
+            pending = device.offline_reason is None and not device.online
+            if pending and self.entries.get(device.device_id) is entry:
+                if entry.saved:
+                    self._go_online(entry, at)
+                else:
+                    device.offline_reason, device.status_since = before, since
+            if outcome.done():
                 return
-            if self.entries.get(device.device_id) is not entry:
-                return
-            if entry.saved:
-                self._go_online(entry, at)
+            if written.cancelled():
+                outcome.cancel()
+            elif (error := written.exception()) is not None:
+                outcome.set_exception(error)
             else:
-                device.offline_reason, device.status_since = before, since
+                outcome.set_result(None)
 
-        future.add_done_callback(done)
-        return future
+        written.add_done_callback(done)
+        return outcome
 
     def _settle(self, entry: DeviceEntry, registration: Registration, at: datetime) -> bool:
         """Take over the address of a REGISTER; return whether it is another place."""
@@ -373,3 +382,9 @@ class Presence:
     def _tell(listeners: list[DeviceListener], device: Device) -> None:
         for listener in listeners:
             listener(device)
+
+
+def _fetch(future: asyncio.Future[None]) -> None:
+    """Not every caller waits; the store has logged the error already."""
+    if not future.cancelled():
+        future.exception()

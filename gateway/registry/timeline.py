@@ -74,7 +74,8 @@ class Timeline:
     def newest(self, limit: int) -> list[TimelineEntry]:
         """Return entries, newest first."""
         limit = max(0, min(limit, self._kept))
-        return sorted(self._entries, key=lambda entry: entry.at, reverse=True)[:limit]
+        newest_first = reversed(self._entries)
+        return sorted(newest_first, key=lambda entry: entry.at, reverse=True)[:limit]
 
     def numbered(self) -> list[tuple[int, TimelineEntry]]:
         """Return the entries kept with their numbers, oldest first."""
