@@ -5,22 +5,22 @@ import contextlib
 import random
 import secrets
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
 from gateway.simulator.answer import DeviceAnswers
+from gateway.simulator.call import DeviceCalls
 from gateway.simulator.encoder import EncoderPool
 from gateway.simulator.options import SimulatorOptions
 from gateway.simulator.quirk import Quirk
 from gateway.simulator.scene import SimulatedChannel, build_channels, device_id_of, device_name_of
 from gateway.simulator.session import DeviceSession
-from gb28181.aio.client import InviteDialog
 from gb28181.aio.clock import monotonic
 from gb28181.aio.driver import IncomingRequest, SipDriver
-from gb28181.aio.errors import CallCancelled, SipTimeout, SipTransportError
+from gb28181.aio.errors import SipTimeout, SipTransportError
 from gb28181.aio.tasks import TaskScope
-from gb28181.errors import RemoteProtocolError, SdpError
+from gb28181.errors import RemoteProtocolError
 from gb28181.flow.register_client import (
     Offline,
     Online,
@@ -31,12 +31,8 @@ from gb28181.flow.register_client import (
     SendRegister,
     Stopped,
 )
-from gb28181.sdp.offer import read_offer
-from gb28181.sip.build import build_response
 from gb28181.sip.message import Response
-from gb28181.sip.serializer import serialize
 from gb28181.sip.transaction.flow import Flow, host_port
-from gb28181.sip.uri import user_of
 
 __all__ = ["DeviceEvent", "Reporter", "SimulatedDevice"]
 
@@ -95,28 +91,27 @@ class SimulatedDevice:
         self.device_id = device_id_of(options, index)
         self.name = device_name_of(options, index)
         self.channels: list[SimulatedChannel] = build_channels(options, index)
-        self.sessions: dict[str, DeviceSession] = {}
-        """Running sessions by channel id."""
         self.registrations = 0
         """Times the device became on-line."""
-        self.invites_received = 0
-        """INVITEs that came, refused ones included."""
-        self.sent_packets_before = 0
-        """RTP packets of sessions that are over."""
         self._options = options
-        self._index = index
         self._server = server
         self._local_host = local_host
-        self._pool = pool
         self._scope = scope
         self._report = report
         self._tls = tls
         self._random = random.Random(f"{options.seed}/{self.device_id}")  # noqa: S311 - a test device
         self._answers = DeviceAnswers(options, self.device_id, self.name, self.channels)
-        self._by_id = {channel.channel_id: channel for channel in self.channels}
+        self._calls = DeviceCalls(
+            options,
+            self.channels,
+            pool=pool,
+            local_host=local_host,
+            new_random=self._random.randrange,
+            spawn=self._spawn,
+            tell=self._tell,
+        )
         self._wake = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._session_ended = asyncio.Event()
         self._flows: list[Flow] = []
         self._driver: SipDriver | None = None
         self._flow: Flow | None = None
@@ -130,10 +125,19 @@ class SimulatedDevice:
         return self._client.is_online
 
     @property
+    def sessions(self) -> Mapping[str, DeviceSession]:
+        """Running sessions by channel id."""
+        return self._calls.sessions
+
+    @property
+    def invites_received(self) -> int:
+        """INVITEs that came, refused ones included."""
+        return self._calls.invites_received
+
+    @property
     def sent_packets(self) -> int:
         """RTP packets sent since the start."""
-        running = sum(session.counters.packets for session in self.sessions.values())
-        return self.sent_packets_before + running
+        return self._calls.sent_packets
 
     @property
     def local_address(self) -> tuple[str, int] | None:
@@ -153,6 +157,7 @@ class SimulatedDevice:
             methods=("MESSAGE", "INFO"),
             advertise=_PRIVATE_ADDRESS if private else None,
         )
+        self._calls.driver = driver
         driver.on_connection_lost = self._connection_lost
         try:
             if self._options.transport == "UDP":
@@ -166,8 +171,7 @@ class SimulatedDevice:
             self._tell("failed", f"no local socket: {error}")
         finally:
             self._stopped.set()
-            for session in self.sessions.values():
-                session.end("device stopped")
+            self._calls.end_all("device stopped")
             await driver.close()
 
     async def stop(self) -> None:
@@ -175,13 +179,10 @@ class SimulatedDevice:
         if self._driver is None:
             self._stopped.set()
             return
-        for session in self.sessions.values():
-            session.end("device stopped")
+        self._calls.end_all("device stopped")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_HANG_UP_TIMEOUT):
-                while self.sessions:
-                    self._session_ended.clear()
-                    await self._session_ended.wait()
+                await self._calls.wait_idle()
         self._client.stop(monotonic())
         self._wake.set()
         with contextlib.suppress(TimeoutError):
@@ -337,7 +338,7 @@ class SimulatedDevice:
     def _receive_request(self, incoming: IncomingRequest) -> None:
         match incoming.request.method:
             case "INVITE":
-                self._receive_invite(incoming)
+                self._calls.receive_invite(incoming)
             case "MESSAGE":
                 incoming.respond(200)
                 self._spawn(self._answer(incoming.request.body), "answer")
@@ -365,102 +366,10 @@ class SimulatedDevice:
         except _LOST as error:
             self._tell("answer_lost", str(error))
 
-    def _receive_invite(self, incoming: IncomingRequest) -> None:
-        self.invites_received += 1
-        channel = self._by_id.get(user_of(incoming.request.uri) or "")
-        if channel is None:
-            channel = self._by_id.get(incoming.request.to.user or "")
-        status = self._refusal(channel)
-        if channel is None or status is not None:
-            incoming.respond(status or 404)
-            return
-        try:
-            offer = read_offer(incoming.request.body)
-        except SdpError as error:
-            incoming.respond(error.status)
-            return
-        if offer.name.strip().lower() != "play":
-            incoming.respond(488)  # no recordings in here
-            return
-        incoming.respond(100)
-        self._tell("invited", f"{channel.channel_id}, {offer.transport} {offer.host}:{offer.port}")
-        if self._options.has(Quirk.NEVER_ANSWER_INVITE):
-            return
-        session = DeviceSession(
-            channel,
-            offer,
-            options=self._options,
-            pool=self._pool,
-            local_host=self._local_host,
-            own_ssrc=self._random.randrange(1, 200_000_000),
-        )
-        self.sessions[channel.channel_id] = session
-        self._spawn(self._serve(incoming, session), f"session:{channel.channel_id}")
-
-    def _refusal(self, channel: SimulatedChannel | None) -> int | None:
-        options = self._options
-        if channel is None:
-            return 404
-        if options.has(Quirk.ANSWER_4XX):
-            return options.refuse_status
-        if options.has(Quirk.ANSWER_5XX):
-            return 500
-        return 486 if channel.channel_id in self.sessions else None
-
-    async def _serve(self, incoming: IncomingRequest, session: DeviceSession) -> None:
-        cancelled = asyncio.Event()
-        incoming.on_cancel = cancelled.set
-        try:
-            sdp = await session.answer()
-            if self._options.has(Quirk.SLOW_ANSWER):
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._options.answer_delay):
-                        await cancelled.wait()
-            dialog = incoming.accept_invite(sdp)
-            dialog.on_bye = session.receive_bye
-            if self._options.has(Quirk.DOUBLE_200):
-                self._repeat_200(incoming, dialog, sdp)
-            self._tell("session_started", session.channel.channel_id)
-            await session.run(dialog)
-        except CallCancelled:
-            session.end("INVITE cancelled")
-        except OSError as error:
-            incoming.respond(500)
-            session.end(f"no media socket: {error}")
-        finally:
-            await session.close()
-            self._forget(session)
-
-    def _forget(self, session: DeviceSession) -> None:
-        sent = session.counters
-        self.sent_packets_before += sent.packets
-        del self.sessions[session.channel.channel_id]
-        self._session_ended.set()
-        why = session.end_reason or "cancelled"
-        self._tell(
-            "session_ended",
-            f"{session.channel.channel_id}: {why}, {sent.packets} packets, {sent.frames} frames",
-        )
-
-    def _repeat_200(self, incoming: IncomingRequest, dialog: InviteDialog, sdp: bytes) -> None:
-        assert self._driver is not None
-        answer = build_response(
-            incoming.request,
-            200,
-            to_tag=dialog._session.dialog.local_tag,  # noqa: SLF001 - a deliberate repetition
-            headers=[("Contact", f"<{self._contact()}>")],
-            body=sdp,
-            content_type="application/sdp",
-        )
-        endpoint = self._driver.endpoint
-        endpoint.transactions.send_stateless(serialize(answer), incoming.flow)
-        self._driver.transmit()
-
     def _connection_lost(self, connection: int, reason: str) -> None:
         if self._flow is not None and self._flow.connection == connection:
             self._flow = None
-            for session in self.sessions.values():
-                session.end("signalling connection lost")
+            self._calls.end_all("signalling connection lost")
             self._client.connection_lost(monotonic(), reason)
             self._wake.set()
 

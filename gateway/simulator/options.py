@@ -60,6 +60,8 @@ class SimulatorOptions:
     """Give every channel an encoder of its own that shows its id (costs a core for a dozen 720p channels)."""
     mtu: int = 1400
     """Bytes of an RTP packet at most, header included."""
+    segmentation: bool = True
+    """Let the kernel cut frames into UDP packets; false sends packet by packet, as cameras do."""
 
     quirks: frozenset[Quirk] = frozenset()
     refuse_status: int = 486

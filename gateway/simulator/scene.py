@@ -24,7 +24,6 @@ _PLACES = (
     "学校",
     "医院",
 )
-_VIEWS = ("枪机", "球机", "半球", "全景")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,10 +64,9 @@ def build_channels(options: SimulatorOptions, index: int) -> list[SimulatedChann
 
 def _channel(channel_id: str, number: int, device: int) -> SimulatedChannel:
     place = _PLACES[number % len(_PLACES)]
-    view = _VIEWS[number // len(_PLACES) % len(_VIEWS)]
     return SimulatedChannel(
         channel_id=channel_id,
-        name=f"{place}{view}{number + 1}",
+        name=f"{place}摄像机{number + 1}",
         address=f"示例路{device + 1}号{place}",
         longitude=round(117.64 + device * 0.001 + number * 0.0001, 6),
         latitude=round(35.5063 + number * 0.0001, 6),

@@ -100,7 +100,7 @@ class DeviceSession:
         return sdp
 
     async def run(self, dialog: InviteDialog) -> None:
-        """Send until somebody ends the session; `end_reason` then says who."""
+        """Send until somebody ends the session; `end_reason` then says who, `hang_up` must follow."""
         self.dialog = dialog
         try:
             await self._connect()
@@ -111,8 +111,11 @@ class DeviceSession:
             self.end(f"media connection failed: {error}")
         finally:
             await self.close()
-        if not self._bye_received:
-            await dialog.bye()
+
+    async def hang_up(self) -> None:
+        """Send the BYE, unless one was received."""
+        if self.dialog is not None and not self._bye_received:
+            await self.dialog.bye()
 
     def receive_bye(self) -> None:
         """The receiver hung up."""
@@ -142,15 +145,20 @@ class DeviceSession:
     def _open_path(self) -> "tuple[MediaSink, TcpDialer | None, TcpListener | None]":
         offer = self.offer
         if offer.transport is Transport.UDP:
-            return UdpSink((offer.host, offer.port), self._local_host), None, None
-        sink = TcpSink(
+            sink = UdpSink(
+                (offer.host, offer.port),
+                self._local_host,
+                segmentation=self._options.segmentation,
+            )
+            return sink, None, None
+        tcp = TcpSink(
             quirks=self._options.quirks,
             on_connected=self._connected.set,
             on_closed=self._receiver_closed,
         )
         if offer.transport is Transport.TCP_PASSIVE:
-            return sink, TcpDialer(sink, (offer.host, offer.port), self._local_host), None
-        return sink, None, TcpListener(sink, self._local_host)
+            return tcp, TcpDialer(tcp, (offer.host, offer.port), self._local_host), None
+        return tcp, None, TcpListener(tcp, self._local_host)
 
     def _receiver_closed(self, reason: str) -> None:
         self.end(f"media connection lost: {reason}")

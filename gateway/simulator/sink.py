@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 from gateway.simulator.quirk import Quirk
+from gb28181.aio.media_udp import UdpMediaSender
 
 __all__ = ["TcpDialer", "TcpListener", "TcpSink", "UdpSink"]
 
@@ -18,7 +19,6 @@ _CONNECT_TRIES = 3
 _CONNECT_INTERVAL = 1.0
 _CONNECT_TIMEOUT = 5.0
 _PAIR_TRIES = 64
-_SEND_BUFFER = 1 << 20
 _PREAMBLE = b"\x01\x00" + bytes(range(254))
 
 
@@ -106,13 +106,18 @@ class UdpSink:
     Args:
         remote: Where the receiver expects RTP; its RTCP port is the next.
         local_host: Address to send from.
+        segmentation: Whether the kernel may cut a frame into packets.
     """
 
-    def __init__(self, remote: tuple[str, int], local_host: str) -> None:
+    def __init__(
+        self, remote: tuple[str, int], local_host: str, *, segmentation: bool = True
+    ) -> None:
         self._remote = remote
         self._local_host = local_host
+        self._segmentation = segmentation
         self._rtp: socket.socket | None = None
         self._rtcp: socket.socket | None = None
+        self._sender: UdpMediaSender | None = None
 
     def bind(self) -> int:
         """Bind a pair of ports and return the RTP port, which is even.
@@ -122,40 +127,25 @@ class UdpSink:
         """
         family = _family(self._remote[0])
         for _ in range(_PAIR_TRIES):
-            rtp = socket.socket(family, socket.SOCK_DGRAM)
-            rtcp = socket.socket(family, socket.SOCK_DGRAM)
-            try:
-                rtp.settimeout(0)
-                rtcp.settimeout(0)
-                rtp.bind((self._local_host, 0))
-                port: int = rtp.getsockname()[1]
-                if port % 2:
-                    raise OSError(errno.EADDRINUSE, "the port is odd")
-                rtcp.bind((self._local_host, port + 1))
-            except OSError as error:
-                rtp.close()
-                rtcp.close()
-                if error.errno != errno.EADDRINUSE:
-                    raise
-            else:
-                rtp.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+            rtp, rtcp = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
+            if _bind_pair(rtp, rtcp, self._local_host):
                 self._rtp, self._rtcp = rtp, rtcp
+                self._sender = UdpMediaSender(rtp, self._remote, segmentation=self._segmentation)
+                port: int = rtp.getsockname()[1]
                 return port
         raise OSError(errno.EADDRINUSE, "no free pair of ports")
 
     def send(self, packets: list[bytes]) -> bool:
         """Send packets in order; what a full buffer refuses is lost, as on a network."""
-        if self._rtp is None:
+        if self._sender is None:
             return False
-        for packet in packets:
-            with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
-                self._rtp.sendto(packet, self._remote)
+        self._sender.send(packets)
         return True
 
     def send_rtcp(self, data: bytes) -> None:
         """Send one compound RTCP packet."""
         if self._rtcp is not None:
-            with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+            with contextlib.suppress(OSError):  # nobody listens there, or no room
                 self._rtcp.sendto(data, (self._remote[0], self._remote[1] + 1))
 
     def abandon(self) -> None:
@@ -166,7 +156,7 @@ class UdpSink:
         for sock in (self._rtp, self._rtcp):
             if sock is not None:
                 sock.close()
-        self._rtp = self._rtcp = None
+        self._rtp = self._rtcp = self._sender = None
 
 
 class TcpDialer:
@@ -257,6 +247,25 @@ class TcpListener:
 class _Refusal(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         cast("asyncio.Transport", transport).abort()
+
+
+def _bind_pair(rtp: socket.socket, rtcp: socket.socket, host: str) -> bool:
+    try:
+        for sock in (rtp, rtcp):
+            sock.settimeout(0)
+        rtp.bind((host, 0))
+        port = rtp.getsockname()[1]
+        if port % 2 == 0:
+            rtcp.bind((host, port + 1))
+            return True
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            rtp.close()
+            rtcp.close()
+            raise
+    rtp.close()
+    rtcp.close()
+    return False
 
 
 def _family(host: str) -> socket.AddressFamily:

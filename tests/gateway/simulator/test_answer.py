@@ -73,7 +73,7 @@ def test_the_catalogue_comes_in_several_messages_that_agree_on_the_total() -> No
     assert {part.sum_num for part in parts} == {5}
     assert {part.sn for part in parts} == {17}
     first = parts[0].items[0]
-    assert (first.name, first.status, first.parent_id) == ("北门枪机1", "ON", DEVICE)
+    assert (first.name, first.status, first.parent_id) == ("北门摄像机1", "ON", DEVICE)
     assert first.civil_code == "340200"
 
 
@@ -119,7 +119,7 @@ def test_utf_8_may_be_declared_as_gb2312() -> None:
 def test_an_ampersand_may_be_left_unescaped() -> None:
     _, bodies = answers(Quirk.RAW_AMPERSAND_IN_NAME).answer(query("Catalog"))
 
-    assert "北门枪机1 A&B<".encode("gb2312") in bodies[0]
+    assert "北门摄像机1 A&B<".encode("gb2312") in bodies[0]
 
 
 def test_status_may_be_another_word() -> None:

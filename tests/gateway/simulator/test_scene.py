@@ -43,7 +43,7 @@ def test_the_same_options_give_the_same_scene_with_chinese_names() -> None:
 
     assert build_channels(options, 3) == build_channels(options, 3)
     names = [channel.name for channel in build_channels(options, 3)]
-    assert names[0] == "北门枪机1"
+    assert names[0] == "北门摄像机1"
     assert len(set(names)) == 30
     assert all(name.encode("gb2312") for name in names)
 
