@@ -71,7 +71,7 @@ class VirtualNetwork:
         self.now = 0.0
         self.faults = faults or Faults()
         self.hosts: dict[tuple[str, int], Host] = {}
-        self._random = random.Random(self.faults.seed)  # noqa: S311
+        self._random = random.Random(self.faults.seed)
         self._order = itertools.count()
         self._under_way: list[tuple[float, int, bytes, Flow]] = []
 

@@ -182,7 +182,7 @@ async def test_silence_is_a_timeout() -> None:
             await platform.driver.listen_udp("127.0.0.1", 0),
             await device.driver.listen_udp("127.0.0.1", 0),
         )
-        with pytest.raises(SipTimeout, match="0.05 s"):
+        with pytest.raises(SipTimeout, match=r"0\.05 s"):
             await message(device, flow, timeout=0.05)
         assert device.driver.stats.transactions == 0
 

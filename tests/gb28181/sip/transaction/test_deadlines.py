@@ -1,0 +1,49 @@
+"""The queue of deadlines: what is armed comes up in time, once."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gb28181.sip.transaction.deadlines import DeadlineQueue
+
+
+class Item:
+    def __init__(self) -> None:
+        self.armed: float | None = None
+
+
+def test_items_come_up_in_the_order_of_their_deadlines() -> None:
+    queue: DeadlineQueue[Item] = DeadlineQueue()
+    early, late = Item(), Item()
+    queue.arm(late, 2.0)
+    queue.arm(early, 1.0)
+    assert queue.next_timer() == 1.0
+    assert queue.pop_due(0.9) is None
+    assert queue.pop_due(5.0) is early
+    assert queue.pop_due(5.0) is late
+    assert queue.next_timer() is None
+
+
+def test_a_deadline_that_moves_nearer_counts_once() -> None:
+    queue: DeadlineQueue[Item] = DeadlineQueue()
+    item = Item()
+    queue.arm(item, 2.0)
+    queue.arm(item, 1.0)
+    queue.arm(item, 3.0)
+    queue.arm(item, None)
+    assert queue.pop_due(5.0) is item
+    assert queue.pop_due(5.0) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.floats(0, 100)), max_size=40))
+def test_each_item_comes_up_at_its_earliest_deadline(arms: list[tuple[int, float]]) -> None:
+    queue: DeadlineQueue[Item] = DeadlineQueue()
+    items = [Item() for _ in range(5)]
+    earliest: dict[int, float] = {}
+    for index, deadline in arms:
+        queue.arm(items[index], deadline)
+        earliest[index] = min(deadline, earliest.get(index, deadline))
+    order = []
+    while (item := queue.pop_due(100.0)) is not None:
+        order.append(items.index(item))
+    assert sorted(order) == sorted(earliest)
+    assert [earliest[index] for index in order] == sorted(earliest.values())
