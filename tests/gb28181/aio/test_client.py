@@ -83,7 +83,6 @@ async def test_a_call_is_set_up_used_in_both_directions_and_ended(transport: str
         assert heard == [180]
         assert dialog.response.body == ANSWER
         assert dialog.remote_flow == flow
-        assert not dialog.ended
         answer = await dialog.request("INFO", body=b"PAUSE", content_type="Application/MANSRTSP")
         assert answer.status == 200
         assert camera.incoming[-1].dialog is device.dialogs[0]
