@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from gb28181.aio.clock import monotonic
 from gb28181.aio.media_udp import Address, enlarge_buffer
 from gb28181.aio.ports import PortLease
-from gb28181.aio.reader import COALESCE, SocketReader
+from gb28181.aio.reader import Poller, SocketReader
 from gb28181.errors import Gb28181Error
 from gb28181.limits import MAX_FRAME, MAX_MEDIA_CONNECTIONS
 from gb28181.rtp.framing import Framing, FramingLost, StreamFramer
@@ -38,7 +38,7 @@ class TcpMediaConnection:
         on_packets: Gets a batch of packets.
         on_closed: Gets the reason, once, and not after `close`.
         ssrc: The SSRC agreed on, to find the way back when the framing is lost.
-        coalesce: Seconds that bytes may wait to be read together.
+        poller: Reads the socket, shared with others.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class TcpMediaConnection:
         on_packets: Callable[[list[bytes]], None],
         on_closed: Callable[[str], None],
         ssrc: int | None = None,
-        coalesce: float = COALESCE,
+        poller: Poller,
     ) -> None:
         self.remote = remote
         self.framer = StreamFramer(ssrc)
@@ -68,8 +68,8 @@ class TcpMediaConnection:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         enlarge_buffer(sock)
-        self._reader = SocketReader(sock, self._drain, coalesce=coalesce)
-        self._reader.start()
+        self._poller = poller
+        poller.add(sock, self._drain)
 
     @property
     def closed(self) -> bool:
@@ -100,7 +100,7 @@ class TcpMediaConnection:
         if self._closed:
             return
         self._closed = True
-        self._reader.stop()
+        self._poller.remove(self._sock)
         if self._writing:
             self._loop.remove_writer(self._sock)
         self._unsent.clear()
@@ -111,22 +111,21 @@ class TcpMediaConnection:
             self.close()
             self._on_closed(reason)
 
-    def _drain(self) -> bool:
-        for reads in range(_READS):
+    def _drain(self) -> None:
+        for _ in range(_READS):
             data = self._read()
             if data is None:
-                return reads > 0
+                return
             self.last_data = monotonic()
             try:
                 packets = self.framer.feed(data)
             except FramingLost as exc:
                 self._end(str(exc))
-                break
+                return
             if packets:
                 self._on_packets(packets)
             if self._closed or len(data) < _READ:
-                break
-        return True
+                return
 
     def _read(self) -> bytes | None:
         try:
@@ -188,7 +187,6 @@ class TcpMediaListener:
         expected_host: str | None = None,
         ssrc: int | None = None,
         only_ssrc: bool = False,
-        coalesce: float = COALESCE,
     ) -> None:
         if lease.tcp is None:
             raise ValueError("the port was leased without TCP")
@@ -202,11 +200,10 @@ class TcpMediaListener:
         self._on_closed = on_closed
         self._ssrc = ssrc
         self._only_ssrc = only_ssrc and ssrc is not None
-        self._coalesce = coalesce
+        self._poller = lease.poller
         self._candidates: list[TcpMediaConnection] = []
         self._listener = lease.tcp
-        self._reader = SocketReader(lease.tcp, self._accept, coalesce=0)
-        self._reader.start()
+        self._reader = SocketReader(lease.tcp, self._accept)
 
     def close(self) -> None:
         """Stop listening and close the connection; idempotent."""
@@ -216,14 +213,13 @@ class TcpMediaListener:
         self._candidates.clear()
         self.connection = None
 
-    def _accept(self) -> bool:
+    def _accept(self) -> None:
         for _ in range(MAX_MEDIA_CONNECTIONS):
             try:
                 sock, address = self._listener.accept()
             except OSError:
-                return True
+                return
             self._admit(sock, address[:2])
-        return True
 
     def _admit(self, sock: socket.socket, source: Address) -> None:
         if not self._is_welcome(source):
@@ -254,7 +250,7 @@ class TcpMediaListener:
             on_packets=lambda packets: self._receive(connection, packets),
             on_closed=lambda reason: self._lose(connection, reason),
             ssrc=self._ssrc,
-            coalesce=self._coalesce,
+            poller=self._poller,
         )
         return connection
 
@@ -301,6 +297,7 @@ class TcpMediaConnector:
         tries: How often to try.
         interval: Seconds between tries, at least 1.
         timeout: Seconds for one try.
+        poller: Reads the socket; that of the port pool to share it, or one of its own.
     """
 
     def __init__(
@@ -314,7 +311,7 @@ class TcpMediaConnector:
         tries: int = 3,
         interval: float = _RETRY_INTERVAL,
         timeout: float = 5.0,
-        coalesce: float = COALESCE,
+        poller: Poller | None = None,
     ) -> None:
         self.connection: TcpMediaConnection | None = None
         self._remote = remote
@@ -325,7 +322,7 @@ class TcpMediaConnector:
         self._tries = tries
         self._interval = interval
         self._timeout = timeout
-        self._coalesce = coalesce
+        self._poller = Poller() if poller is None else poller
 
     async def connect(self) -> TcpMediaConnection:
         """Connect, trying again as long as that may help.
@@ -376,7 +373,7 @@ class TcpMediaConnector:
             on_packets=lambda packets: self._on_packets(packets, remote),
             on_closed=self._on_closed,
             ssrc=self._ssrc,
-            coalesce=self._coalesce,
+            poller=self._poller,
         )
         return self.connection
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 
 from gb28181.aio.ports import PortLease
-from gb28181.aio.reader import COALESCE, SocketReader
+from gb28181.aio.reader import SocketReader
 
 __all__ = ["RECEIVE_BUFFER", "Address", "UdpMedia", "UdpMediaSender", "enlarge_buffer"]
 
@@ -44,7 +44,6 @@ class UdpMedia:
         lease: Stays the caller's to release, after `close`.
         on_packets: Gets a batch of datagrams from the RTP port and their source; must not raise.
         on_rtcp: Gets each datagram from the RTCP port and its source.
-        coalesce: Seconds that packets may wait to be read together.
     """
 
     def __init__(
@@ -53,7 +52,6 @@ class UdpMedia:
         on_packets: PacketsHandler,
         *,
         on_rtcp: Callable[[bytes, Address], None] | None = None,
-        coalesce: float = COALESCE,
     ) -> None:
         self.peer: Address | None = None
         """Where RTP comes from: the first source, until `follow` says otherwise."""
@@ -67,12 +65,9 @@ class UdpMedia:
         self._size = _USUAL_PACKET
         self._closed = False
         self.receive_buffer = enlarge_buffer(self._rtp)
-        self._readers = (
-            SocketReader(self._rtp, self._drain_rtp, coalesce=coalesce),
-            SocketReader(self._rtcp, self._drain_rtcp, coalesce=0),
-        )
-        for reader in self._readers:
-            reader.start()
+        self._poller = lease.poller
+        self._poller.add(self._rtp, self._drain_rtp)
+        self._rtcp_reader = SocketReader(self._rtcp, self._drain_rtcp)
 
     def follow(self, peer: Address) -> None:
         """Take `peer` for the one that sends to us: its reports go there."""
@@ -93,11 +88,12 @@ class UdpMedia:
 
     def close(self) -> None:
         """Stop receiving; idempotent."""
-        self._closed = True
-        for reader in self._readers:
-            reader.stop()
+        if not self._closed:
+            self._closed = True
+            self._poller.remove(self._rtp)
+            self._rtcp_reader.stop()
 
-    def _drain_rtp(self) -> bool:
+    def _drain_rtp(self) -> None:
         receive, size = self._rtp.recvfrom, self._size
         packets: list[bytes] = []
         source = None
@@ -109,18 +105,13 @@ class UdpMedia:
                     continue  # an ICMP answer to something that was sent
                 break
             if address != source:
-                if packets:
-                    self._deliver(packets, source)
-                    packets = []
-                source = address
+                self._deliver(packets, source)
+                packets, source = [], address
             packets.append(data)
-        if not packets:
-            return False
         self._deliver(packets, source)
-        return True
 
     def _deliver(self, packets: list[bytes], source: tuple[str, int] | None) -> None:
-        if source is None or self._closed:
+        if source is None or not packets or self._closed:
             return
         source = source[:2]
         if self.peer is None:
@@ -133,20 +124,19 @@ class UdpMedia:
         if packets:
             self._on_packets(packets, source)
 
-    def _drain_rtcp(self) -> bool:
+    def _drain_rtcp(self) -> None:
         for _ in range(_BATCH):
             try:
                 data, address = self._rtcp.recvfrom(_USUAL_PACKET)
             except OSError as exc:
                 if exc.errno == errno.ECONNREFUSED:
                     continue
-                return False
+                return
             source = address[:2]
             if self.peer is not None and source[0] == self.peer[0]:
                 self.rtcp_peer = source
             if self._on_rtcp is not None and not self._closed:
                 self._on_rtcp(data, source)
-        return True
 
     def _send(self, sock: socket.socket, data: bytes, target: Address) -> bool:
         try:

@@ -7,6 +7,7 @@ import socket
 from collections import deque
 from typing import Self
 
+from gb28181.aio.reader import Poller
 from gb28181.errors import Gb28181Error
 
 __all__ = ["PortLease", "PortPool", "PortsExhausted"]
@@ -41,6 +42,8 @@ class PortLease:
         self.rtcp = rtcp
         self.tcp = tcp
         """Listening on the same number, or None."""
+        self.poller = pool.poller
+        """Shared by all that read from ports of the pool."""
         self._pool: PortPool | None = pool
 
     def release(self) -> None:
@@ -67,9 +70,19 @@ class PortPool:
         start: First port; an odd one is skipped.
         stop: Last port, which may be the RTCP port of the last pair.
         drain: Seconds before a port is leased again.
+        poller: Reads the sockets of this pool; one of its own by default.
     """
 
-    def __init__(self, host: str, start: int, stop: int, *, drain: float = 15.0) -> None:
+    def __init__(
+        self,
+        host: str,
+        start: int,
+        stop: int,
+        *,
+        drain: float = 15.0,
+        poller: Poller | None = None,
+    ) -> None:
+        self.poller = Poller() if poller is None else poller
         self.late_packets = 0
         """Packets that came to draining ports; counted up to a limit for each."""
         self.skipped = 0
