@@ -107,7 +107,6 @@ class Gateway:
             "ports": leased,
             "ssrcs": self.ssrcs.in_use,
             "dialogs": sip.dialogs,
-            "pending_transactions": sip.pending,
             "streams": len(self.media.streams()),
         }
         return {name: count for name, count in held.items() if count}
@@ -116,7 +115,7 @@ class Gateway:
 
     async def _start(self) -> None:
         settings, enter = self.settings, self._stack.enter_async_context
-        _private_directory(settings.data_dir)
+        await asyncio.to_thread(_private_directory, settings.data_dir)
         self.store = await enter(
             SqlStore(
                 settings.store_url,

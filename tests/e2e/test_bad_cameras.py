@@ -69,7 +69,7 @@ async def test_a_bad_camera_gets_a_reason_and_its_neighbour_plays_on(
             assert watched.result()[3] == 50
             got, record = bad_one.result()
             assert got == status
-            assert (record["ended"]["reason"], record["stage_reached"]) == (reason, stage)
+            assert (record["ended"]["reason"], record["stage"]) == (reason, stage)
             timeline = await it.api.get(f"devices/{simulator.devices[0].device_id}/timeline")
             assert any(
                 entry["kind"] == "session_ended" and reason in entry["detail"]
@@ -88,7 +88,7 @@ async def test_garbage_instead_of_media_is_told_apart_from_silence(tmp_path: Pat
             await simulator.wait_registered()
         _, record = await watch(it, simulator.devices[0].device_id, "udp")
         assert record["ended"]["reason"] in {"not_decodable", "codec_unsupported"}
-        assert record["stage_reached"] == "first_packet"
+        assert record["stage"] == "first_packet"
 
 
 @pytest.mark.parametrize(

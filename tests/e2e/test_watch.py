@@ -64,7 +64,7 @@ async def test_h264_is_watched_as_flv_and_fragmented_mp4(
             assert (video["codec_name"], video["width"], video["height"]) == ("h264", 320, 240)
             assert sound["codec_name"] == "aac"
         record = await it.api.get(f"sessions/{played['session_id']}")
-        assert record["stage_reached"] == "first_output"
+        assert record["stage"] == "first_output"
         assert ("connected" in record["stages"]) == (transport != "udp")
         assert len({record["ssrc"][side] for side in ("offered", "answered", "received")}) == 1
         assert simulator.session_count == 1

@@ -150,4 +150,5 @@ async def running_gateway(
         headers = {"Authorization": f"Bearer {gateway.cli_token}"}
         async with aiohttp.ClientSession(headers=headers) as http:
             yield RunningGateway(gateway, Api(gateway, http))
-    assert gateway.leftovers() == {}
+    left = gateway.leftovers()
+    assert left == {}, left
