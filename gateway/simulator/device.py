@@ -40,7 +40,6 @@ _USER_AGENT = "GB28181 simulator"
 _PRIVATE_ADDRESS = ("192.168.254.254", 5060)
 _REQUEST_TIMEOUT = 10.0
 _HANG_UP_TIMEOUT = 1.0
-_LOGOUT_TIMEOUT = 3.0
 _MAX_PORTS = 8
 """Local ports that keepalives rotate through when the port changes with each."""
 _MANSCDP = "Application/MANSCDP+xml"
@@ -186,7 +185,7 @@ class SimulatedDevice:
         self._client.stop(monotonic())
         self._wake.set()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOGOUT_TIMEOUT):
+            async with asyncio.timeout(self._options.logout_timeout):
                 await self._stopped.wait()
         self._stopped.set()
         self._wake.set()

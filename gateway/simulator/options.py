@@ -41,6 +41,8 @@ class SimulatorOptions:
     keepalive_misses: int = 3
     retry_delay: float = 60.0
     """Seconds before another try after a failed registration; up to as much again is added at random."""
+    logout_timeout: float = 3.0
+    """Seconds to wait for the answer to a logout when the simulator ends."""
     register_rate: float = 100.0
     """First registrations a second, over all devices."""
     gb_version: str = "2.0"

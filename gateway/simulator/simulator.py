@@ -16,7 +16,8 @@ from gb28181.aio.tasks import TaskScope
 
 __all__ = ["Simulator", "simulate"]
 
-_STOP_TIMEOUT = 6.0
+_STOP_MARGIN = 3.0
+"""Seconds beyond the logout in which all devices must have stopped."""
 _log = structlog.get_logger()
 
 
@@ -103,8 +104,9 @@ class Simulator:
         await device.run()
 
     async def _stop_devices(self) -> None:
+        limit = self.options.logout_timeout + _STOP_MARGIN
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_TIMEOUT), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(limit), asyncio.TaskGroup() as group:
                 for device in self.devices:
                     group.create_task(device.stop(), name=f"stop:{device.device_id}")
 

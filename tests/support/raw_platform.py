@@ -44,7 +44,7 @@ class RawPlatform:
     def __init__(self, transport: str) -> None:
         self.transport = transport
         self.port = 0
-        self.registered_calls: list[str] = []
+        self._last = ("", "")
         self._received: asyncio.Queue[RawMessage] = asyncio.Queue(1000)
         self._kept: list[RawMessage] = []
         self._numbers = itertools.count(1)
@@ -121,13 +121,16 @@ class RawPlatform:
         call_id: str | None = None,
         to: str | None = None,
         cseq: int = 20,
+        branch: str | None = None,
     ) -> str:
         """Send a request to the device; its Call-ID."""
         number = next(self._numbers)
         call_id = call_id or f"raw{number}@platform"
+        branch = branch or f"z9hG4bKraw{number}"
+        self._last = (call_id, branch)
         text = (
             f"{method} sip:{user}@{DOMAIN} SIP/2.0\r\n"
-            f"Via: SIP/2.0/{self.transport} 127.0.0.1:{self.port};rport;branch=z9hG4bKraw{number}\r\n"
+            f"Via: SIP/2.0/{self.transport} 127.0.0.1:{self.port};rport;branch={branch}\r\n"
             f"From: <sip:{SERVER_ID}@{DOMAIN}>;tag=platform\r\n"
             f"To: {to or f'<sip:{user}@{DOMAIN}>'}\r\n"
             f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\n"
@@ -150,6 +153,11 @@ class RawPlatform:
     def hang_up(self, answer: RawMessage, channel: str) -> None:
         """Send a BYE."""
         self.request("BYE", channel, call_id=answer.get("Call-ID"), to=answer.get("To"), cseq=21)
+
+    def cancel_last(self, channel: str) -> None:
+        """Cancel the INVITE just sent."""
+        call_id, branch = self._last
+        self.request("CANCEL", channel, call_id=call_id, branch=branch)
 
     def query(self, cmd_type: str, device: str, sn: int = 5) -> None:
         """Send a Query."""
