@@ -100,6 +100,7 @@ class TrackMuxer:
         self._late = late
         self._last_keyframe = False
         self._first = True
+        self._retired = False
 
     def mux(
         self, payload: bytes, *, pts: int, dts: int, duration: int, keyframe: bool
@@ -107,7 +108,14 @@ class TrackMuxer:
         """Mux one frame; stamps in 90 kHz ticks.
 
         FFmpeg ends an MP4 fragment when the next frame comes, so MP4 is one frame late.
+
+        Raises:
+            ValueError: The muxer is retired, or the frame unusable.
+            av.FFmpegError: FFmpeg refuses the frame.
         """
+        if self._retired:
+            # FFmpeg would write to freed memory.
+            raise ValueError("the muxer is retired")
         packet = av.Packet(payload)
         packet.stream = self._stream
         packet.time_base = TIME_BASE
@@ -124,6 +132,10 @@ class TrackMuxer:
         if self._late:
             keyframe, self._last_keyframe = self._last_keyframe, keyframe
         return Muxed(data, keyframe) if data else None
+
+    def retire(self) -> None:
+        """Refuse all frames from now on; on the loop, before `close` is given to a worker."""
+        self._retired = True
 
     def close(self) -> None:
         """Free FFmpeg's memory."""
@@ -166,8 +178,14 @@ class MuxSet:
         struct.pack_into(">I", part, SEQUENCE_OFFSET, self.number & 0xFFFFFFFF)
         return bytes(part)
 
+    def retire(self) -> None:
+        """Refuse all frames from now on."""
+        self.video.retire()
+        if self.audio is not None:
+            self.audio.retire()
+
     def close(self) -> None:
-        """Close all muxers."""
+        """Close all muxers; for a worker thread."""
         self.video.close()
         if self.audio is not None:
             self.audio.close()

@@ -216,6 +216,8 @@ class Output:
         if self._base is None:
             self._base = self._video_dts = unit.dts
         self._mux_audio(unit.dts)
+        if self.closed:
+            return
         duration = unit.dts - self._video_dts
         self._video_dts = unit.dts
         muxed = muxers.video.mux(
@@ -326,6 +328,7 @@ class Output:
         self._got_video.set()
         self._got_audio.set()
         if self._muxers is not None:
+            self._muxers.retire()
             self._worker.dispose(self._muxers.close)
             self._muxers = None
         self._gop = []

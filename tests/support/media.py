@@ -81,8 +81,11 @@ def _encode_aac(count: int, rate: int) -> tuple[bytes, ...]:
         frame.sample_rate, frame.pts, frame.time_base = rate, number * 1024, Fraction(1, rate)
         frame.planes[0].update(bytes(4096))
         packets += encoder.encode(frame)
+    packets += encoder.encode(None)
     config = aac.AudioSpecificConfig(sample_rate=rate, channels=1)
-    return tuple(aac.build_adts_header(config, packet.size) + bytes(packet) for packet in packets)
+    return tuple(
+        aac.build_adts_header(config, packet.size) + bytes(packet) for packet in packets[:count]
+    )
 
 
 def aac_units(count: int = 32, *, rate: int = 16_000, start: int = 0) -> list[MediaUnit]:
