@@ -260,6 +260,10 @@ class StoreSettings(_Section):
             raise ValueError(
                 f"expected sqlite+aiosqlite:// or postgresql+asyncpg://, got {scheme!r}"
             )
+        if re.fullmatch(r"sqlite\+aiosqlite://(/|/:memory:)?", value):
+            raise ValueError(
+                "expected a file, as in sqlite+aiosqlite:///data/gateway.db, got a database in memory"
+            )
         return value
 
 

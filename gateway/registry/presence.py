@@ -94,6 +94,9 @@ class Presence:
             if device.expires_at is None or device.offline_reason in _UNREGISTERED:
                 continue
             left = (device.expires_at - at).total_seconds()
+            if device.registered_at is not None:
+                # The clock may have been ahead when this was written.
+                left = min(left, (device.expires_at - device.registered_at).total_seconds())
             entry.expires = now + left
             if left <= -EXPIRY_GRACE or device.address is None:
                 if device.offline_reason is None:
@@ -223,8 +226,15 @@ class Presence:
                     entry, OfflineReason.CONNECTION_LOST, f"{describe_address(address)} closed"
                 )
 
+    def forgive(self, seconds: float) -> None:
+        """Grant every online device time in which we could not listen."""
+        for entry in self.entries.values():
+            if entry.device.online:
+                entry.heard += seconds + KEEPALIVE_GRACE
+
     def handle_timer(self, now: float) -> None:
         """Look at the devices that are due, at most a few hundred at once."""
+        self._refused.flush()
         for entry in self.supervisor.pop_due(now, _TIMER_BATCH):
             device = entry.device
             if not device.online or self.entries.get(device.device_id) is not entry:

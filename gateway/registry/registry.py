@@ -43,6 +43,7 @@ TIMELINE_LOADED = 50
 
 _TICK = 1.0
 _CATALOG_RETRY = 10.0
+_LATE = 5.0
 _ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 _log = structlog.get_logger()
@@ -94,12 +95,19 @@ class DeviceRegistry:
 
     async def supervise(self) -> None:
         """Take silent devices offline, until cancelled."""
+        planned = self._clock.monotonic()
         while True:
-            self.handle_timer(self._clock.monotonic())
-            await self._retry_catalogs()
+            now = self._clock.monotonic()
+            if now - planned > _LATE:
+                # We stood still (a paused machine, say), not the devices: what they sent waits in the sockets.
+                _log.warning("supervision_was_late", duration_s=round(now - planned, 1))
+                self._presence.forgive(now - planned)
+            self.handle_timer(now)
+            self._retry_catalogs(now)
             due = self.next_timer()
-            wait = _TICK if due is None else min(due - self._clock.monotonic(), _TICK)
-            await asyncio.sleep(max(wait, 0.0))
+            wait = _TICK if due is None else min(max(due - now, 0.0), _TICK)
+            planned = self._clock.monotonic() + wait
+            await asyncio.sleep(wait)
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` is due."""
@@ -410,19 +418,21 @@ class DeviceRegistry:
             if known is not None:
                 known.timeline.restore([entry for _, entry in numbered], numbered[-1][0])
 
-    async def _retry_catalogs(self) -> None:
-        now = self._clock.monotonic()
+    def _retry_catalogs(self, now: float) -> None:
         if not self._unsaved_catalogs or now < self._retry_catalogs_at:
             return
         self._retry_catalogs_at = now + _CATALOG_RETRY
         for device_id in sorted(self._unsaved_catalogs):
-            entry = self._presence.entries.get(device_id)
-            if entry is not None:
-                try:
-                    await self._store.replace_channels(entry.device, self._channels.all(device_id))
-                except Unavailable:
-                    return
+            entry = self._presence.entries[device_id]
             self._unsaved_catalogs.discard(device_id)
+
+            def done(future: asyncio.Future[None], device_id: str = device_id) -> None:
+                failed = future.cancelled() or future.exception() is not None
+                if failed and device_id in self._presence.entries:
+                    self._unsaved_catalogs.add(device_id)
+
+            listed = self._channels.all(device_id)
+            self._store.replace_channels(entry.device, listed).add_done_callback(done)
 
     def _require(self, device_id: str) -> DeviceEntry:
         entry = self._presence.entries.get(device_id)

@@ -106,6 +106,11 @@ async def connect(url: str) -> AsyncEngine:
         # Both look at the file system.
         await asyncio.to_thread(_create_file, url)
         return await asyncio.to_thread(open_engine, url)
+    except ImportError as exc:
+        raise Unavailable(
+            "store_unavailable",
+            f"{place_of(url)} needs the package {exc.name}: install gb28181-gateway[postgresql]",
+        ) from exc
     except DATABASE_ERRORS as exc:
         raise _unusable(url, exc) from exc
 

@@ -1,6 +1,6 @@
 """Tables, the same for SQLite and PostgreSQL. Times are microseconds since 1970 (UTC)."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, Table, Text
 
 __all__ = ["channels", "device_secrets", "devices", "metadata", "timeline"]
 
@@ -66,7 +66,6 @@ channels = Table(
     Column("secrecy", Integer, nullable=False),
     Column("ptz_type", Integer),
     Column("extra", Text, nullable=False),
-    Index("channels_by_position", "device_id", "position"),
     sqlite_with_rowid=False,
 )
 

@@ -163,7 +163,7 @@ class StoreWriter:
         try:
             while not (self._closing and self._is_idle()):
                 if self._urgent or self._bulk:
-                    if not self._closing:
+                    if self._urgent and not self._closing:
                         await asyncio.sleep(self._group_commit)
                     await self._commit_durable()
                 elif self._batch_due():
@@ -196,6 +196,7 @@ class StoreWriter:
 
     def _batch_due(self) -> bool:
         now = monotonic()
+        self._drops.flush()
         if self._trouble is not None and now < self._trouble.again_at and not self._closing:
             return False
         if not (self._touched or self._timeline):

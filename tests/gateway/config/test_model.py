@@ -118,6 +118,10 @@ def test_without_any_file_the_defaults_apply() -> None:
          "g.toml, line 2: [rtp] port_range: expected \"FIRST-LAST\" such as \"30000-30999\", got '30000'"),
         ("[store]\nurl = 'mysql://u:secret@h/d'\n",
          "g.toml, line 2: [store] url: expected sqlite+aiosqlite:// or postgresql+asyncpg://, got 'mysql'"),
+        (
+            "[store]\nurl = 'sqlite+aiosqlite://'\n",
+            "g.toml, line 2: [store] url: expected a file, as in sqlite+aiosqlite:///data/gateway.db, got a database in memory",
+        ),
         ("sip = 5\n", "g.toml, line 1: sip: expected a section with keys, got 5"),
     ],
 )  # fmt: skip

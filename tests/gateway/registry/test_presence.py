@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -587,3 +588,42 @@ async def test_a_silent_device_that_speaks_up_after_a_restart_is_back(
     assert again.identify(DEVICE, address(), clock.now) is Identity.KNOWN
     again.keepalive(DEVICE, ok=True, faults=(), now=clock.now)
     assert known(again).online
+
+
+async def test_a_clock_that_was_ahead_gives_no_endless_registration(
+    registry: DeviceRegistry, store: MemoryStore, clock: ManualClock
+) -> None:
+    clock.start += timedelta(days=3650)
+    await register(registry, clock, expires=600)
+    clock.start -= timedelta(days=3650)
+    again = await restart(store, clock)
+    assert known(again).online
+    run_timers(again, clock, 120)
+    again.keepalive(DEVICE, ok=True, faults=(), now=clock.now)
+    clock.advance(500)
+    assert again.identify(DEVICE, address(), clock.now) is Identity.UNREGISTERED
+
+
+async def test_when_the_gateway_itself_stood_still_no_device_goes_offline(
+    registry: DeviceRegistry, clock: ManualClock
+) -> None:
+    await register(registry, clock)
+    clock.advance(69.99)
+    asyncio.get_running_loop().call_later(0.002, clock.advance, 300)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await registry.supervise()
+    assert known(registry).online
+    assert kinds(registry) == [TimelineKind.REGISTERED]
+    run_timers(registry, clock, 200)
+    assert not known(registry).online
+
+
+async def test_supervision_runs_by_itself(clock: ManualClock, store: MemoryStore) -> None:
+    registry = DeviceRegistry(store, RegistrySettings(realm="r"), clock=clock)
+    await register(registry, clock, expires=1)
+    clock.advance(12)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await registry.supervise()
+    assert known(registry).offline_reason is OfflineReason.EXPIRED

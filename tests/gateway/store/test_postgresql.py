@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -120,3 +121,13 @@ async def test_a_server_that_is_not_there_is_reported_without_the_password(tmp_p
     with pytest.raises(Unavailable, match="cannot be opened") as caught:
         await SqlStore(url, Metrics(process=False)).__aenter__()
     assert "hunter2" not in str(caught.value)
+
+
+async def test_a_missing_driver_is_reported_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(
+        Unavailable, match=r"needs the package asyncpg: install gb28181-gateway\[postgresql\]"
+    ):
+        await SqlStore("postgresql+asyncpg://h/x", Metrics(process=False)).__aenter__()

@@ -68,7 +68,6 @@ def upgrade() -> None:
         sa.Column("extra", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )
-    op.create_index("channels_by_position", "channels", ["device_id", "position"])
 
 
 def downgrade() -> None:
