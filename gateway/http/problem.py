@@ -1,6 +1,8 @@
 """Errors as RFC 9457 problem details, mapped in one place."""
 
+import asyncio
 import secrets
+import traceback
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -11,14 +13,16 @@ from aiohttp.typedefs import Handler
 
 from gateway.domain.errors import GatewayError, SessionFailed
 
-__all__ = ["ApiError", "problem", "problem_middleware", "problem_of", "render"]
+__all__ = ["END_STATUS", "ApiError", "problem", "problem_middleware", "problem_of", "render"]
 
 log = structlog.get_logger()
 
-_SESSION_STATUS = {
+END_STATUS = {
     "device_offline": 503,
+    "internal_error": 500,
     "rtp_ports_exhausted": 503,
     "shutdown": 503,
+    "stopped": 503,
     "invite_timeout": 504,
 }
 """Ends of a session that are not the device's bad answer (502)."""
@@ -113,13 +117,20 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
     except web.HTTPException as exc:
         return render(_plain(exc), request)
     # The boundary of a request: a bug in one must not end the connection without an answer.
-    except Exception as exc:
+    except Exception as exc:  # noqa: BLE001
         known = problem_of(exc)
         if known is not None:
             return render(known, request)
         reference = secrets.token_hex(4)
-        log.exception(
-            "http_request_crashed", path=request.path, method=request.method, name=reference
+        # Formatting reads source files, which must not happen on the loop.
+        trace = await asyncio.to_thread(traceback.format_exception, exc)
+        log.error(  # noqa: TRY400 - the trace is there already
+            "http_request_crashed",
+            method=request.method,
+            path=request.path,
+            name=reference,
+            error=repr(exc),
+            exception="".join(trace),
         )
         detail = f"The gateway met an error of its own; its log has it under {reference}"
         return render(ApiError(500, "internal_error", detail), request)
@@ -147,5 +158,5 @@ def _plain(exc: web.HTTPException) -> ApiError:
 
 def _status(error: GatewayError) -> int:
     if isinstance(error, SessionFailed):
-        return _SESSION_STATUS.get(error.code, error.status)
+        return END_STATUS.get(error.code, error.status)
     return error.status

@@ -49,6 +49,7 @@ SUMMARY: Mapping[EndReason, Words] = {
     ),
     EndReason.DEVICE_OFFLINE: Words("设备离线", "The device is offline"),
     EndReason.DEVICE_BYE: Words("设备主动结束了会话 (BYE)", "The device ended the session (BYE)"),
+    EndReason.INTERNAL_ERROR: Words("网关内部错误", "The gateway met an error of its own"),
     EndReason.NO_READERS: Words("无人观看, 已停止", "Stopped: nobody watched"),
     EndReason.PORTS_EXHAUSTED: Words("RTP 端口已用完", "All RTP ports are in use"),
     EndReason.STOPPED: Words("已按请求停止", "Stopped by request"),
@@ -205,6 +206,14 @@ BY_REASON: Mapping[EndReason, tuple[Cause, ...]] = {
         ),
     ),
     EndReason.DEVICE_BYE: (_STREAM_LIMIT, _CAMERA_DOWN, _OVERLOADED),
+    EndReason.INTERNAL_ERROR: (
+        _cause(
+            "网关程序缺陷",
+            "A defect of the gateway",
+            do_zh="查看网关日志中该会话的错误并报告",
+            do_en="Look for this session's error in the gateway's log and report it",
+        ),
+    ),
     EndReason.PORTS_EXHAUSTED: (
         _cause(
             "同时播放的路数超过端口对数",
