@@ -14,7 +14,8 @@ from tests.support.media import g711_units
 def decoded_levels(frames: list[AacFrame]) -> list[float]:
     """Decode and return the peak of each frame of 1024 samples."""
     levels = []
-    with av.open(io.BytesIO(b"".join(frame.adts for frame in frames)), format="aac") as container:
+    data = io.BytesIO(b"".join(frame.adts for frame in frames))
+    with av.open(data, "r", format="aac") as container:
         for frame in container.decode(audio=0):
             samples = memoryview(bytes(frame.planes[0])).cast("f")
             levels.append(max(abs(sample) for sample in samples[: frame.samples]))
