@@ -11,8 +11,8 @@ __all__ = [
     "MAX_DIALOGS",
     "MAX_DIGEST_MEMORY",
     "MAX_FAULTS",
-    "MAX_FLOOD_ENTRIES",
     "MAX_FIRST_MESSAGE",
+    "MAX_FLOOD_ENTRIES",
     "MAX_FORKS",
     "MAX_FRAME",
     "MAX_HANDSHAKE",
@@ -49,6 +49,7 @@ __all__ = [
     "MAX_XML_DEPTH",
     "MAX_XML_ELEMENTS",
     "MAX_XML_FIELD",
+    "SIP_BODY_WAIT",
 ]
 
 MAX_UDP_MESSAGE = 65_535
@@ -194,3 +195,6 @@ MAX_DIGEST_MEMORY = 200_000
 
 MAX_FLOOD_ENTRIES = 50_000
 """Sources and (source, device) pairs whose unsuccessful registrations are counted; about 250 bytes each."""
+
+SIP_BODY_WAIT = 2.0
+"""Seconds for the end of a body on a stream that came without Content-Length."""

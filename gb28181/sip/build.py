@@ -14,7 +14,7 @@ from gb28181.sip.status import reason_of
 __all__ = ["bad_request_response", "build_request", "build_response", "stamp_via", "stateless_tag"]
 
 
-def build_request(  # noqa: PLR0913  # the parts RFC 3261 8.1.1 requires
+def build_request(  # the parts RFC 3261 8.1.1 requires
     method: str,
     uri: str,
     *,
@@ -140,7 +140,9 @@ def bad_request_response(
         if source is not None:
             stamp_via(request, source)
     except SipParseError:
-        return None
+        # The Via of another SIP version is foreign by nature: its 505 goes back as it came.
+        if error.status != 505 or "Via" not in request.headers:
+            return None
     tag = hashlib.blake2s(data, digest_size=6).hexdigest()
     try:
         response = build_response(request, error.status, to_tag=tag)

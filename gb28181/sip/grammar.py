@@ -22,7 +22,7 @@ __all__ = [
     "unquote",
 ]
 
-TOKEN = r"[A-Za-z0-9.!%*_+`'~-]+"
+TOKEN = r"[A-Za-z0-9.!%*_+`'~-]+"  # noqa: S105
 """`token`, as a regular expression source."""
 
 HOST = r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])"
@@ -32,6 +32,9 @@ HEAD_END = re.compile(rb"\n\r?\n")
 """The empty line after the header section; bare LF line ends are accepted."""
 
 _EXCERPT = 200
+_SPECIAL = {",": re.compile(r'[,"<]'), ";": re.compile(r'[;"<]')}
+_END_OF_QUOTE = re.compile(r'(?s)(?:[^"\\]|\\.)*"')
+_END_OF_BRACKET = re.compile(r"[^>]*>")
 
 
 def decode(data: bytes) -> str:
@@ -88,30 +91,19 @@ def split_quoted(text: str, separator: str, *, field: str) -> list[str]:
         return text.split(separator)
     parts: list[str] = []
     start = position = 0
-    length = len(text)
-    in_quotes = in_angle = False
-    while position < length:
-        char = text[position]
-        if in_quotes:
-            if char == "\\":
-                position += 1
-            elif char == '"':
-                in_quotes = False
-        elif in_angle:
-            in_angle = char != ">"
-        elif char == '"':
-            in_quotes = True
-        elif char == "<":
-            in_angle = True
-        elif char == separator:
-            parts.append(text[start:position])
-            start = position + 1
-        position += 1
-    if in_quotes or in_angle:
-        raise SipParseError(
-            f"{field} has an open {'quote' if in_quotes else 'bracket'}: {clip(text)!r}",
-            field=field,
-        )
+    while (found := _SPECIAL[separator].search(text, position)) is not None:
+        position = found.end()
+        char = found[0]
+        if char == separator:
+            parts.append(text[start : position - 1])
+            start = position
+            continue
+        closing = _END_OF_QUOTE if char == '"' else _END_OF_BRACKET
+        end = closing.match(text, position)
+        if end is None:
+            kind = "quote" if char == '"' else "bracket"
+            raise SipParseError(f"{field} has an open {kind}: {clip(text)!r}", field=field)
+        position = end.end()
     parts.append(text[start:])
     return parts
 

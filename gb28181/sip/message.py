@@ -7,15 +7,13 @@ from gb28181.errors import SipParseError
 from gb28181.sip.grammar import parse_digits, split_list
 from gb28181.sip.header.address import NameAddr, parse_name_addr
 from gb28181.sip.header.cseq import CSeq, parse_cseq
-from gb28181.sip.header.table import check_header
+from gb28181.sip.header.table import check_header, parse_call_id, parse_max_forwards
+from gb28181.sip.header.value import MAX_SECONDS
 from gb28181.sip.header.via import Via, parse_via
 from gb28181.sip.headers import Headers
 from gb28181.sip.uri import SipUri, parse_uri
 
-__all__ = ["MAX_EXPIRES", "Headers", "Message", "Request", "Response"]
-
-MAX_EXPIRES = 2**32 - 1
-"""Largest `delta-seconds` (RFC 3261 20.19)."""
+__all__ = ["Headers", "Message", "Request", "Response"]
 
 _T = TypeVar("_T")
 
@@ -51,7 +49,7 @@ class _Headed:
     @property
     def call_id(self) -> str:
         """Call-ID; raises SipParseError if missing or malformed."""
-        return self._typed("call-id", "Call-ID", _parse_call_id)
+        return self._typed("call-id", "Call-ID", parse_call_id)
 
     @property
     def cseq(self) -> CSeq:
@@ -62,7 +60,7 @@ class _Headed:
     def max_forwards(self) -> int | None:
         """Max-Forwards, None without one; raises SipParseError if malformed."""
         values = self.headers.index.get("max-forwards")
-        return None if values is None else _parse_max_forwards(values[0])
+        return None if values is None else parse_max_forwards(values[0])
 
     @property
     def contact(self) -> NameAddr | None:
@@ -82,7 +80,7 @@ class _Headed:
         if values is None:
             return None
         try:
-            return parse_digits(values[0], field="Expires", maximum=MAX_EXPIRES)
+            return parse_digits(values[0], field="Expires", maximum=MAX_SECONDS)
         except SipParseError:
             return None
 
@@ -188,19 +186,3 @@ def _parse_to(value: str) -> NameAddr:
 def _parse_contact(value: str) -> NameAddr:
     first = split_list(value, field="Contact")[0]
     return NameAddr("", "*") if first == "*" else parse_name_addr(first, field="Contact")
-
-
-def _parse_call_id(value: str) -> str:
-    # Any printable text without blanks: real devices use characters outside `word`.
-    if (
-        not value
-        or not value.isprintable()
-        and any(c <= " " or c == "\x7f" for c in value)
-        or " " in value
-    ):
-        raise SipParseError("Call-ID is empty or contains blanks", field="Call-ID")
-    return value
-
-
-def _parse_max_forwards(value: str) -> int:
-    return parse_digits(value, field="Max-Forwards", maximum=255)
