@@ -84,6 +84,8 @@ class Output:
         self._parts: list[bytes] = []
         self._gop: list[Chunk] = []
         self._gop_bytes = 0
+        self._first: list[Chunk] | None = None
+        """Collects chunks while the backlog is muxed."""
         self._base: int | None = None
         self._video_dts = 0
         self._audio_dts = -1
@@ -108,7 +110,7 @@ class Output:
         self._feeds = (*self._feeds, feed)
         self._owner.viewers_changed()
         if self._muxers is not None:
-            self._start(feed, self._muxers)
+            self._start(feed, self._muxers, self._gop)
         return feed
 
     def close(self, code: str, detail: str) -> None:
@@ -174,10 +176,17 @@ class Output:
         self._sets = parameter_sets(keyframe.codec, keyframe.payload)
         self._audio_config = config
         self._muxers = muxers
-        for feed in self._feeds:
-            self._start(feed, muxers)
-        self._drain()
+        self._prime(muxers)
         return True
+
+    def _prime(self, muxers: MuxSet) -> None:
+        """Mux what waited, then give it to the viewers as a start, which may exceed their limit."""
+        first: list[Chunk] = []
+        self._first = first
+        self._drain()
+        self._first = None
+        for feed in self._feeds:
+            self._start(feed, muxers, first)
 
     def _drop_group(self) -> None:
         """Forget the first waiting group of pictures."""
@@ -281,6 +290,9 @@ class Output:
         self._emitted_at = now
         self._keep(chunk)
         self._measure(len(chunk), now)
+        if self._first is not None:
+            self._first.append(chunk)
+            return
         limit = self._limit
         for feed in self._feeds:
             feed.offer(chunk, limit, now)
@@ -309,9 +321,9 @@ class Output:
             began, total = now, 0
         self._window = (began, total)
 
-    def _start(self, feed: SinkFeed, muxers: MuxSet) -> None:
-        feed.start(muxers.header if feed.audio else muxers.header_video, self._gop)
-        if self._gop:
+    def _start(self, feed: SinkFeed, muxers: MuxSet, chunks: list[Chunk]) -> None:
+        feed.start(muxers.header if feed.audio else muxers.header_video, chunks)
+        if chunks:
             self._owner.first_output()
 
     def _detached(self, feed: SinkFeed) -> None:

@@ -275,6 +275,30 @@ async def test_a_slow_viewer_loses_its_own_frames_only_and_resumes_at_a_key_fram
         assert slow.closed is None
 
 
+async def test_a_start_over_the_limit_is_no_slowness() -> None:
+    async with running(MediaOptions(audio_wait=0.0, viewer_bytes=400)) as bench:
+        bench.feed(video_units(count=50, gop=50))
+        first, second = RecordingSink(), RecordingSink()
+        for sink in (first, second):
+            sink.stuck = True
+            bench.stream.attach(FLV, sink, audio=True)
+            await sink.until(lambda s: len(s.writes) >= 51)
+            assert read_back(sink.data)[1] == 50
+
+
+async def test_without_a_cache_a_late_viewer_waits_for_the_next_key_frame() -> None:
+    async with running(MediaOptions(audio_wait=0.0, gop_bytes=0)) as bench:
+        first, late = RecordingSink(), RecordingSink()
+        bench.stream.attach(FLV, first, audio=True)
+        units = video_units(count=60)
+        await bench.play(units[:40])
+        bench.stream.attach(FLV, late, audio=True)
+        assert len(late.writes) == 1
+        bench.feed(units[40:])
+        assert read_back(first.data)[1] == 60
+        assert read_back(late.data)[1] == 10
+
+
 async def test_a_viewer_that_stays_behind_is_closed_as_too_slow() -> None:
     options = MediaOptions(audio_wait=0.0, viewer_bytes=400, viewer_patience=0.0)
     async with running(options) as bench:
