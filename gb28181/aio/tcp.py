@@ -21,8 +21,6 @@ from gb28181.sip.transaction.flow import Flow
 
 __all__ = ["ConnectionLimits", "StreamConnections", "StreamUser"]
 
-_SWEEP = 1.0
-"""Seconds between looks for connections past a deadline."""
 _CLOSE_TIMEOUT = 1.0
 _BACKLOG = 1_024
 
@@ -41,6 +39,8 @@ class ConnectionLimits:
     """Without a byte from the peer."""
     write_buffer: int = MAX_WRITE_BUFFER
     """Bytes waiting for a peer that does not read."""
+    check_interval: float = 1.0
+    """Between looks for connections past a deadline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +164,7 @@ class StreamConnections:
         self._connections[number] = connection
         self._per_host[host] += 1
         if self._sweeper is None:
-            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+            self._plan_sweep()
         return number
 
     def closed(self, number: int, host: str, reason: str) -> None:
@@ -183,7 +183,11 @@ class StreamConnections:
         for connection in list(self._connections.values()):
             connection.check(now)
         if self._connections:
-            self._sweeper = asyncio.get_running_loop().call_later(_SWEEP, self._sweep)
+            self._plan_sweep()
+
+    def _plan_sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sweeper = loop.call_later(self.limits.check_interval, self._sweep)
 
 
 class _Connection(asyncio.Protocol):

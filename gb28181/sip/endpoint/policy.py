@@ -57,7 +57,7 @@ def examine(request: Request, allow: str, served: frozenset[str]) -> Refusal | N
         return Refusal(status, (("Allow", allow),), f"method {method} is not served")
     if not request.uri.lower().startswith(_SCHEMES):
         return Refusal(416, (), f"Request-URI has no SIP scheme: {request.uri[:40]}")
-    if request.max_forwards == 0 and method in _FORWARDED:
+    if method in _FORWARDED and request.max_forwards == 0:
         return Refusal(483, (), "Max-Forwards is used up")
     if "Require" in request.headers and method != "CANCEL":
         required = _options(request)

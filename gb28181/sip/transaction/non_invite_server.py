@@ -68,9 +68,12 @@ class NonInviteServerTransaction:
     def send_response(self, status: int, response: bytes, now: float) -> list[Output]:
         """Answer; a second final response is not sent."""
         given = Input.SEND_FINAL if status >= 200 else Input.SEND_PROVISIONAL
-        if (self.state, given) in self._TABLE:
-            self._response = response
-        return self._step(given, now)
+        entry = self._TABLE.get((self.state, given))
+        if entry is None:
+            return []
+        self._response = response
+        self.state, action = entry
+        return action(self, now)
 
     def transport_failed(self, now: float) -> list[Output]:
         """Report that the last :class:`Send` could not be carried out."""
