@@ -144,12 +144,17 @@ class TestPicture:
         bar_of = [x * len(_BARS) // width for x in range(width)]
         row = bytes(_BARS[bar][0] for bar in bar_of).ljust(stride, b"\x10")
         self._base = bytearray(row * height)
-        self.chroma = tuple(
+        grey_rows = min(layout.label_top + (_ROWS + 1) * layout.scale, height) // 2
+        colours = (
             bytes(_BARS[bar_of[2 * x]][plane] for x in range(width // 2)).ljust(
                 chroma_stride, b"\x80"
             )
-            * (height // 2)
             for plane in (1, 2)
+        )
+        # Behind the texts the bars are grey, so that white stays white.
+        self.chroma = tuple(
+            b"\x80" * (chroma_stride * grey_rows) + colour * (height // 2 - grey_rows)
+            for colour in colours
         )
         """The U and V planes; they never change."""
         self._draw_text(self._base, label, layout.label_top, max(1, layout.scale // 2))

@@ -160,9 +160,24 @@ class UdpSink:
 
 
 class TcpDialer:
-    """Connects a sink to a receiver that listens, with the retries of GB/T 28181-2022 9.2."""
+    """Connects a sink to a receiver that listens, with the retries of GB/T 28181-2022 9.2.
 
-    def __init__(self, sink: TcpSink, remote: tuple[str, int], local_host: str) -> None:
+    Args:
+        sink: Takes the connection.
+        remote: Where the receiver listens.
+        local_host: Address to connect from.
+        interval: Seconds between two tries; the standard wants at least one.
+    """
+
+    def __init__(
+        self,
+        sink: TcpSink,
+        remote: tuple[str, int],
+        local_host: str,
+        *,
+        interval: float = _CONNECT_INTERVAL,
+    ) -> None:
+        self._interval = interval
         self._sink = sink
         self._remote = remote
         self._local_host = local_host
@@ -175,7 +190,7 @@ class TcpDialer:
         return port
 
     async def connect(self) -> None:
-        """Connect, trying three times a second apart.
+        """Connect, trying three times.
 
         Raises:
             OSError: the last try's error.
@@ -191,7 +206,7 @@ class TcpDialer:
                 sock.close()
                 if not tries_left:
                     raise
-                await asyncio.sleep(_CONNECT_INTERVAL)
+                await asyncio.sleep(self._interval)
             except asyncio.CancelledError:
                 sock.close()
                 raise
