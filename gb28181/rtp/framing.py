@@ -89,9 +89,12 @@ class StreamFramer:
             return 0
         if data[0] == 1 and data[1] == 0 and data[2] >> 6 != 2:
             # A packet of 256 bytes would have the same first two bytes, and then 80.
-            if len(data) < _PREAMBLE:
+            if len(data) < _PREAMBLE + 6:
                 return 0
-            self.framing = Framing.PREAMBLE
+            # Behind it come headers of RFC 4571, then the RTP version is here; or EHome's of four bytes,
+            # then the length is, which no packet of 16 KB or more can begin with these bits.
+            plain = data[_PREAMBLE + 2] >> 6 == 2
+            self.framing = Framing.RFC4571 if plain else Framing.PREAMBLE
             return _PREAMBLE
         self.framing = Framing.RFC4571
         return 0
