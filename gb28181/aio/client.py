@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import InviteRefused, SipTimeout, SipTransportError
-from gb28181.errors import LocalProtocolError
+from gb28181.aio.incoming import InviteDialog
 from gb28181.sip.dialog.invite_call import (
     InviteAccepted,
     InviteCall,
@@ -21,13 +20,7 @@ from gb28181.sip.message import Response
 from gb28181.sip.transaction.events import Failure
 from gb28181.sip.transaction.layer import ClientTransaction
 
-if TYPE_CHECKING:
-    from gb28181.aio.incoming import IncomingRequest
-
 __all__ = ["ClientEvent", "InviteDialog", "InviteRefused", "SipClient"]
-
-BYE_TIMEOUT = 5.0
-"""Seconds to wait for the answer to a BYE: the session has ended anyhow."""
 
 ClientEvent = (
     ResponseReceived
@@ -40,82 +33,6 @@ ClientEvent = (
     | SessionEnded
 )
 """The events of the endpoint that somebody here waits for."""
-
-
-class InviteDialog:
-    """An established INVITE session, whoever invited.
-
-    Attributes:
-        response: The 2xx that accepted our INVITE; None when we accepted the peer's.
-        on_bye: Called once when the session ended without us: BYE, or no ACK to our 2xx.
-        on_ack: Called once when the peer acknowledged our 2xx.
-        on_request: Called with each INFO, MESSAGE or other request inside the dialog; without it
-            they go to the driver's own `on_request`.
-    """
-
-    def __init__(
-        self, client: "SipClient", session: InviteSession, response: Response | None
-    ) -> None:
-        self._client = client
-        self._session = session
-        self._response = response
-        self.on_bye: Callable[[], None] | None = None
-        self.on_ack: Callable[[], None] | None = None
-        self.on_request: Callable[[IncomingRequest], None] | None = None
-
-    def __repr__(self) -> str:
-        state = "ended" if self.ended else "established"
-        return f"<InviteDialog {self.call_id} {state}>"
-
-    @property
-    def response(self) -> Response:
-        """The 2xx that accepted our INVITE."""
-        if self._response is None:
-            raise LocalProtocolError("this INVITE was the peer's: it has no response for us")
-        return self._response
-
-    @property
-    def call_id(self) -> str:
-        """Call-ID."""
-        return self._session.dialog.call_id
-
-    @property
-    def remote_flow(self) -> Flow:
-        """Where the peer's latest packet inside the dialog came from."""
-        return self._session.dialog.flow
-
-    @property
-    def ended(self) -> bool:
-        """Whether a BYE was sent or received, or the peer never acknowledged."""
-        return self._session.ended
-
-    async def bye(self, timeout: float = BYE_TIMEOUT) -> None:
-        """End the session; returns after the answer or `timeout` seconds. Idempotent, never raises."""
-        await self._client.hang_up(self._session, timeout)
-
-    async def request(
-        self,
-        method: str,
-        *,
-        headers: Iterable[tuple[str, str]] = (),
-        body: bytes = b"",
-        content_type: str | None = None,
-        timeout: float = 32.0,
-    ) -> Response:
-        """Send INFO or MESSAGE inside the dialog and return the final response.
-
-        Raises:
-            SipTimeout: No final response in time.
-            SipTransportError: It could not be sent, or the session has ended.
-        """
-        return await self._client.request_inside(
-            self._session,
-            method,
-            headers=headers,
-            body=body,
-            content_type=content_type,
-            timeout=timeout,
-        )
 
 
 class _Call:

@@ -1,14 +1,41 @@
-"""A request of a peer, to be answered."""
+"""Requests of a peer, to be answered, and the dialogs that may come of them."""
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
-from gb28181.aio.client import InviteDialog, SipClient
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import CallCancelled
+from gb28181.errors import LocalProtocolError
+from gb28181.sip.dialog.invite_session import InviteSession
 from gb28181.sip.endpoint import Flow, RequestReceived
-from gb28181.sip.message import Request
+from gb28181.sip.message import Request, Response
 
-__all__ = ["IncomingRequest"]
+__all__ = ["DialogKeeper", "IncomingRequest", "InviteDialog"]
+
+BYE_TIMEOUT = 5.0
+"""Seconds to wait for the answer to a BYE: the session has ended anyhow."""
+
+
+class DialogKeeper(Protocol):
+    """The client, seen from dialogs."""
+
+    def adopt(self, session: InviteSession, response: Response | None = None) -> "InviteDialog":
+        """Make the dialog of a session."""
+
+    async def hang_up(self, session: InviteSession, timeout: float) -> None:
+        """End a session."""
+
+    async def request_inside(
+        self,
+        session: InviteSession,
+        method: str,
+        *,
+        headers: Iterable[tuple[str, str]],
+        body: bytes,
+        content_type: str | None,
+        timeout: float,
+    ) -> Response:
+        """Send a request inside a dialog."""
 
 
 class IncomingRequest:
@@ -36,9 +63,9 @@ class IncomingRequest:
     def __init__(
         self,
         engine: SipEngine,
-        client: SipClient,
+        client: DialogKeeper,
         event: RequestReceived,
-        dialog: InviteDialog | None,
+        dialog: "InviteDialog | None",
     ) -> None:
         self._engine = engine
         self._client = client
@@ -95,7 +122,9 @@ class IncomingRequest:
         """Give no answer and remember nothing, as towards a flood."""
         self._engine.endpoint.ignore(self._event)
 
-    def accept_invite(self, sdp: bytes, *, headers: Iterable[tuple[str, str]] = ()) -> InviteDialog:
+    def accept_invite(
+        self, sdp: bytes, *, headers: Iterable[tuple[str, str]] = ()
+    ) -> "InviteDialog":
         """Answer an INVITE with 200 and return the dialog; set its callbacks before awaiting anything.
 
         Raises:
@@ -116,3 +145,79 @@ class IncomingRequest:
         self.cancelled = True
         if self.on_cancel is not None:
             self.on_cancel()
+
+
+class InviteDialog:
+    """An established INVITE session, whoever invited.
+
+    Attributes:
+        response: The 2xx that accepted our INVITE; None when we accepted the peer's.
+        on_bye: Called once when the session ended without us: BYE, or no ACK to our 2xx.
+        on_ack: Called once when the peer acknowledged our 2xx.
+        on_request: Called with each INFO, MESSAGE or other request inside the dialog; without it
+            they go to the driver's own `on_request`.
+    """
+
+    def __init__(
+        self, client: DialogKeeper, session: InviteSession, response: Response | None
+    ) -> None:
+        self._client = client
+        self._session = session
+        self._response = response
+        self.on_bye: Callable[[], None] | None = None
+        self.on_ack: Callable[[], None] | None = None
+        self.on_request: Callable[[IncomingRequest], None] | None = None
+
+    def __repr__(self) -> str:
+        state = "ended" if self.ended else "established"
+        return f"<InviteDialog {self.call_id} {state}>"
+
+    @property
+    def response(self) -> Response:
+        """The 2xx that accepted our INVITE."""
+        if self._response is None:
+            raise LocalProtocolError("this INVITE was the peer's: it has no response for us")
+        return self._response
+
+    @property
+    def call_id(self) -> str:
+        """Call-ID."""
+        return self._session.dialog.call_id
+
+    @property
+    def remote_flow(self) -> Flow:
+        """Where the peer's latest packet inside the dialog came from."""
+        return self._session.dialog.flow
+
+    @property
+    def ended(self) -> bool:
+        """Whether a BYE was sent or received, or the peer never acknowledged."""
+        return self._session.ended
+
+    async def bye(self, timeout: float = BYE_TIMEOUT) -> None:
+        """End the session; returns after the answer or `timeout` seconds. Idempotent, never raises."""
+        await self._client.hang_up(self._session, timeout)
+
+    async def request(
+        self,
+        method: str,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+        timeout: float = 32.0,
+    ) -> Response:
+        """Send INFO or MESSAGE inside the dialog and return the final response.
+
+        Raises:
+            SipTimeout: No final response in time.
+            SipTransportError: It could not be sent, or the session has ended.
+        """
+        return await self._client.request_inside(
+            self._session,
+            method,
+            headers=headers,
+            body=body,
+            content_type=content_type,
+            timeout=timeout,
+        )
