@@ -50,6 +50,8 @@ __all__ = [
     "MAX_XML_ELEMENTS",
     "MAX_XML_FIELD",
     "SIP_BODY_WAIT",
+    "SIP_PEEK_WAIT",
+    "SIP_ROOT_WAIT",
 ]
 
 MAX_UDP_MESSAGE = 65_535
@@ -198,3 +200,12 @@ MAX_FLOOD_ENTRIES = 50_000
 
 SIP_BODY_WAIT = 2.0
 """Seconds for the end of a body on a stream that came without Content-Length."""
+
+SIP_ROOT_WAIT = 2.0
+"""For the closing root tag of an XML body on a stream when Content-Length is missing or wrong."""
+
+SIP_BODY_WAIT = 20.0
+"""For the rest of a body on a stream; a camera on a bad mobile link needs some seconds."""
+
+SIP_PEEK_WAIT = 0.2
+"""For a body behind Content-Length 0 on a stream; it is in the same segment or there is none."""

@@ -17,10 +17,11 @@ __all__ = ["is_start_line", "parse", "split_head"]
 _REQUEST = re.compile(rf'({TOKEN}) ([A-Za-z][A-Za-z0-9+.-]*:[^<>"\x00-\x20]+) (?i:SIP)/2\.0')
 _RESPONSE = re.compile(r"(?i:SIP)/2\.0 ([0-9]{3})(?: (.*))?")
 _OTHER_VERSION = re.compile(rf"{TOKEN} [^ ]+ (?i:SIP)/(?!2\.0)[0-9]+\.[0-9]+")
+# Loose: a damaged start line must still be framed, so that it can be answered.
 _START_LINE = re.compile(
-    rb"(?i:SIP)/2\.0 [0-9]{3}(?: |$)|[A-Za-z0-9.!%*_+`'~-]+ [^ ]+ (?i:SIP)/[0-9]\.[0-9]$"
+    rb"(?i:SIP)/[0-9]\.[0-9][ \t]|[A-Za-z0-9.!%*_+`'~-]+[ \t].*[ \t](?i:SIP)/[0-9]\.[0-9][ \t]*$"
 )
-_FOLD = re.compile(r"[ \t]*\n[ \t]+")
+_FOLD = re.compile(r"\n[ \t]+")
 _BLANK = b"\r\n\x00 \t"
 
 

@@ -1,0 +1,373 @@
+"""Messages out of a stream (RFC 3261 7.5 and 18.3), tolerant of what devices do on TCP (quirks 18 to 20).
+
+A message ends where Content-Length says. For XML bodies the closing root tag is a second witness:
+
+* no Content-Length, or 0 with `<` next: MESSAGE and NOTIFY end at the closing root tag, others are refused;
+* a Content-Length that is too short (characters counted instead of bytes): the body is taken to its root tag;
+* one that is too long: the body is cut at its root tag when another message follows or nothing more comes.
+
+Bytes between messages that start none (the rest of an odd body, NULs) are skipped up to the next start line. What
+cannot be framed is a `FrameError`, after which the connection must be closed. However the input is cut, the
+result is the same.
+"""
+
+import enum
+import re
+from dataclasses import dataclass
+
+from gb28181.errors import SipParseError
+from gb28181.limits import (
+    MAX_SIP_BODY,
+    MAX_SIP_BODY_UNMEASURED,
+    MAX_SIP_HEAD,
+    MAX_SIP_RESYNC,
+    SIP_BODY_WAIT,
+    SIP_PEEK_WAIT,
+    SIP_ROOT_WAIT,
+)
+from gb28181.sip.grammar import HEAD_END
+from gb28181.sip.parser import is_start_line
+
+__all__ = ["FrameError", "KeepAlive", "SipFramer"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameError:
+    """The stream cannot be followed any further: answer if possible, then close."""
+
+    error: SipParseError
+    data: bytes
+    """Head of the message at fault, for a best-effort answer."""
+
+    def __str__(self) -> str:
+        return str(self.error)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """A double CRLF between messages, to be answered by a single one (RFC 5626 4.4.1)."""
+
+
+class _Stage(enum.Enum):
+    IDLE = enum.auto()
+    """Between messages."""
+    HEAD = enum.auto()
+    """In start line and headers."""
+    BODY = enum.auto()
+    """In a body of known length."""
+    PEEK = enum.auto()
+    """Content-Length 0 with a Content-Type: does `<` follow?"""
+    ROOT = enum.auto()
+    """In an XML body, looking for its closing root tag."""
+    CLOSED = enum.auto()
+
+
+_BLANKS = b"\r\n\x00 \t"
+_PING = b"\r\n\r\n"
+_LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*(?:\r?\n[ \t]+)?([^\r\n]*)")
+_TYPE = re.compile(rb"(?im)^(?:content-type|c)[ \t]*:(?:\r?\n[ \t]+)?([^\r\n]*)")
+# Bounded repetitions: the peer chooses the text that is searched.
+_START = re.compile(
+    rb"(?:[A-Za-z]{1,20} sips?:[^ \r\n]{1,512} SIP/2\.0|SIP/2\.0 [1-6][0-9]{2}[^\r\n]{0,256})\r?\n"
+)
+_ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]{0,63})(?:[ \t\r\n][^<>]*?)?(/?)>")
+_CLOSING_MARGIN = 80
+_BODIED = frozenset({b"MESSAGE", b"NOTIFY"})
+
+
+class SipFramer:
+    """Cuts one stream into messages; not shared between connections."""
+
+    __slots__ = (
+        "_began", "_buffer", "_closing", "_deadline", "_garbage", "_head", "_length", "_ping", "_scan",
+        "_stage", "_xml", "skipped",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._stage = _Stage.IDLE
+        self._deadline: float | None = None
+        self._ping = 0
+        """Bytes of a double CRLF seen."""
+        self._garbage = 0
+        self.skipped = 0
+        """Bytes thrown away in search of a start line, ever."""
+        self._reset()
+
+    def feed(self, data: bytes, now: float) -> list[bytes | FrameError | KeepAlive]:
+        """Take bytes of the stream and return the messages they complete."""
+        if self._stage is _Stage.CLOSED:
+            return []
+        self._buffer += data
+        return self._run(now)
+
+    def next_timer(self) -> float | None:
+        """Return when `handle_timer` must run, None while nothing is awaited."""
+        return self._deadline
+
+    def handle_timer(self, now: float) -> list[bytes | FrameError | KeepAlive]:
+        """Give up waiting for what is overdue."""
+        if self._deadline is None or now < self._deadline:
+            return []
+        self._deadline = None
+        output: list[bytes | FrameError | KeepAlive] = []
+        match self._stage:
+            case _Stage.PEEK:
+                self._emit(0, output)
+            case _Stage.ROOT if self._length:
+                self._emit(self._length, output)
+            case _Stage.ROOT:
+                self._fail(
+                    output, "Content-Length is missing and the body has no end", "Content-Length"
+                )
+            case _Stage.BODY:
+                self._body_overdue(now, output)
+            case _:
+                pass
+        return output + self._run(now)
+
+    def _reset(self) -> None:
+        self._stage = _Stage.IDLE
+        self._deadline = None
+        self._head = 0
+        """Length of the head with its empty line."""
+        self._length: int | None = None
+        """Declared length of the body."""
+        self._xml = False
+        self._closing: re.Pattern[bytes] | None = None
+        self._scan = 0
+        self._began = 0.0
+
+    def _run(self, now: float) -> list[bytes | FrameError | KeepAlive]:
+        output: list[bytes | FrameError | KeepAlive] = []
+        while self._advance(now, output):
+            pass
+        return output
+
+    def _advance(self, now: float, output: list[bytes | FrameError | KeepAlive]) -> bool:
+        """Do one step; False when more input is needed."""
+        match self._stage:
+            case _Stage.IDLE:
+                return self._skip_blanks(output)
+            case _Stage.HEAD:
+                return self._read_head(now, output)
+            case _Stage.BODY:
+                return self._read_body(now, output)
+            case _Stage.PEEK:
+                return self._peek(now, output)
+            case _Stage.ROOT:
+                return self._read_root(output)
+            case _Stage.CLOSED:
+                return False
+
+    def _skip_blanks(self, output: list[bytes | FrameError | KeepAlive]) -> bool:
+        buffer = self._buffer
+        position = 0
+        for byte in buffer:
+            if byte not in _BLANKS:
+                break
+            position += 1
+            if byte != _PING[self._ping]:
+                self._ping = int(byte == _PING[0])
+                continue
+            self._ping += 1
+            if self._ping == len(_PING):
+                self._ping = 0
+                if not self._garbage:
+                    output.append(KeepAlive())
+        del buffer[:position]
+        if not buffer:
+            return False
+        self._ping = 0
+        self._scan = 0
+        self._stage = _Stage.HEAD
+        return True
+
+    def _read_head(self, now: float, output: list[bytes | FrameError | KeepAlive]) -> bool:
+        buffer = self._buffer
+        if self._scan == 0:
+            line_end = buffer.find(b"\n")
+            if max(line_end, len(buffer) if line_end < 0 else 0) > MAX_SIP_HEAD:
+                return self._fail(output, f"no line end within {MAX_SIP_HEAD} bytes", "start-line")
+            if line_end < 0:
+                return False
+            if not is_start_line(bytes(buffer[:line_end]).removesuffix(b"\r")):
+                return self._skip_line(line_end + 1, output)
+            self._garbage = 0
+            self._scan = line_end
+        match = HEAD_END.search(buffer, self._scan)
+        if (match.end() if match is not None else len(buffer)) > MAX_SIP_HEAD:
+            return self._fail(
+                output, f"headers are longer than {MAX_SIP_HEAD} bytes", "headers", 513
+            )
+        if match is None:
+            self._scan = max(self._scan, len(buffer) - 2)
+            return False
+        self._head = match.end()
+        self._scan = self._head
+        return self._measure(bytes(buffer[: self._head]), now, output)
+
+    def _skip_line(self, size: int, output: list[bytes | FrameError | KeepAlive]) -> bool:
+        self._garbage += size
+        self.skipped += size
+        if self._garbage > MAX_SIP_RESYNC:
+            return self._fail(output, f"no SIP message within {MAX_SIP_RESYNC} bytes", "start-line")
+        del self._buffer[:size]
+        self._stage = _Stage.IDLE
+        return True
+
+    def _measure(
+        self, head: bytes, now: float, output: list[bytes | FrameError | KeepAlive]
+    ) -> bool:
+        """Decide from the head how the end of the message is found."""
+        lengths = {value.strip() for value in _LENGTH.findall(head)}
+        kind = _TYPE.search(head)
+        method = head.split(None, 1)[0].upper()
+        self._xml = kind is not None and b"xml" in kind[1].lower()
+        self._began = now
+        if not lengths:
+            if method in _BODIED:
+                return self._await(_Stage.ROOT, now + SIP_ROOT_WAIT)
+            if method.startswith(b"SIP/") and kind is None:
+                return self._emit(0, output)
+            return self._fail(output, "Content-Length is missing", "Content-Length")
+        if not self._take_length(lengths, output):
+            return False
+        if self._length:
+            return self._await(_Stage.BODY, now + (SIP_ROOT_WAIT if self._xml else SIP_BODY_WAIT))
+        if kind is None:
+            return self._emit(0, output)
+        return self._await(_Stage.PEEK, now + SIP_PEEK_WAIT)
+
+    def _take_length(
+        self, lengths: set[bytes], output: list[bytes | FrameError | KeepAlive]
+    ) -> bool:
+        text = lengths.pop()
+        if lengths:
+            return self._fail(output, "Content-Length has several values", "Content-Length")
+        if not text.isdigit():
+            return self._fail(output, "Content-Length is not a number", "Content-Length")
+        digits = text.lstrip(b"0") or b"0"
+        if len(digits) > len(str(MAX_SIP_BODY)) or int(digits) > MAX_SIP_BODY:
+            return self._fail(output, f"body is above {MAX_SIP_BODY}", "Content-Length", 413)
+        self._length = int(digits)
+        return True
+
+    def _await(self, stage: _Stage, deadline: float) -> bool:
+        self._stage = stage
+        self._deadline = deadline
+        return True
+
+    def _peek(self, now: float, output: list[bytes | FrameError | KeepAlive]) -> bool:
+        rest = self._buffer[self._head :].lstrip(_BLANKS)
+        if not rest:
+            # A run of blanks that long is no introduction to a body.
+            return len(self._buffer) - self._head > MAX_SIP_HEAD and self._emit(0, output)
+        if rest[0] != ord("<"):
+            return self._emit(0, output)
+        if self._buffer[: self._head].split(None, 1)[0].upper() not in _BODIED:
+            return self._fail(output, "Content-Length is 0, but a body follows", "Content-Length")
+        return self._await(_Stage.ROOT, now + SIP_ROOT_WAIT)
+
+    def _read_body(self, now: float, output: list[bytes | FrameError | KeepAlive]) -> bool:
+        length = self._length or 0
+        if len(self._buffer) < self._head + length:
+            return False
+        if not self._xml:
+            return self._emit(length, output)
+        body = bytes(self._buffer[self._head : self._head + length])
+        root = _ROOT.search(body)
+        if root is None:
+            return self._emit(length, output)
+        end = _end_of_root(body, root)
+        if end is None:
+            return self._await(_Stage.ROOT, now + SIP_ROOT_WAIT)
+        # Too long a Content-Length has swallowed the start of the next message.
+        swallowed = body[end:].lstrip(_BLANKS)[:1].isalpha()
+        return self._emit(end if swallowed else length, output)
+
+    def _body_overdue(self, now: float, output: list[bytes | FrameError | KeepAlive]) -> None:
+        body = bytes(self._buffer[self._head :])
+        root = _ROOT.search(body) if self._xml else None
+        end = None if root is None else _end_of_root(body, root)
+        if end is not None:
+            self._emit(end, output)
+        elif now < self._began + SIP_BODY_WAIT:
+            self._deadline = self._began + SIP_BODY_WAIT
+        else:
+            text = f"Content-Length is {self._length}, but {len(body)} bytes came in {SIP_BODY_WAIT:g} s"
+            self._fail(output, text, "Content-Length")
+
+    def _read_root(self, output: list[bytes | FrameError | KeepAlive]) -> bool:
+        """Look for the end of the root element, or of what can be one."""
+        buffer, declared = self._buffer, self._length or 0
+        if not declared:
+            first = buffer[self._head :].lstrip(_BLANKS)[:1]
+            if first and first != b"<":
+                return self._fail(output, "Content-Length is missing", "Content-Length")
+        end = self._find_root_end()
+        start = _START.search(buffer, self._head + declared) if declared else None
+        if start is not None and (end is None or start.end() < end):
+            return self._emit(declared, output)
+        limit = self._head + max(MAX_SIP_BODY_UNMEASURED, declared)
+        if (len(buffer) if end is None else end) > limit:
+            if declared:
+                return self._emit(declared, output)
+            text = f"body without Content-Length is longer than {MAX_SIP_BODY_UNMEASURED}"
+            return self._fail(output, text, "Content-Length", 413)
+        return end is not None and self._emit(end - self._head, output)
+
+    def _find_root_end(self) -> int | None:
+        buffer = self._buffer
+        if self._closing is None:
+            root = _ROOT.search(buffer, self._head)
+            if root is None:
+                return None
+            if root[2]:
+                return root.end()
+            self._closing = _closing_tag(root[1])
+            self._scan = root.end()
+        match = self._closing.search(buffer, self._scan)
+        if match is not None:
+            return match.end()
+        self._scan = max(self._scan, len(buffer) - _CLOSING_MARGIN)
+        return None
+
+    def _emit(self, length: int, output: list[bytes | FrameError | KeepAlive]) -> bool:
+        """Hand out the message with a body of this length and go on behind it."""
+        end = self._head + length
+        frame = bytes(self._buffer[:end])
+        if self._length is not None and length != self._length:
+            frame = (
+                _LENGTH.sub(b"Content-Length: %d" % length, frame[: self._head])
+                + frame[self._head :]
+            )
+        output.append(frame)
+        del self._buffer[:end]
+        self._reset()
+        return True
+
+    def _fail(
+        self,
+        output: list[bytes | FrameError | KeepAlive],
+        text: str,
+        field: str,
+        status: int = 400,
+    ) -> bool:
+        head = bytes(self._buffer[: self._head or MAX_SIP_HEAD])
+        output.append(FrameError(SipParseError(text, field=field, status=status), head))
+        self._buffer.clear()
+        self._reset()
+        self._stage = _Stage.CLOSED
+        return False
+
+
+def _closing_tag(name: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?i)</" + re.escape(name) + rb"[ \t\r\n]{0,8}>")
+
+
+def _end_of_root(body: bytes, root: re.Match[bytes]) -> int | None:
+    if root[2]:
+        return root.end()
+    match = _closing_tag(root[1]).search(body, root.end())
+    return None if match is None else match.end()
