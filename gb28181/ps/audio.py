@@ -35,6 +35,8 @@ class AudioAssembler:
         self._carry = b""
         self._expected: int | None = None
         self._undeclared = 0
+        self.problem: str | None = None
+        """Why nothing comes out, or None."""
 
     @property
     def codec(self) -> Codec | None:
@@ -72,6 +74,9 @@ class AudioAssembler:
 
     def _guess(self, payload: bytes) -> bool:
         codec = detect_audio(payload)
+        if codec is None and _is_mpeg_audio(payload):
+            self.problem = "MPEG audio cannot be passed on"
+            return False
         if codec is None:
             self._undeclared += 1
             if self._undeclared <= _PES_BEFORE_GUESS:
@@ -108,3 +113,11 @@ class AudioAssembler:
         return [
             MediaUnit(codec=self._codec, pts=placed, dts=placed, keyframe=True, payload=payload)
         ]
+
+
+def _is_mpeg_audio(payload: bytes) -> bool:
+    """Whether there is a header of ISO/IEC 11172-3: what disc encoders send in place of G.711."""
+    if len(payload) < 4 or payload[0] != 0xFF or payload[1] & 0xE0 != 0xE0:
+        return False
+    layer, bit_rate, rate = payload[1] >> 1 & 3, payload[2] >> 4, payload[2] >> 2 & 3
+    return layer != 0 and bit_rate not in {0, 15} and rate != 3

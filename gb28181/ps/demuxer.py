@@ -49,6 +49,7 @@ class PsDemuxer:
         self._audio = AudioAssembler(
             TrackClock(self._timeline, "audio"), self.counters, override=audio_override
         )
+        self._ready: list[MediaUnit] = []
         self._parts: list[bytes | memoryview] = []
         self._size = 0
         self._need = 0
@@ -92,7 +93,7 @@ class PsDemuxer:
 
         Payloads may be views, but must stay unchanged until the frame is complete.
         """
-        units: list[MediaUnit] = []
+        units, self._ready = self._ready, []
         look = False
         if payload[:4] == PACK_START:
             if self._parts:
@@ -114,13 +115,18 @@ class PsDemuxer:
 
     def flush(self) -> list[MediaUnit]:
         """Return what is complete at the end of the stream."""
-        units: list[MediaUnit] = []
+        units, self._ready = self._ready, []
         self._run(units, to_boundary=True)
         units += self._video.finish()
         return units
 
     def loss(self) -> None:
         """Tell that packets are missing before the next one: what is unfinished is dropped."""
+        # What came before the gap is whole as far as it goes: a map, sound, the last picture.
+        self._run(self._ready)
+        self._drop()
+
+    def _drop(self) -> None:
         self._parts, self._size = [], 0
         self._reset_scan()
         self._video.damage()
@@ -159,7 +165,7 @@ class PsDemuxer:
             self._scan_from = max(0, self._scan_from - position)
             if self._size > MAX_FRAME:
                 self.counters.oversized_frames += 1
-                self.loss()
+                self._drop()
         if self._video.cut_short:
             self._video.cut_short = False
             self._marker_trusted = False
@@ -200,8 +206,7 @@ class PsDemuxer:
             end = self._pes_end(data, position, final=final, end_unbounded=end_unbounded)
             if end > size:
                 self._need = end
-                if not self._unbounded:
-                    self._look_ahead(data, position, units)
+                self._look_ahead(data, position, units)
                 break
             self._reset_scan()
             self._take(data, position, end, stream, units)
@@ -302,13 +307,12 @@ class PsDemuxer:
             return
         if is_video:
             if self._is_wanted_video(stream):
-                payload = data[start:end]
-                found = self._video.add(payload, pts, dts, self._timestamp)
-                units += found
-                if any(unit.keyframe for unit in found) and not self._types:
-                    self._audio.assume()
+                units += self._video.add(data[start:end], pts, dts, self._timestamp)
         elif self._is_wanted_audio(stream):
+            if not self._types and self.counters.keyframes:
+                self._audio.assume()
             units += self._audio.add(data[start:end], pts)
+            self.audio_problem = self._audio.problem
 
     def _is_wanted_video(self, stream: int) -> bool:
         if stream == self._video_id:

@@ -86,10 +86,12 @@ class VideoAssembler:
         if self._splitter is not None:
             return self._add_unaligned(payload, pts, dts, stamp)
         units: list[MediaUnit] = []
+        if not self._open and payload:
+            self._track_for(payload)
         if self._open:
+            if self._is_unaligned(payload, pts):
+                return self._go_unaligned(payload, pts, dts, stamp)
             if not self._belongs(payload, pts):
-                if self._is_unaligned(payload, pts):
-                    return self._go_unaligned(payload, pts, dts, stamp)
                 units = self.finish()
         elif not self._may_begin(payload, pts):
             return self._reject(payload, pts, dts, stamp)
@@ -133,8 +135,10 @@ class VideoAssembler:
         return beginning(codec, payload) is Beginning.PICTURE
 
     def _is_unaligned(self, payload: bytes, pts: int | None) -> bool:
+        # Either another picture's time, or no times at all to tell pictures apart by.
+        timeless = pts is None and self._pts is None
         return (
-            self.begins_another(pts)
+            (timeless or self.begins_another(pts))
             and self._size > 0
             and payload[:3] not in {b"\x00\x00\x00", b"\x00\x00\x01", b""}
         )
