@@ -12,6 +12,8 @@ import pytest
 from gb28181.aio.errors import SipTransportError
 from gb28181.aio.tcp import ConnectionLimits
 from gb28181.aio.tls import client_context, server_context
+from gb28181.limits import MAX_SIP_RESYNC
+from gb28181.sip import framer
 from gb28181.sip.endpoint import Flow
 from tests.support.certificates import make_certificate
 from tests.support.sip_drivers import Peer, message, peers
@@ -83,9 +85,9 @@ async def test_messages_are_cut_out_of_the_stream_however_it_arrives() -> None:
         for start in range(0, len(data), 100):
             writer.write(data[start : start + 100])
             await asyncio.sleep(0)
-        assert (await answer(reader)).startswith(b"SIP/2.0 200")
-        # The blank lines between the two may count as a ping and get an answer of their own.
-        assert (await answer(reader)).lstrip(b"\r\n").startswith(b"SIP/2.0 200")
+        for _ in range(2):
+            # The blank lines between the two may count as a ping and get an answer of their own.
+            assert (await answer(reader)).lstrip(b"\r\n").startswith(b"SIP/2.0 200")
 
 
 async def test_a_double_line_end_is_answered_with_a_single_one() -> None:
@@ -98,14 +100,24 @@ async def test_a_double_line_end_is_answered_with_a_single_one() -> None:
             assert await reader.readexactly(2) == b"\r\n"
 
 
-async def test_what_is_no_sip_closes_the_connection() -> None:
-    async with peers(1) as (platform,):
+async def test_a_peer_that_speaks_no_sip_is_closed_in_time() -> None:
+    limits = ConnectionLimits(first_message=0.05, check_interval=0.01)
+    async with peers(1, limits=limits) as (platform,):
         async with raw(await platform.driver.listen_tcp("127.0.0.1", 0)) as (reader, writer):
             writer.write(b"GET / HTTP/1.1\r\nHost: camera\r\n\r\n")
+            assert await ended(reader) == b""
+        await eventually(platform, 0)
+        assert len(platform.lost) == 1
+
+
+async def test_a_flood_of_garbage_is_closed_at_once_and_told() -> None:
+    async with peers(1) as (platform,):
+        async with raw(await platform.driver.listen_tcp("127.0.0.1", 0)) as (reader, writer):
+            writer.write(b"junk\r\n" * (MAX_SIP_RESYNC // 2))
             await ended(reader)
         await eventually(platform, 0)
         assert platform.driver.stats.malformed == 1
-        assert len(platform.lost) == 1
+        assert len(platform.refused) == 1
 
 
 async def test_a_request_without_content_length_is_answered_400_and_the_connection_closed() -> None:
@@ -256,3 +268,20 @@ async def test_a_client_that_never_shakes_hands_is_dropped(tmp_path: Path) -> No
         async with raw(address) as (reader, _):
             assert await ended(reader) == b""
         assert platform.driver.stats.connections == 0
+
+
+async def test_a_body_without_length_ends_with_its_root_or_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(framer, "SIP_ROOT_WAIT", 0.05)
+    unmeasured = (OPTIONS % (1, 1)).replace(b"OPTIONS", b"MESSAGE")
+    unmeasured = unmeasured.replace(b"Content-Length: 0", b"Content-Type: Application/MANSCDP+xml")
+    async with (
+        peers(1) as (platform,),
+        raw(await platform.driver.listen_tcp("127.0.0.1", 0)) as (reader, writer),
+    ):
+        writer.write(unmeasured + b"<Notify><SN>1</SN></Notify>")
+        assert (await answer(reader)).startswith(b"SIP/2.0 200")
+        assert platform.incoming[0].request.body == b"<Notify><SN>1</SN></Notify>"
+        writer.write(unmeasured.replace(b"K1", b"K2") + b"<Notify><SN>1</SN>")
+        assert (await ended(reader)).startswith(b"SIP/2.0 400")

@@ -7,6 +7,7 @@ from gb28181.limits import MAX_INVITE_PENDING
 from gb28181.sip.build import build_request
 from gb28181.sip.dialog.incoming_invite import InviteCancelled
 from gb28181.sip.dialog.invite_call import InviteRefused
+from gb28181.sip.dialog.invite_session import SessionConfirmed
 from gb28181.sip.endpoint import RequestReceived
 from gb28181.sip.parser import parse
 from gb28181.sip.serializer import serialize
@@ -120,3 +121,55 @@ def test_a_second_answer_is_not_sent() -> None:
     pair.device.endpoint.respond(pair.incoming[0], 404, now=0.05)
     assert pair.accept() is None
     assert pair.methods(pair.device) == ["486"]
+
+
+def inside(pair: Pair, method: str, branch: str) -> bytes:
+    """Build a request of the platform in the early dialog."""
+    ringing = parse(pair.device.sent[0][1])
+    request = build_request(
+        method,
+        "sip:34020000001320000001@10.0.0.2",
+        via=f"SIP/2.0/UDP 10.0.0.1:5060;branch={branch}",
+        from_=ringing.headers.get("From") or "",
+        to=ringing.headers.get("To") or "",
+        call_id=ringing.call_id,
+        cseq=1 if method == "ACK" else 2,
+    )
+    return serialize(request)
+
+
+@pytest.mark.parametrize(("method", "status"), [("INVITE", b"500"), ("INFO", b"481")])
+def test_other_requests_in_the_early_dialog_are_refused(method: str, status: bytes) -> None:
+    pair = Pair(answer=None, provisional=180)
+    pair.call()
+    pair.network.run(0.1)
+    data = inside(pair, method, "z9hG4bKearly")
+    pair.device.endpoint.receive_message(data, pair.device.flow_to(pair.platform), 0.1)
+    ((answer, _, _),) = pair.device.endpoint.messages_to_send(0.1)
+    assert answer.startswith(b"SIP/2.0 " + status)
+
+
+def test_an_ack_of_the_2xx_with_the_branch_of_the_invite_counts() -> None:
+    pair = Pair(answer=None, provisional=180)
+    pair.call()
+    pair.network.run(0.1)
+    branch = parse(pair.platform.sent[0][1]).via.branch
+    pair.network.hosts.pop(pair.platform.address)
+    pair.accept()
+    ack = inside(pair, "ACK", branch).replace(b"10.0.0.1:5060;", b"10.0.0.1:5060;rport;")
+    pair.device.endpoint.receive_message(ack, pair.device.flow_to(pair.platform), 0.2)
+    pair.network.run(20.0)
+    assert len(pair.device.of(SessionConfirmed)) == 1
+    assert pair.methods(pair.device) == ["180", "200"]
+
+
+def test_a_peer_that_cannot_be_reached_any_more_has_withdrawn() -> None:
+    pair = Pair(answer=None)
+    pair.call()
+    pair.network.run(0.1)
+    pair.device.endpoint.respond(pair.incoming[0], 180, now=0.1)
+    ((_, _, transaction),) = pair.device.endpoint.messages_to_send(0.1)
+    pair.device.endpoint.send_failed(transaction, 0.1)
+    pair.device.pump()
+    assert len(pair.device.of(InviteCancelled)) == 1
+    assert pair.accept() is None

@@ -2,6 +2,7 @@
 
 import pytest
 
+from gb28181.limits import MAX_FORKS
 from gb28181.sip.dialog.invite_call import (
     InviteAccepted,
     InviteFailed,
@@ -164,3 +165,17 @@ def test_nothing_is_left_after_a_call_that_failed() -> None:
         assert len(host.endpoint.transactions) == 0
         assert host.endpoint.dialogs.held == 0
         assert host.endpoint.next_timer() is None
+
+
+def test_branches_of_a_forked_call_are_acknowledged_in_bounded_number() -> None:
+    pair = Pair()
+    pair.call()
+    pair.network.run(1.0)
+    ok = pair.device.sent[-1][1]
+    tag = parse(ok).to.tag
+    assert tag is not None
+    for number in range(MAX_FORKS + 5):
+        fork = ok.replace(f";tag={tag}".encode(), b";tag=f%d" % number)
+        pair.platform.endpoint.receive_message(fork, pair.platform.flow_to(pair.device), 1.0)
+    sent = [data.split(b" ")[0] for data, _, _ in pair.platform.endpoint.messages_to_send(1.0)]
+    assert sent.count(b"ACK") == MAX_FORKS - 1

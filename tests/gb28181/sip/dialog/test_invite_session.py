@@ -233,3 +233,22 @@ def test_routes_of_a_proxy_are_followed() -> None:
     assert parse(ack).headers.get_all("Route") == ["<sip:p1.example;lr>", "<sip:p2.example;lr>"]
     assert call.session is not None
     assert isinstance(pair.platform.endpoint.next_event(), InviteAccepted)
+
+
+@pytest.mark.parametrize(("method", "status"), [("INFO", 481), ("INVITE", 481), ("BYE", 200)])
+def test_after_the_end_only_bye_is_answered_well(method: str, status: int) -> None:
+    pair, ours, theirs = established()
+    ours.bye(1.0)
+    pair.network.run(2.0)
+    assert deliver(pair, from_device(pair, theirs, method)).status == status
+
+
+def test_a_message_after_the_end_is_delivered_outside_the_dialog() -> None:
+    pair, ours, theirs = established()
+    ours.bye(1.0)
+    pair.network.run(2.0)
+    data = from_device(pair, theirs, "MESSAGE")
+    pair.platform.endpoint.receive_message(data, pair.platform.flow_to(pair.device), 2.0)
+    event = pair.platform.endpoint.next_event()
+    assert isinstance(event, RequestReceived)
+    assert event.session is None
