@@ -36,7 +36,7 @@ from gateway.signalling.pending import PendingAnswers
 from gateway.signalling.router import SipRouter
 from gateway.store.sql import SqlStore
 from gb28181.aio.clock import monotonic, utc_now
-from gb28181.aio.driver import SipDriver
+from gb28181.aio.driver import IncomingRequest, SipDriver
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.catalog import CatalogCollector, CatalogTimes
 from gb28181.flow.flood import FloodControl, FloodLimits
@@ -122,13 +122,14 @@ class Gateway:
                 self.metrics,
                 group_commit=settings.store.group_commit,
                 batch_interval=settings.store.batch_interval,
+                on_crash=self._crashed,
             )
         )
         self.registry = DeviceRegistry(self.store, _registry_settings(settings))
         await self.registry.load()
-        self.scope = await enter(TaskScope(self._crashed))
         self.media = await enter(self._build_media())
         self.driver = await enter(self._build_driver())
+        self.scope = await enter(TaskScope(self._crashed))
         self._build_signalling()
         self.sessions = await enter(self._build_sessions())
         self.router = self._build_router()
@@ -177,8 +178,14 @@ class Gateway:
         def note(event: MessageRefused) -> None:
             refused.add(source=event.flow.remote[0], detail=event.detail, status=event.status)
 
+        def take(incoming: IncomingRequest) -> None:
+            if self._ready:
+                self.router.on_request(incoming)
+            else:
+                incoming.respond(503, headers=[("Retry-After", "5")])
+
         driver = SipDriver(
-            on_request=lambda incoming: self.router.on_request(incoming),  # noqa: PLW0108 - built later
+            on_request=take,
             on_event=note,
             user_agent=sip.user_agent,
             on_crash=self._crashed,

@@ -109,26 +109,12 @@ class SipRouter:
         self._registry.note(device_id, TimelineKind.AUTH_FAILED, f"{detail} (from {host}:{port})")
 
     def _accept(self, incoming: IncomingRequest, decision: Accept) -> None:
-        now = self._now()
-        if decision.is_logout:
-            durable = self._registry.unregistered(decision.device_id, now)
-        else:
-            durable = self._registry.registered(
-                Registration(
-                    device_id=decision.device_id,
-                    address=_address(incoming),
-                    contact=decision.contact,
-                    expires=decision.expires,
-                    call_id=decision.call_id,
-                    gb_version=decision.gb_version,
-                    user_agent=decision.user_agent,
-                ),
-                now,
-            )
-        if decision.is_logout:
-            self._metrics.registrations.labels("logout").inc()
-        else:
-            self._registered.inc()
+        try:
+            durable = self._settle(incoming, decision)
+        except Unavailable as exc:
+            log.warning("register_refused", device_id=decision.device_id, detail=exc.detail)
+            incoming.respond(503, headers=[("Retry-After", "300")])
+            return
         if durable is None:
             self._welcome(incoming, decision)
         else:
@@ -136,6 +122,25 @@ class SipRouter:
                 self._welcome_when_durable(incoming, decision, durable),
                 name=f"register:{decision.device_id}",
             )
+
+    def _settle(self, incoming: IncomingRequest, decision: Accept) -> asyncio.Future[None] | None:
+        now = self._now()
+        if decision.is_logout:
+            self._metrics.registrations.labels("logout").inc()
+            return self._registry.unregistered(decision.device_id, now)
+        self._registered.inc()
+        return self._registry.registered(
+            Registration(
+                device_id=decision.device_id,
+                address=_address(incoming),
+                contact=decision.contact,
+                expires=decision.expires,
+                call_id=decision.call_id,
+                gb_version=decision.gb_version,
+                user_agent=decision.user_agent,
+            ),
+            now,
+        )
 
     async def _welcome_when_durable(
         self, incoming: IncomingRequest, decision: Accept, durable: asyncio.Future[None]

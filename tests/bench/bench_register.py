@@ -6,7 +6,6 @@ durable), then in turn again; the second round is measured. CPU is the gateway p
 
 import argparse
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -105,7 +104,6 @@ def main() -> int:
     parser.add_argument("--rate", type=int, default=8_000, help="calls a second offered")
     parser.add_argument("--rounds", type=int, default=6, help="times each id registers again")
     options = parser.parse_args()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (65_536, 65_536))
     with tempfile.TemporaryDirectory() as folder:
         ids = Path(folder) / "ids.csv"
         write_ids(ids, options.ids)
