@@ -37,6 +37,8 @@ class OutputOwner:
 
     viewers_changed: Callable[[], None]
     first_output: Callable[[], None]
+    unusable: Callable[[str], None]
+    """The video cannot be packed, whatever was tried."""
     ended: Callable[["Output"], None]
     """The output has closed itself and takes no more viewers."""
 
@@ -141,7 +143,9 @@ class Output:
             await self._wait_for_audio(audio_deadline())
             if self.closed or await self._open():
                 return
-        self.close("codec_unsupported", f"The video cannot be packed as {self.format.value}")
+        detail = f"No decoder can start: {OPEN_TRIES} key frames could not be read"
+        self.close("codec_unsupported", detail)
+        self._owner.unusable(detail)
 
     async def _wait_for_audio(self, deadline: float | None) -> None:
         if deadline is None or self.closed:

@@ -51,6 +51,8 @@ class LiveStream:
         self._clock = clock
         self._spawn = spawn
         self._sets: tuple[bytes, ...] = ()
+        self._readable = False
+        """Whether the last parameter sets made sense."""
         self._video_codec: Codec | None = None
         self._audio_codec: Codec | None = None
         self._keyframe_at: float | None = None
@@ -132,7 +134,9 @@ class LiveStream:
             worker=self._worker,
             options=self._options,
             clock=self._clock,
-            owner=OutputOwner(self._viewers_changed, self._first_output, self._ended),
+            owner=OutputOwner(
+                self._viewers_changed, self._first_output, self._unusable, self._ended
+            ),
         )
         self._outputs = (*self._outputs, output)
         output.start()
@@ -152,8 +156,10 @@ class LiveStream:
         sets = parameter_sets(unit.codec, unit.payload)
         if (sets and sets != self._sets) or unit.codec is not self._video_codec:
             self._sets, self._video_codec = sets, unit.codec
-            self.video = video_facts(unit.codec, sets) or TrackInfo(codec=unit.codec.value)
-        if self._keyframe_at is None:
+            facts = video_facts(unit.codec, sets)
+            self._readable = facts is not None
+            self.video = facts or TrackInfo(codec=unit.codec.value)
+        if self._keyframe_at is None and self._readable:
             self._keyframe_at = now
             self._events.media_decodable()
 
@@ -183,6 +189,10 @@ class LiveStream:
         if not self._told_first_output:
             self._told_first_output = True
             self._events.media_first_output()
+
+    def _unusable(self, detail: str) -> None:
+        if not self._told_first_output:
+            self._events.media_unsupported(detail)
 
     def _viewers_changed(self) -> None:
         self._events.media_viewers(sum(output.viewers() for output in self._outputs))

@@ -25,6 +25,7 @@ __all__ = [
     "parse_sps",
 ]
 
+_PROFILES = frozenset({66, 77, 88, 44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 _EXTENDED_SAR = 255
 
@@ -111,7 +112,7 @@ def parse_sps(nal: bytes) -> Sps:
     if profile in _HIGH_PROFILES:
         chroma, separate_planes = _parse_chroma(reader)
     _skip_picture_order(reader)
-    reader.ue()  # max_num_ref_frames
+    reference_frames = reader.ue()
     reader.flag()  # gaps_in_frame_num_value_allowed_flag
     width_mbs, height_units = reader.ue() + 1, reader.ue() + 1
     frame_mbs_only = reader.flag()
@@ -127,6 +128,11 @@ def parse_sps(nal: bytes) -> Sps:
     crop_y = (1 if planar or chroma != 1 else 2) * (1 if frame_mbs_only else 2)
     width = width_mbs * 16 - crop_x * (left + right)
     height = height_units * 16 * (1 if frame_mbs_only else 2) - crop_y * (top + bottom)
+    # A.2, A.3: what random bytes that begin like an SPS nearly never have.
+    if profile not in _PROFILES or constraints & 3 or not 9 <= level <= 62:
+        raise ValueError(f"not plausible as SPS: profile {profile}, level {level}")
+    if reference_frames > 16:
+        raise ValueError(f"not plausible as SPS: {reference_frames} reference frames")
     if set_id > 31 or not (0 < width <= 16384 and 0 < height <= 16384):
         raise ValueError(f"not plausible as SPS: id {set_id}, {width}x{height}")
     return Sps(

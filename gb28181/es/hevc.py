@@ -152,6 +152,9 @@ def parse_sps(nal: bytes) -> Sps:
         crop_y = 2 if not planar and chroma == 1 else 1
         width -= crop_x * (reader.ue() + reader.ue())
         height -= crop_y * (reader.ue() + reader.ue())
+    # A.3, A.4: what random bytes that begin like an SPS nearly never have.
+    if max_sub_layers > 6 or chroma > 3 or profile > 11 or not 30 <= level <= 186:
+        raise ValueError(f"not plausible as SPS: profile {profile}, level {level}")
     if set_id > 15 or not (0 < width <= 16384 and 0 < height <= 16384):
         raise ValueError(f"not plausible as SPS: id {set_id}, {width}x{height}")
     return Sps(

@@ -36,9 +36,14 @@ class Timeline:
 
     A restart of the sender's clock is closed up: time goes on one frame later, and tracks that
     restart together stay in step.
+
+    Args:
+        bits: Width of the time stamps.
+        shared: Whether the tracks have one clock; otherwise each begins where the others are.
     """
 
-    def __init__(self, bits: int) -> None:
+    def __init__(self, bits: int, *, shared: bool = True) -> None:
+        self._shared = shared
         self._modulus = 1 << bits
         self._raw: dict[str, int] = {}
         self._placed: dict[str, int] = {}
@@ -76,13 +81,13 @@ class Timeline:
             return self._offsets.setdefault(track, 0)
         if own is not None and -_MAX_BACK <= raw + own - last <= _MAX_AHEAD:
             return own
-        for offset in self._offsets.values():
+        for offset in self._offsets.values() if self._shared else ():
             if -_MAX_BACK <= raw + offset - last <= _MAX_AHEAD:
                 self._offsets[track] = offset
                 return offset
         if own is not None:
             self.jumps += 1
-        offset = last + _FRAME - raw
+        offset = last - raw + (_FRAME if own is not None else 0)
         self._offsets[track] = offset
         return offset
 

@@ -350,6 +350,20 @@ async def test_a_key_frame_that_cannot_be_opened_is_followed_by_another_try() ->
         assert picture_count(sink) == 20
 
 
+async def test_video_that_no_key_frame_makes_readable_is_reported() -> None:
+    async with running(MediaOptions(audio_wait=0.0)) as bench:
+        sink = RecordingSink()
+        bench.stream.attach(FLV, sink, audio=True)
+        for number in range(5):
+            junk = b"\x00\x00\x01\x67\x42\xff" + bytes([number]) * 40
+            bench.feed([MediaUnit(Codec.H264, number * 3600, number * 3600, True, junk)])
+            await asyncio.sleep(0.02)
+        assert await bench.events.until("unsupported")
+        assert sink.closed is not None
+        assert sink.closed[0] == "codec_unsupported"
+        assert "first_output" not in bench.events.names()
+
+
 async def test_facts_of_the_tracks_are_known_without_viewers() -> None:
     async with running() as bench:
         bench.feed(interleave(video_units(count=3), aac_units(3)))
