@@ -102,7 +102,7 @@ class Depacketizer:
         self._names = {number: name.upper() for number, name in (payloads or {}).items()}
         self._fmtp = dict(fmtp or {})
         self._audio_override = audio_override
-        self._timeline = Timeline(_ANY_RTP_STREAM)
+        self._timeline = Timeline(_ANY_RTP_STREAM, shared=False)
         self._handlers: dict[int, _Payload] = {}
         self._problems: dict[int, str] = {}
         self._tracks: dict[str, VideoDepacketizer | AacDepacketizer | G711Depacketizer] = {}
@@ -256,7 +256,7 @@ class Depacketizer:
         if head[:3] == b"\x00\x00\x01" and len(head) > 3 and head[3] >= 0xB9:
             self._trials[number] = 0
             return ps
-        if trials >= _TRIAL_PACKETS or head[:1] in {b"\x67", b"\x27", b"\x47", b"\x40", b"\x42"}:
+        if trials >= _TRIAL_PACKETS or _may_be_parameter_set(head):
             kind = _looks_like(head)
             if kind is not None:
                 del self._handlers[number]
@@ -271,6 +271,12 @@ def _is_ts(payload: bytes | memoryview) -> bool:
         and size % _TS_PACKET == 0
         and all(payload[at] == _TS_SYNC for at in range(0, size, _TS_PACKET))
     )
+
+
+def _may_be_parameter_set(head: bytes) -> bool:
+    if not head:
+        return False
+    return head[0] & 0x1F in {7, 24} or head[0] >> 1 in {32, 33, 48}
 
 
 def _looks_like(head: bytes) -> str | None:

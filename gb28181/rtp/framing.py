@@ -152,12 +152,12 @@ class StreamFramer:
         plausible = self._is_plausible(data, start, end)
         if not plausible:
             return plausible
+        if not self._proven or self._is_ours(data, start) is not False:
+            return None if end > len(data) else True
         if end > len(data):
-            return None
-        own = data[start + _SSRC_AT : start + HEADER_SIZE] == self._ssrc
-        if own or not self._proven or is_rtcp(data[start : start + 2]):
-            return True
-        return self._judge_by_next(data, end)
+            # Another SSRC than so far: do not wait for the end if ours goes on behind it.
+            return None if self._search(data, position + 1) < 0 else False
+        return self._judge_by_next(data, start, end)
 
     @staticmethod
     def _is_plausible(data: bytes, start: int, end: int) -> bool | None:
@@ -165,18 +165,33 @@ class StreamFramer:
             return None
         if data[start] >> 6 != 2:
             return False
-        if start + 2 > len(data):
+        if start + 4 > len(data):
             return None
-        return end - start >= HEADER_SIZE or is_rtcp(data[start : start + 2])
+        if is_rtcp(data[start : start + 2]):
+            words = data[start + 2] << 8 | data[start + 3]
+            return (end - start) % 4 == 0 and 4 * (words + 1) <= end - start
+        return end - start >= HEADER_SIZE
 
-    def _judge_by_next(self, data: bytes, end: int) -> bool | None:
-        # Another SSRC than so far: right only if another packet follows.
-        start = end + self.framing.header_size
-        if start >= len(data):
+    def _is_ours(self, data: bytes, start: int) -> bool | None:
+        """Whether the packet at `start` has the SSRC so far or is RTCP; None if cut off."""
+        if start + HEADER_SIZE > len(data):
             return None
-        if self.framing is Framing.INTERLEAVED and data[end] != _DOLLAR:
+        if is_rtcp(data[start : start + 2]):
+            return True
+        return data[start + _SSRC_AT : start + HEADER_SIZE] == self._ssrc
+
+    def _judge_by_next(self, data: bytes, start: int, end: int) -> bool | None:
+        # Another SSRC than so far: right only if the next packet has it as well, or ours.
+        following = end + self.framing.header_size
+        if self.framing is Framing.INTERLEAVED and data[end : end + 1] not in {b"", b"$"}:
             return False
-        return data[start] >> 6 == 2
+        if following + HEADER_SIZE > len(data):
+            return None
+        if data[following] >> 6 != 2:
+            return False
+        ssrc = data[following + _SSRC_AT : following + HEADER_SIZE]
+        own = data[start + _SSRC_AT : start + HEADER_SIZE]
+        return ssrc == own or self._is_ours(data, following) is True
 
     def _packet(self, data: bytes, start: int, end: int) -> bytes:
         first = start + HEADER_SIZE
@@ -204,7 +219,7 @@ class StreamFramer:
             length = data[start - 2] << 8 | data[start - 1]
             following = start + length + header
             plausible = data[start] >> 6 == 2 and length >= HEADER_SIZE
-            if plausible and (following >= len(data) or data[following] >> 6 == 2):
+            if plausible and self._is_ours(data, following) is not False:
                 return start - header
             at = data.find(ssrc, at + 1)
         return -1

@@ -72,7 +72,7 @@ class RtpReorderer:
 
     def handle_timer(self, now: float) -> list[RtpPacket]:
         """Give up missing packets that were waited for long enough."""
-        if not self._held or now - self._held_since < self._max_delay:
+        if not self._held or now < self._held_since + self._max_delay:
             return []
         return self._give_up(now)
 
@@ -93,7 +93,7 @@ class RtpReorderer:
         if not held:
             self._held_since = now
         held[packet.sequence] = packet
-        if len(held) >= self._window or now - self._held_since >= self._max_delay:
+        if len(held) >= self._window or now >= self._held_since + self._max_delay:
             return self._give_up(now)
         return []
 
