@@ -119,6 +119,7 @@ class HttpServer:
                 f"Cannot listen on {options.host}:{options.port}: {exc.strerror or exc}",
             ) from exc
         self.port = int(runner.addresses[0][1])
+        await asyncio.to_thread(self._tokens.announce, options.data_dir, self.url)
         log.info("http_listening", url=self.url)
 
     async def stop(self) -> None:

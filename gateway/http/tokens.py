@@ -13,6 +13,7 @@ from pathlib import Path
 __all__ = [
     "ADMIN_HASH_FILE",
     "CLI_TOKEN_FILE",
+    "CLI_URL_FILE",
     "STREAM_KEY_FILE",
     "StreamGrant",
     "StreamSigner",
@@ -23,6 +24,7 @@ __all__ = [
 
 ADMIN_HASH_FILE = "admin.token.hash"
 CLI_TOKEN_FILE = "cli.token"  # noqa: S105 - a file name
+CLI_URL_FILE = "cli.url"
 STREAM_KEY_FILE = "stream.key"
 
 MAX_TOKEN = 512
@@ -131,12 +133,17 @@ class Tokens:
         write_private(data_dir / CLI_TOKEN_FILE, cli_token.encode() + b"\n")
         return cls(admin_hash, cli_token, StreamSigner(_stream_key(data_dir)), new)
 
+    def announce(self, data_dir: Path, url: str) -> None:
+        """Tell local commands where this run listens; blocks on files."""
+        write_private(data_dir / CLI_URL_FILE, url.encode() + b"\n")
+
     def withdraw(self, data_dir: Path) -> None:
-        """Delete the CLI token file if it is still this run's; blocks on files."""
+        """Delete the CLI's files if they are still this run's; blocks on files."""
         path = data_dir / CLI_TOKEN_FILE
         try:
             if path.read_text().strip() == self.cli_token:
                 path.unlink()
+                (data_dir / CLI_URL_FILE).unlink(missing_ok=True)
         except OSError:
             return
 

@@ -1,0 +1,228 @@
+"""Commands that start something in this process: serve, demo, simulate, check-config."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from gateway.cli.context import UNHEALTHY, USAGE, Cli
+from gateway.config.model import ConfigError, Settings, load_settings
+from gateway.domain.errors import GatewayError
+from gateway.http.tokens import ensure_admin_token
+from gateway.observe.log import configure_logging
+
+__all__ = ["register", "run_on_uvloop"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(serve)
+    app.command()(demo)
+    app.command()(simulate)
+    app.command("check-config")(check_config)
+
+
+def run_on_uvloop(work: Awaitable[None]) -> None:
+    """Run to the end on uvloop where it is installed, else on asyncio's own loop."""
+
+    async def main() -> None:
+        await work
+
+    try:
+        import uvloop  # noqa: PLC0415 - only this command needs it
+    except ImportError:
+        asyncio.run(main())
+        return
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
+
+
+def serve(
+    context: typer.Context,
+    *,
+    config: Annotated[Path | None, typer.Option(help="gateway.toml. 配置文件")] = None,
+) -> None:
+    """运行网关。Run the gateway until Ctrl-C or SIGTERM."""
+    cli: Cli = context.obj
+    if config is not None:
+        cli.config = config
+    settings = cli.settings()
+    configure_logging(settings.log.format, settings.log.level)
+    try:
+        token = ensure_admin_token(settings.data_dir, settings.http.admin_token)
+    except OSError as exc:
+        detail = f"{settings.data_dir}: {exc.strerror}"
+        cli.fail(cli.say("cannot_start", detail=detail, code="data_dir_unusable"))
+    if token is not None:
+        cli.err.print(cli.say("first_token"), style="yellow")
+        cli.err.print(token, markup=False, soft_wrap=True)
+    _serve(cli, settings)
+
+
+def _serve(cli: Cli, settings: Settings) -> None:
+    from gateway.app import serve as run_gateway  # noqa: PLC0415 - only this command needs it
+
+    try:
+        run_on_uvloop(run_gateway(settings))
+    except GatewayError as exc:
+        cli.fail(cli.say("cannot_start", detail=exc.detail, code=exc.code))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def demo(
+    context: typer.Context,
+    *,
+    duration: Annotated[
+        float, typer.Option(min=0, help="Seconds to run on after the verdict. 继续运行秒数")
+    ] = 0.0,
+    codec: Annotated[str, typer.Option(help="h264 or hevc. 视频编码")] = "h264",
+    transport: Annotated[
+        str, typer.Option(help="udp, tcp_passive or tcp_active. 媒体传输方式")
+    ] = "udp",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the logs. 显示日志")
+    ] = False,
+) -> None:
+    """演示: 网关加模拟录像机, 播放并解码。Run a gateway and a simulated recorder, play a channel, decode it."""
+    from gateway.cli.demo import Demo, DemoOptions  # noqa: PLC0415 - only this command needs it
+
+    cli: Cli = context.obj
+    if codec not in {"h264", "hevc"} or transport not in {"udp", "tcp_passive", "tcp_active"}:
+        raise typer.BadParameter("--codec h264|hevc, --transport udp|tcp_passive|tcp_active")
+    configure_logging("auto", "info" if verbose else "error")
+    options = DemoOptions(
+        duration=duration, codec=codec, transport=transport, data_dir=cli.data_dir
+    )
+    show = Demo(cli, options)
+    try:
+        run_on_uvloop(show.run())
+    except GatewayError as exc:
+        cli.fail(cli.say("cannot_start", detail=exc.detail, code=exc.code))
+    except KeyboardInterrupt:
+        cli.err.print(cli.say("interrupted"))
+        if not show.succeeded:
+            raise typer.Exit(130) from None
+    if not show.succeeded:
+        raise typer.Exit(UNHEALTHY)
+
+
+def simulate(
+    context: typer.Context,
+    *,
+    server: Annotated[str, typer.Option(help="Platform, host:port. 平台地址")] = "127.0.0.1:5060",
+    server_id: Annotated[
+        str, typer.Option(help="Its 20-digit id. 平台编码")
+    ] = "34020000002000000001",
+    password: Annotated[str, typer.Option(help="Registration password. 注册密码")] = "",
+    transport: Annotated[str, typer.Option(help="Signalling: UDP, TCP or TLS. 信令传输")] = "UDP",
+    devices: Annotated[int, typer.Option(min=1, help="Devices. 设备数")] = 1,
+    channels: Annotated[int, typer.Option(min=1, help="Channels of each. 每台通道数")] = 1,
+    base_id: Annotated[
+        str, typer.Option(help="Id of the first device. 首台编码")
+    ] = "34020000001180000001",
+    video: Annotated[str, typer.Option(help="h264 or hevc. 视频编码")] = "h264",
+    audio: Annotated[
+        str, typer.Option(help="pcm_alaw, pcm_mulaw, aac or none. 音频编码")
+    ] = "pcm_alaw",
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT. 分辨率")] = "1280x720",
+    bitrate: Annotated[int, typer.Option(help="Bit a second. 码率")] = 2_000_000,
+    quirk: Annotated[
+        list[str] | None, typer.Option(help="Misbehaviour; --quirk help lists them. 设备怪癖")
+    ] = None,
+    duration: Annotated[float, typer.Option(min=0, help="Seconds; 0 is until Ctrl-C. 秒")] = 0.0,
+) -> None:
+    """向任意平台模拟设备。Simulate devices against any GB/T 28181 platform."""
+    from gateway.simulator import Quirk, SimulatorOptions  # noqa: PLC0415 - only this command needs it
+    from gb28181.es.unit import Codec  # noqa: PLC0415 - only this command needs it
+
+    cli: Cli = context.obj
+    if quirk and "help" in quirk:
+        for item in Quirk:
+            cli.out.print(item.value, markup=False)
+        return
+    try:
+        host, _, port = server.rpartition(":")
+        width, _, height = size.partition("x")
+        chosen = SimulatorOptions(
+            server_host=host.strip("[]") or server,
+            server_port=int(port) if host else 5060,
+            server_id=server_id,
+            password=password,
+            transport=transport.upper(),
+            devices=devices,
+            channels=channels,
+            base_id=base_id,
+            video=Codec(video),
+            audio=None if audio == "none" else Codec(audio),
+            width=int(width),
+            height=int(height),
+            bitrate=bitrate,
+            quirks=frozenset(Quirk(name) for name in quirk or ()),
+        )
+    except ValueError as exc:
+        cli.fail(str(exc), USAGE)
+    configure_logging("auto", "warning")
+    cli.out.print(cli.say("sim_started", devices=devices, channels=channels, server=server))
+    with contextlib.suppress(KeyboardInterrupt):
+        run_on_uvloop(_simulate(cli, chosen, duration))
+
+
+async def _simulate(cli: Cli, options: Any, duration: float) -> None:  # noqa: ANN401 - imported late
+    from gateway.simulator import DeviceEvent, Simulator  # noqa: PLC0415 - only this command needs it
+
+    def report(event: DeviceEvent) -> None:
+        cli.out.print(f"{event.device_id}  {event.what}  {event.detail}", markup=False)
+
+    async with Simulator(options, report):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(duration or None):
+                await asyncio.Event().wait()
+
+
+def check_config(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="gateway.toml. 配置文件")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON for programs. 输出 JSON")] = False,
+) -> None:
+    """检查配置并显示生效值。Check the configuration and show what is in force."""
+    cli: Cli = context.obj
+    try:
+        settings = load_settings(file or cli.config)
+    except ConfigError as exc:
+        if as_json:
+            cli.print_json({"ok": False, "problems": exc.problems})
+        else:
+            cli.err.print(cli.say("config_bad", count=len(exc.problems)), style="red")
+            for problem in exc.problems:
+                cli.err.print(f"  {problem}", markup=False)
+        raise typer.Exit(UNHEALTHY) from None
+    values = _masked(settings)
+    if as_json:
+        cli.print_json({"ok": True, "settings": values})
+        return
+    cli.out.print(cli.say("config_ok"), style="green")
+    table = Table.grid(padding=(0, 2))
+    for section, keys in values.items():
+        rows = keys.items() if isinstance(keys, dict) else [("", keys)]
+        for key, value in rows:
+            table.add_row(f"[dim]{section}[/dim]", key, str(value).replace("[", r"\["))
+    cli.out.print(table)
+
+
+def _masked(settings: Settings) -> dict[str, Any]:
+    """Return all settings with secrets replaced."""
+    values: dict[str, Any] = settings.model_dump(mode="json")
+    for section, key in (("sip", "password"), ("http", "admin_token")):
+        if values[section][key]:
+            values[section][key] = "********"
+    url = values["store"]["url"]
+    if "@" in url:
+        scheme, _, rest = url.partition("://")
+        values["store"]["url"] = f"{scheme}://********@{rest.rpartition('@')[2]}"
+    return values
