@@ -203,7 +203,7 @@ class InviteSession:
                 now,
                 headers=[("Contact", contact)],
                 body=self._local_sdp,
-                content_type="application/sdp",
+                content_type="application/sdp" if self._local_sdp else None,
             )
             self.await_ack(transaction, 200, answer, now)
 

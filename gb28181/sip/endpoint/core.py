@@ -26,15 +26,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from gb28181.errors import LocalProtocolError, SipParseError
-from gb28181.limits import MAX_DIALOGS
-from gb28181.sip.build import bad_request_response, build_request, build_response, stamp_via
-from gb28181.sip.dialog.context import DialogContext, Usage
-from gb28181.sip.dialog.incoming_invite import IncomingInvite
+from gb28181.sip.build import bad_request_response, build_request, build_response
+from gb28181.sip.dialog.context import DialogContext
 from gb28181.sip.dialog.invite_call import InviteCall
 from gb28181.sip.dialog.invite_session import InviteSession
 from gb28181.sip.dialog.user_agent import UserAgent
 from gb28181.sip.endpoint.event import EndpointStats, Event, MessageRefused, RequestReceived
-from gb28181.sip.endpoint.policy import ACCEPT, OWN_METHODS, examine
+from gb28181.sip.endpoint.policy import OWN_METHODS
+from gb28181.sip.endpoint.receiver import RequestReceiver
 from gb28181.sip.message import Request
 from gb28181.sip.parser import parse
 from gb28181.sip.serializer import serialize
@@ -46,14 +45,12 @@ from gb28181.sip.transaction.layer import (
     ServerTransaction,
     TransactionLayer,
 )
-from gb28181.sip.transaction.matching import server_key
 
 __all__ = ["SipEndpoint"]
 
 _BLANKS = b"\r\n\t \x00"
 _WITH_CONTACT = frozenset(("REGISTER", "SUBSCRIBE", "NOTIFY"))
 """Requests outside an INVITE dialog that need a Contact (GB table of headers)."""
-_RETRY_AFTER = (("Retry-After", "5"),)
 
 
 class SipEndpoint:
@@ -84,9 +81,9 @@ class SipEndpoint:
             self.transactions, self.user_agent, self._emit, self._events.append
         )
         self._new_token = new_token
-        served = dict.fromkeys((*OWN_METHODS, *methods))
-        self._served = frozenset(served)
+        served = tuple(dict.fromkeys((*OWN_METHODS, *methods)))
         self._allow = ", ".join(served)
+        self._requests = RequestReceiver(self.dialogs, self.stats, self._events.append, served)
 
     # Input from the network
 
@@ -99,11 +96,12 @@ class SipEndpoint:
         try:
             message = parse(data)
             if isinstance(message, Request):
-                self._receive_request(message, flow, now)
+                self._requests.receive(message, flow, now)
             elif not self.transactions.receive_response(message, flow, now):
                 self.stats.stray += 1
         except SipParseError as error:
-            self.receive_malformed(data, error, flow)
+            if error.field != "Via" or not self._receive_without_via(data, flow, now):
+                self.receive_malformed(data, error, flow)
 
     def receive_malformed(self, data: bytes, error: SipParseError, flow: Flow) -> None:
         """Take bytes that are no message, and answer them as well as that is possible."""
@@ -297,134 +295,21 @@ class SipEndpoint:
         if incoming.invite is None and incoming.transaction.request is not None:
             self.transactions.drop(incoming.transaction)
 
-    # Requests from the network
+    # Messages from the network
 
-    def _receive_request(self, request: Request, flow: Flow, now: float) -> None:
-        key = server_key(request, flow)
-        transaction = self.transactions.server(key)
-        method = request.method
-        if method == "ACK":
-            self._receive_ack(request, transaction, flow, now)
-            return
-        if transaction is not None:
-            self.transactions.receive_retransmission(transaction, now)
-            return
-        stamp_via(request, flow.remote)
-        if self.transactions.full:
-            self._overloaded(request, flow)
-        elif method == "INVITE" and request.to.tag is None:
-            self._receive_invite(key, request, flow, now)
-        else:
-            self._receive_new(key, request, flow, now)
-
-    def _receive_new(self, key: str, request: Request, flow: Flow, now: float) -> None:
-        method = request.method
-        trying = serialize(build_response(request, 100)) if method == "INVITE" else b""
-        transaction = self.transactions.open_server(key, request, flow, now, trying=trying)
-        if method == "CANCEL":
-            self._receive_cancel(request, transaction, flow, now)
-            return
-        usage: Usage | None = None
-        if self.dialogs.held:
-            usage = self.dialogs.find(request, flow)
-            if usage is not None and usage.receive_request(request, transaction, flow, now):
-                return
-        if method == "BYE":
-            self._reply(request, transaction, 200, now)
-            return
-        self._deliver(request, transaction, flow, usage, now)
-
-    def _deliver(
-        self,
-        request: Request,
-        transaction: ServerTransaction,
-        flow: Flow,
-        usage: Usage | None,
-        now: float,
-    ) -> None:
-        refusal = examine(request, self._allow, self._served)
-        if refusal is not None:
-            self._refuse(request, transaction, refusal.status, refusal.detail, now, refusal.headers)
-            return
-        method = request.method
-        if method == "OPTIONS":
-            self._reply(
-                request, transaction, 200, now, (("Allow", self._allow), ("Accept", ACCEPT))
-            )
-            return
-        session = usage if isinstance(usage, InviteSession) and not usage.ended else None
-        if method in ("INVITE", "INFO") and request.to.tag is not None and session is None:
-            # MESSAGE is exempt: samples of 2011 put a To tag into every one.
-            self._refuse(request, transaction, 481, f"{method} in an unknown dialog", now)
-            return
-        self._events.append(RequestReceived(request, flow, transaction, None, session))
-
-    def _receive_invite(self, key: str, request: Request, flow: Flow, now: float) -> None:
-        if self.dialogs.held >= MAX_DIALOGS:
-            self._overloaded(request, flow)
-            return
-        trying = serialize(build_response(request, 100))
-        transaction = self.transactions.open_server(key, request, flow, now, trying=trying)
-        refusal = examine(request, self._allow, self._served)
-        if refusal is not None:
-            self._refuse(request, transaction, refusal.status, refusal.detail, now, refusal.headers)
-            return
-        invite = IncomingInvite(self.dialogs, request, transaction, flow, now)
-        self._events.append(RequestReceived(request, flow, transaction, invite))
-
-    def _receive_cancel(
-        self, request: Request, transaction: ServerTransaction, flow: Flow, now: float
-    ) -> None:
-        invite = self.transactions.server(server_key(request, flow, "INVITE"))
-        if invite is None:
-            self._reply(request, transaction, 481, now)
-            return
-        self._reply(request, transaction, 200, now)
-        if isinstance(invite.user, IncomingInvite):
-            invite.user.cancel_received(now)
-
-    def _receive_ack(
-        self, request: Request, transaction: ServerTransaction | None, flow: Flow, now: float
-    ) -> None:
-        if transaction is not None:
-            # Of a refusal; or of a 2xx with the branch of the INVITE, as many devices send it.
-            self.transactions.receive_ack(transaction, now)
-            return
-        usage = self.dialogs.find(request, flow)
-        if usage is None:
-            self.stats.stray += 1
-        else:
-            usage.ack_received(now)
-
-    def _overloaded(self, request: Request, flow: Flow) -> None:
-        self.stats.overloaded += 1
-        response = build_response(request, 503, to_tag=self._new_token(), headers=_RETRY_AFTER)
-        self.transactions.send_stateless(serialize(response), flow)
-
-    def _refuse(
-        self,
-        request: Request,
-        transaction: ServerTransaction,
-        status: int,
-        detail: str,
-        now: float,
-        headers: Iterable[tuple[str, str]] = (),
-    ) -> None:
-        self.stats.refused += 1
-        self._reply(request, transaction, status, now, headers)
-        self._events.append(MessageRefused(transaction.flow, status, detail))
-
-    def _reply(
-        self,
-        request: Request,
-        transaction: ServerTransaction,
-        status: int,
-        now: float,
-        headers: Iterable[tuple[str, str]] = (),
-    ) -> None:
-        self.dialogs.reply(
-            transaction, request, status, now, to_tag=self._new_token(), headers=headers
-        )
+    def _receive_without_via(self, data: bytes, flow: Flow, now: float) -> bool:
+        # Some devices answer INVITE without copying the Via; the rest of the response tells enough.
+        try:
+            response = parse(data, complete=False)
+            if isinstance(response, Request) or "Via" in response.headers:
+                return False
+            transaction = self.transactions.invite_of(response)
+            if transaction is None:
+                return False
+            response.headers.insert_first("Via", transaction.request.headers.get("Via") or "")
+            return self.transactions.receive_response(response, flow, now)
+        except SipParseError:
+            return False
 
     def _build(
         self,

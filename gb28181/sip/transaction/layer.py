@@ -131,6 +131,7 @@ class TransactionLayer:
         """Answered requests forgotten before timer J because there were too many."""
         self._clients: dict[str, ClientTransaction] = {}
         self._servers: dict[str, ServerTransaction] = {}
+        self._invites: dict[str, ClientTransaction] = {}
         self._queue: DeadlineQueue[ClientTransaction | ServerTransaction] = DeadlineQueue()
         # Timer J is the same for all: a queue in the order of the answers needs no heap.
         self._answered: deque[ServerTransaction] = deque()
@@ -144,7 +145,7 @@ class TransactionLayer:
     @property
     def pending(self) -> int:
         """Transactions that still wait for somebody."""
-        return len(self) - len(self._answered)
+        return max(0, len(self) - len(self._answered))
 
     @property
     def full(self) -> bool:
@@ -229,11 +230,20 @@ class TransactionLayer:
         machine = kind(serialize(request), reliable=flow.reliable, now=now, timers=self.timers)
         transaction = ClientTransaction(key, request, flow, machine, user)
         self._clients[key] = transaction
+        if request.method == "INVITE":
+            self._invites[request.call_id] = transaction
         if flow.connection is not None:
             self._by_connection.setdefault(flow.connection, {})[transaction] = None
         self._run(transaction, machine.start(), now)
         self._queue.arm(transaction, machine.next_timer())
         return transaction
+
+    def invite_of(self, response: Response) -> ClientTransaction | None:
+        """Return the INVITE a response without Via belongs to, known by Call-ID and our tag."""
+        transaction = self._invites.get(response.call_id)
+        if transaction is None or response.cseq != transaction.request.cseq:
+            return None
+        return transaction if response.from_.tag == transaction.request.from_.tag else None
 
     def send_stateless(self, message: bytes, flow: Flow) -> None:
         """Send what is never repeated: an ACK to a 2xx, an answer nobody remembers."""
@@ -374,6 +384,9 @@ class TransactionLayer:
         if isinstance(transaction, ClientTransaction):
             if self._clients.get(transaction.key) is transaction:
                 del self._clients[transaction.key]
+            call_id = transaction.request.call_id
+            if self._invites.get(call_id) is transaction:
+                del self._invites[call_id]
         elif self._servers.get(transaction.key) is transaction:
             del self._servers[transaction.key]
 

@@ -179,3 +179,26 @@ def test_branches_of_a_forked_call_are_acknowledged_in_bounded_number() -> None:
         pair.platform.endpoint.receive_message(fork, pair.platform.flow_to(pair.device), 1.0)
     sent = [data.split(b" ")[0] for data, _, _ in pair.platform.endpoint.messages_to_send(1.0)]
     assert sent.count(b"ACK") == MAX_FORKS - 1
+
+
+def test_a_2xx_without_via_is_known_by_call_id_and_our_tag() -> None:
+    # Quirk 13.
+    pair = Pair(answer=None)
+    pair.call()
+    pair.network.run(0.1)
+    pair.accept()
+    lines = pair.device.sent[-1][1].split(b"\r\n")
+    bare = b"\r\n".join(line for line in lines if not line.startswith(b"Via:"))
+    flow = pair.platform.flow_to(pair.device)
+    endpoint = pair.platform.endpoint
+    for spoiled in (
+        bare.replace(b"tag=p", b"tag=q", 1),
+        bare.replace(b"CSeq: 1 ", b"CSeq: 2 "),
+        bare.replace(b"Call-ID: ", b"Call-ID: x"),
+        bare.replace(b"From: ", b"X-From: "),
+    ):
+        endpoint.receive_message(spoiled, flow, 0.1)
+    assert endpoint.stats.malformed == 4
+    assert endpoint.messages_to_send(0.1) == []
+    endpoint.receive_message(bare, flow, 0.1)
+    assert [data[:3] for data, _, _ in endpoint.messages_to_send(0.1)] == [b"ACK"]

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 
 from gb28181.errors import LocalProtocolError
 from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
-from gb28181.sip.endpoint import Flow, MessageRefused, RequestReceived, SipEndpoint
-from gb28181.sip.endpoint import core as endpoint_core
+from gb28181.sip.endpoint import Flow, MessageRefused, RequestReceived, SipEndpoint, receiver
 from gb28181.sip.message import Response
 from gb28181.sip.parser import parse
 from gb28181.sip.transaction import layer
@@ -228,7 +227,7 @@ def test_too_many_open_requests_are_refused_with_503(monkeypatch: pytest.MonkeyP
 
 
 def test_too_many_dialogs_are_refused_with_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint_core, "MAX_DIALOGS", 1)
+    monkeypatch.setattr(receiver, "MAX_DIALOGS", 1)
     endpoint = new_endpoint()
     for number in range(2):
         endpoint.receive_message(request("INVITE", branch=f"z9hG4bK{number}"), UDP, 0.0)

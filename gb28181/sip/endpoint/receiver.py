@@ -1,0 +1,174 @@
+"""Requests from the network: which are absorbed, answered at once, or handed to the user (RFC 3261 8.2)."""
+
+from collections.abc import Callable, Iterable
+
+from gb28181.limits import MAX_DIALOGS
+from gb28181.sip.build import build_response, stamp_via
+from gb28181.sip.dialog.context import DialogContext, Usage
+from gb28181.sip.dialog.incoming_invite import IncomingInvite
+from gb28181.sip.dialog.invite_session import InviteSession
+from gb28181.sip.endpoint.event import EndpointStats, MessageRefused, RequestReceived
+from gb28181.sip.endpoint.policy import ACCEPT, examine
+from gb28181.sip.message import Request
+from gb28181.sip.serializer import serialize
+from gb28181.sip.transaction.flow import Flow
+from gb28181.sip.transaction.layer import ServerTransaction
+from gb28181.sip.transaction.matching import server_key
+
+__all__ = ["RequestReceiver"]
+
+_RETRY_AFTER = (("Retry-After", "5"),)
+
+
+class RequestReceiver:
+    """The user agent server's half of an endpoint.
+
+    Args:
+        dialogs: Dialogs and, through them, transactions.
+        stats: Counters of the endpoint.
+        emit: Takes the events.
+        served: Methods that are served, in the order of the Allow header.
+    """
+
+    def __init__(
+        self,
+        dialogs: DialogContext,
+        stats: EndpointStats,
+        emit: Callable[[RequestReceived | MessageRefused], None],
+        served: tuple[str, ...],
+    ) -> None:
+        self._dialogs = dialogs
+        self._transactions = dialogs.transactions
+        self._stats = stats
+        self._emit = emit
+        self._new_token = dialogs.user_agent.new_token
+        self._served = frozenset(served)
+        self._allow = ", ".join(served)
+
+    def receive(self, request: Request, flow: Flow, now: float) -> None:
+        """Take one request: absorb it, answer it, or hand it to the user."""
+        key = server_key(request, flow)
+        transaction = self._transactions.server(key)
+        method = request.method
+        if method == "ACK":
+            self._receive_ack(request, transaction, flow, now)
+            return
+        if transaction is not None:
+            self._transactions.receive_retransmission(transaction, now)
+            return
+        stamp_via(request, flow.remote)
+        if self._transactions.full:
+            self._overloaded(request, flow)
+        elif method == "INVITE" and request.to.tag is None:
+            self._receive_invite(key, request, flow, now)
+        else:
+            self._receive_new(key, request, flow, now)
+
+    def _receive_new(self, key: str, request: Request, flow: Flow, now: float) -> None:
+        method = request.method
+        trying = serialize(build_response(request, 100)) if method == "INVITE" else b""
+        transaction = self._transactions.open_server(key, request, flow, now, trying=trying)
+        if method == "CANCEL":
+            self._receive_cancel(request, transaction, flow, now)
+            return
+        usage: Usage | None = None
+        if self._dialogs.held:
+            usage = self._dialogs.find(request, flow)
+            if usage is not None and usage.receive_request(request, transaction, flow, now):
+                return
+        if method == "BYE":
+            self._reply(request, transaction, 200, now)
+            return
+        self._deliver(request, transaction, flow, usage, now)
+
+    def _deliver(
+        self,
+        request: Request,
+        transaction: ServerTransaction,
+        flow: Flow,
+        usage: Usage | None,
+        now: float,
+    ) -> None:
+        refusal = examine(request, self._allow, self._served)
+        if refusal is not None:
+            self._refuse(request, transaction, refusal.status, refusal.detail, now, refusal.headers)
+            return
+        method = request.method
+        if method == "OPTIONS":
+            self._reply(
+                request, transaction, 200, now, (("Allow", self._allow), ("Accept", ACCEPT))
+            )
+            return
+        session = usage if isinstance(usage, InviteSession) and not usage.ended else None
+        if method in ("INVITE", "INFO") and request.to.tag is not None and session is None:
+            # MESSAGE is exempt: samples of 2011 put a To tag into every one.
+            self._refuse(request, transaction, 481, f"{method} in an unknown dialog", now)
+            return
+        self._emit(RequestReceived(request, flow, transaction, None, session))
+
+    def _receive_invite(self, key: str, request: Request, flow: Flow, now: float) -> None:
+        if self._dialogs.held >= MAX_DIALOGS:
+            self._overloaded(request, flow)
+            return
+        trying = serialize(build_response(request, 100))
+        transaction = self._transactions.open_server(key, request, flow, now, trying=trying)
+        refusal = examine(request, self._allow, self._served)
+        if refusal is not None:
+            self._refuse(request, transaction, refusal.status, refusal.detail, now, refusal.headers)
+            return
+        invite = IncomingInvite(self._dialogs, request, transaction, flow, now)
+        self._emit(RequestReceived(request, flow, transaction, invite))
+
+    def _receive_cancel(
+        self, request: Request, transaction: ServerTransaction, flow: Flow, now: float
+    ) -> None:
+        invite = self._transactions.server(server_key(request, flow, "INVITE"))
+        if invite is None:
+            self._reply(request, transaction, 481, now)
+            return
+        self._reply(request, transaction, 200, now)
+        if isinstance(invite.user, IncomingInvite):
+            invite.user.cancel_received(now)
+
+    def _receive_ack(
+        self, request: Request, transaction: ServerTransaction | None, flow: Flow, now: float
+    ) -> None:
+        if transaction is not None:
+            # Of a refusal; or of a 2xx with the branch of the INVITE, as many devices send it.
+            self._transactions.receive_ack(transaction, now)
+            return
+        usage = self._dialogs.find(request, flow)
+        if usage is None:
+            self._stats.stray += 1
+        else:
+            usage.ack_received(now)
+
+    def _overloaded(self, request: Request, flow: Flow) -> None:
+        self._stats.overloaded += 1
+        response = build_response(request, 503, to_tag=self._new_token(), headers=_RETRY_AFTER)
+        self._transactions.send_stateless(serialize(response), flow)
+
+    def _refuse(
+        self,
+        request: Request,
+        transaction: ServerTransaction,
+        status: int,
+        detail: str,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self._stats.refused += 1
+        self._reply(request, transaction, status, now, headers)
+        self._emit(MessageRefused(transaction.flow, status, detail))
+
+    def _reply(
+        self,
+        request: Request,
+        transaction: ServerTransaction,
+        status: int,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self._dialogs.reply(
+            transaction, request, status, now, to_tag=self._new_token(), headers=headers
+        )
