@@ -122,8 +122,8 @@ class Receiver(Protocol):
     ) -> None:
         """Tell what the answer said: its y=, its c=/m= address (dialled if TCP active), rtpmap by payload type (`{96: "PS"}`)."""
 
-    async def close(self) -> None:
-        """Stop receiving, end all viewers and give the port back to be drained; idempotent."""
+    async def close(self, code: str = ..., detail: str = ...) -> None:
+        """Stop receiving, end all viewers with this reason and give the port back to be drained; idempotent."""
 
 
 class ViewerSink(Protocol):

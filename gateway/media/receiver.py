@@ -120,8 +120,10 @@ class MediaReceiver:
             )
             self._spawn(self._dial(self._connector), f"media:{self.spec.stream_id}:dial")
 
-    async def close(self) -> None:
-        """Stop receiving, end all viewers, give the port back; idempotent."""
+    async def close(self, code: str = "", detail: str = "") -> None:
+        """Stop receiving, end all viewers with this reason (or its own), give the port back; idempotent."""
+        if code:
+            self._end = (code, detail)
         if not self._closed:
             self._closed = True
             if self._dialling is not None:

@@ -8,8 +8,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-import structlog
-
 from gateway.domain.device import Device, MediaTransport
 from gateway.domain.errors import GatewayError, SessionFailed
 from gateway.domain.media import MediaPlane, Receiver, ReceiverSpec
@@ -23,7 +21,9 @@ from gb28181.sdp.offer import build_live_offer
 
 __all__ = ["LiveSession"]
 
-log = structlog.get_logger()
+_INTERNAL = Ended(
+    EndReason.INTERNAL_ERROR, "The session failed inside the gateway; its log says more"
+)
 
 
 class LiveSession:
@@ -34,7 +34,6 @@ class LiveSession:
         device: Where to send the INVITE.
         ssrc: SSRC leased for this session; the caller takes it back.
         now: Monotonic clock in seconds.
-        stream_number: Sub-stream to ask for (`a=streamnumber`), if any.
     """
 
     def __init__(
@@ -253,16 +252,17 @@ class LiveSession:
         return EndReason.CONNECT_FAILED, f"{who} within {wait}"
 
     async def _release(self) -> None:
-        if self._receiver is not None:
-            await self._receiver.close()
-        if self._dialog is not None:
-            await self._dialog.bye()
+        ended = self._ending or _INTERNAL
+        try:
+            if self._receiver is not None:
+                await self._receiver.close(ended.reason.value, ended.detail)
+        finally:
+            if self._dialog is not None:
+                await self._dialog.bye()
 
     def _conclude(self) -> None:
         self.record.state = SessionState.ENDED
-        self.record.ended = self._ending or Ended(
-            EndReason.INTERNAL_ERROR, "The session failed inside the gateway; see its log"
-        )
+        self.record.ended = self._ending or _INTERNAL
         self._finished.set()
 
     # MediaEvents: called on the loop by the receiver

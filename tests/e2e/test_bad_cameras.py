@@ -37,7 +37,7 @@ async def watch(it: RunningGateway, device_id: str, transport: str) -> tuple[int
     [
         (Quirk.ANSWER_4XX, "udp", "invite_refused", "trying", 502),
         (Quirk.ANSWER_5XX, "udp", "invite_refused", "trying", 502),
-        (Quirk.NEVER_ANSWER_INVITE, "udp", "invite_timeout", "trying", 502),
+        (Quirk.NEVER_ANSWER_INVITE, "udp", "invite_timeout", "trying", 504),
         (Quirk.ANSWER_PORT_ZERO, "udp", "answer_unusable", "answered", 502),
         (Quirk.ANSWER_WITHOUT_SDP, "udp", "answer_unusable", "answered", 502),
         (Quirk.SEND_NOTHING, "udp", "no_packet", "answered", 502),

@@ -143,7 +143,7 @@ class ScriptedReceiver:
     ) -> None:
         self.told = {"ssrc": ssrc, "remote": remote, "payloads": dict(payloads)}
 
-    async def close(self) -> None:
+    async def close(self, code: str = "stopped", detail: str = "") -> None:
         self.closed += 1
 
 
