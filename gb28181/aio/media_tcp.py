@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -381,4 +382,5 @@ class TcpMediaConnector:
 def _reason(exc: OSError) -> str:
     if exc.errno in {errno.ECONNRESET, errno.EPIPE}:
         return "reset by the peer"
-    return exc.strerror or str(exc)
+    # asyncio puts the address into the text, uvloop does not: the caller names it anyway.
+    return os.strerror(exc.errno) if exc.errno else str(exc)
