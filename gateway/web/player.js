@@ -11,9 +11,31 @@ const TEXT = {
   unsupported: ["浏览器不支持该编码", "codec not supported by this browser"],
   noMse: ["浏览器没有 MediaSource", "This browser has no MediaSource"],
   refused: ["无法连接", "Cannot connect"],
+  failed: ["没有画面", "No picture"],
   over: ["流已结束", "The stream is over"],
   decode: ["解码失败", "Decoding failed"],
   badUrl: ["地址无效", "Not a usable URL"],
+};
+// Why there is no stream, or none any more: the codes of close frames.
+const REASON = {
+  invite_timeout: ["设备没有应答", "the device did not answer"],
+  invite_refused: ["设备拒绝了点播", "the device refused"],
+  answer_unusable: ["设备的应答无法使用", "the device's answer cannot be used"],
+  connect_failed: ["媒体连接没有建立", "no media connection"],
+  no_packet: ["设备没有发送媒体", "the device sent no media"],
+  not_decodable: ["没有可解码的画面", "nothing decodable arrived"],
+  source_lost: ["媒体流中断", "the media stream broke off"],
+  codec_unsupported: ["编码不受支持", "codec not supported"],
+  device_offline: ["设备离线", "the device is offline"],
+  device_bye: ["设备结束了会话", "the device hung up"],
+  device_unknown: ["没有这台设备", "no such device"],
+  channel_unknown: ["没有这个通道", "no such channel"],
+  device_busy: ["设备忙", "the device is busy"],
+  rtp_ports_exhausted: ["RTP 端口已用完", "no RTP port is free"],
+  no_output: ["没有输出", "no output"],
+  stopped: ["已按请求停止", "stopped by request"],
+  shutdown: ["网关正在关闭", "the gateway is stopping"],
+  too_slow: ["接收太慢", "this viewer is too slow"],
 };
 const MAX_PENDING = 32 * 1024 * 1024;
 const KEEP_BEHIND = 10; // seconds kept for the back button
@@ -73,7 +95,7 @@ class Player {
 
   open(info) {
     this.info = info;
-    facts({ video: info.video || "–", audio: info.audio || "–" });
+    facts({ "视频 / video": info.video || "–", "音频 / audio": info.audio || "–" });
     const Source = window.ManagedMediaSource || window.MediaSource;
     if (!Source) return this.fail("unsupported", "noMse");
     if (!Source.isTypeSupported(info.mime)) return this.fail("unsupported", "unsupported", info.mime);
@@ -135,8 +157,8 @@ class Player {
       }
       if (this.info) {
         facts({
-          video: `${this.info.video || "–"} ${video.videoWidth}×${video.videoHeight}`,
-          audio: this.info.audio || "–",
+          "视频 / video": `${this.info.video || "–"} ${video.videoWidth}×${video.videoHeight}`,
+          "音频 / audio": this.info.audio || "–",
           "首帧 / first picture": this.firstPicture === null ? "…" : `${Math.round(this.firstPicture)} ms`,
           "已收 / received": `${(this.received / 1048576).toFixed(1)} MiB`,
           "延迟 / behind": `${(end - video.currentTime).toFixed(1)} s`,
@@ -148,11 +170,13 @@ class Player {
   async closed(event) {
     if (this.done) return;
     if (event.code === 1006 && this.received === 0) {
-      // The handshake was refused: browsers hide why, a HEAD request tells.
+      // The handshake was refused: browsers hide why, a plain request tells.
       return this.fail("error", "refused", await refusal(this.url));
     }
-    this.fail(event.code === 4000 || event.code === 1000 ? "stopped" : "error", "over",
-              event.reason || `code ${event.code}`);
+    const [, code, detail] = /^(\w+): (.*)$/s.exec(event.reason) || [];
+    const ordinary = event.code === 1000 || code === "stopped" || code === "shutdown";
+    this.fail(ordinary ? "stopped" : "error", this.received ? "over" : "failed",
+              code ? `${words(code)} — ${detail}` : event.reason || `code ${event.code}`);
   }
 
   fail(state, key, detail) {
@@ -174,12 +198,20 @@ class Player {
   }
 }
 
+function words(code) {
+  return code in REASON ? REASON[code].join(" / ") : code;
+}
+
 async function refusal(url) {
+  const abort = new AbortController();
   try {
-    const answer = await fetch(url.replace(/^ws/, "http"), { method: "HEAD" });
-    return answer.ok ? "" : `HTTP ${answer.status}`;
+    const answer = await fetch(url.replace(/^ws/, "http"), { signal: abort.signal });
+    if (!answer.ok) return (await answer.json()).detail;
+    return "HTTP 可用，WebSocket 被拒绝；检查反向代理 / HTTP works, WebSocket is refused; is there a proxy?";
   } catch {
     return "";
+  } finally {
+    abort.abort();
   }
 }
 
