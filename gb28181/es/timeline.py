@@ -62,9 +62,15 @@ class Timeline:
             self._newest = placed
         return placed
 
+    @property
     def newest(self) -> int | None:
-        """Return the latest time placed on any track."""
+        """The latest time placed on any track."""
         return self._newest
+
+    def align(self, newest: int | None) -> None:
+        """Let tracks that have not begun yet begin at `newest`, the time of another timeline."""
+        if newest is not None and (self._newest is None or newest > self._newest):
+            self._newest = newest
 
     def _unwrap(self, track: str, value: int) -> int:
         reference = self._raw.get(track)

@@ -42,12 +42,13 @@ class PsDemuxer:
         self.counters = PsCounters()
         self.audio_problem: str | None = None
         """Why the audio cannot be passed on, or None."""
-        self._timeline = Timeline(33)
+        self.timeline = Timeline(33)
+        """Where the time stamps of its tracks are placed."""
         self._video = VideoAssembler(
-            TrackClock(self._timeline, "video", pictures=True), self.counters
+            TrackClock(self.timeline, "video", pictures=True), self.counters
         )
         self._audio = AudioAssembler(
-            TrackClock(self._timeline, "audio"), self.counters, override=audio_override
+            TrackClock(self.timeline, "audio"), self.counters, override=audio_override
         )
         self._ready: list[MediaUnit] = []
         self._parts: list[bytes | memoryview] = []

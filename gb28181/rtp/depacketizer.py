@@ -10,7 +10,7 @@ from typing import Protocol
 from gb28181.es import aac
 from gb28181.es.detect import detect_video
 from gb28181.es.timeline import Timeline, TrackClock
-from gb28181.es.unit import Codec, MediaUnit
+from gb28181.es.unit import AUDIO_CODECS, Codec, MediaUnit
 from gb28181.es.video import VideoTrack
 from gb28181.ps.demuxer import PACK_START, PsDemuxer
 from gb28181.rtp.audio import AacDepacketizer, G711Depacketizer
@@ -97,12 +97,16 @@ class Depacketizer:
         """How the video (or all) is packed: `ps`, `h264`, `hevc`, or only `pcm_alaw`, ..., `ts`."""
         self.gaps = 0
         """Times packets were missing."""
+        self.ignored = 0
+        """Packets of other payload types beside PS that has the same."""
         self.ps: PsDemuxer | None = None
         """The demuxer with its counters, if the stream is PS."""
         self._names = {number: name.upper() for number, name in (payloads or {}).items()}
         self._fmtp = dict(fmtp or {})
         self._audio_override = audio_override
         self._timeline = Timeline(_ANY_RTP_STREAM, shared=False)
+        self._video_clock = TrackClock(self._timeline, "video", pictures=True)
+        self._audio_clock = TrackClock(self._timeline, "audio")
         self._handlers: dict[int, _Payload] = {}
         self._problems: dict[int, str] = {}
         self._tracks: dict[str, VideoDepacketizer | AacDepacketizer | G711Depacketizer] = {}
@@ -125,9 +129,11 @@ class Depacketizer:
     @property
     def codecs(self) -> tuple[Codec, ...]:
         """Codecs found so far, video first."""
-        if self.ps is not None and self._ps_seen:
-            return self.ps.codecs
         found = [track.codec for track in self._tracks.values()]
+        if self.ps is not None and self._ps_seen:
+            beside = [codec for codec in found if codec in AUDIO_CODECS]
+            has_audio = not AUDIO_CODECS.isdisjoint(self.ps.codecs)
+            return (*self.ps.codecs, *([] if has_audio else beside[:1]))
         return tuple(sorted(found, key=lambda codec: codec not in {Codec.H264, Codec.HEVC}))
 
     @property
@@ -176,12 +182,15 @@ class Depacketizer:
     def _choose(self, packet: RtpPacket) -> _Payload | None:
         number, payload = packet.payload_type, packet.payload
         if payload[:4] == PACK_START:
-            self._ps_seen = True
+            ps = self._use_ps(number)
             self._trials.pop(number, None)
-            return self._use_ps(number)
+            if not self._ps_seen:
+                self._ps_seen = True
+                ps.timeline.align(self._timeline.newest)
+            return ps
         handler = self._handlers.get(number)
         if handler is not None and handler is not self.ps:
-            return handler
+            return self._beside_ps(handler)
         if handler is None:
             name = self._names.get(number) or _RECOMMENDED.get(number) or "PS"
             if "/" in name:
@@ -193,13 +202,25 @@ class Depacketizer:
                 return None
             kind = _KINDS.get(name, "ps")
             if kind != "ps":
-                return self._use(number, kind)
+                return self._beside_ps(self._use(number, kind))
             handler = self._use_ps(number)
         return self._try_others(number, payload, handler)
+
+    def _beside_ps(self, handler: _Payload) -> _Payload | None:
+        """Let audio of a type of its own through beside PS that has none; PS goes first."""
+        if self.ps is None or not self._ps_seen:
+            return handler
+        has_audio = not AUDIO_CODECS.isdisjoint(self.ps.codecs)
+        if has_audio or isinstance(handler, VideoDepacketizer):
+            self.ignored += 1
+            return None
+        self._timeline.align(self.ps.timeline.newest)
+        return handler
 
     def _use_ps(self, number: int) -> PsDemuxer:
         if self.ps is None:
             self.ps = PsDemuxer(audio_override=self._audio_override)
+            self.ps.timeline.align(self._timeline.newest)
         self.payload_kind = "ps"
         self._handlers[number] = self.ps
         self._problems.pop(number, None)
@@ -219,12 +240,13 @@ class Depacketizer:
     ) -> VideoDepacketizer | AacDepacketizer | G711Depacketizer:
         codec = Codec(kind)
         if codec in {Codec.H264, Codec.HEVC}:
-            return VideoDepacketizer(codec, TrackClock(self._timeline, kind, pictures=True))
-        clock = TrackClock(self._timeline, kind)
+            return VideoDepacketizer(codec, self._video_clock)
         if codec is Codec.AAC:
             rate = self._clock_rate(number)
-            return AacDepacketizer(clock, self._aac_config(number, rate), clock_rate=rate)
-        return G711Depacketizer(codec, clock)
+            return AacDepacketizer(
+                self._audio_clock, self._aac_config(number, rate), clock_rate=rate
+            )
+        return G711Depacketizer(codec, self._audio_clock)
 
     def _clock_rate(self, number: int) -> int:
         parts = self._names.get(number, "").split("/")

@@ -178,6 +178,22 @@ def test_g711_of_a_type_of_its_own_comes_beside_the_video():
     assert abs(heard[0].pts - found[0].pts) <= 2 * FRAME
 
 
+def test_g711_of_a_type_of_its_own_is_heard_beside_ps_without_audio():
+    video, audio = units(Codec.H264, first=900_000), sound(Codec.PCM_ALAW, 30)
+    packets = []
+    for picture, noise in zip(video, audio, strict=True):
+        packets += pack([picture], ps=True)
+        packets.append(RtpPacket(8, False, 0, noise.pts * 4 // 45 + 77, 7, noise.payload))
+    for index, packet in enumerate(packets):
+        packet.sequence = index
+    found, depacketizer = run(packets)
+    assert [unit for unit in found if unit.is_video] == video
+    heard = [unit for unit in found if not unit.is_video]
+    assert [unit.payload for unit in heard] == [unit.payload for unit in audio]
+    assert abs(heard[0].pts - video[0].pts) <= 2 * FRAME
+    assert depacketizer.codecs == (Codec.H264, Codec.PCM_ALAW)
+
+
 def test_mu_law_is_payload_type_0_and_its_time_wraps():
     packets = [
         RtpPacket(0, False, i, (2**32 - 320 + 320 * i) % 2**32, 7, b"\xff" * 320) for i in range(4)
