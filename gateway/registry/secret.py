@@ -9,6 +9,9 @@ from gb28181.sip.digest import Credential
 
 __all__ = ["SecretBook"]
 
+MAX_DERIVED = 20_000
+"""Credentials derived from the common password that are kept ready, of 0.5 KB each."""
+
 _log = structlog.get_logger()
 
 
@@ -24,6 +27,7 @@ class SecretBook:
         self._realm = realm
         self._password = password
         self._own: dict[str, Credential] = {}
+        self._derived: dict[str, Credential] = {}
 
     def restore(self, secrets: Mapping[str, DeviceSecret]) -> None:
         """Take over stored secrets. One made for another realm stays, and fails: it must be set anew."""
@@ -46,7 +50,14 @@ class SecretBook:
             return own
         if not self._password:
             return None
-        return Credential.from_password(device_id, self._realm, self._password)
+        derived = self._derived.get(device_id)
+        if derived is None:
+            if len(self._derived) >= MAX_DERIVED:
+                # Strangers' made-up ids come here too.
+                del self._derived[next(iter(self._derived))]
+            derived = Credential.from_password(device_id, self._realm, self._password)
+            self._derived[device_id] = derived
+        return derived
 
     def has_own(self, device_id: str) -> bool:
         """Return whether a device has a secret of its own."""
