@@ -6,14 +6,15 @@ decoding times of a track grow and no picture is shown before it is decoded.
 """
 
 import random
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gb28181.errors import RtpError
 from gb28181.es import h264, hevc
-from gb28181.es.unit import Codec
+from gb28181.es.unit import Codec, MediaUnit
 from gb28181.limits import MAX_FRAME
 from gb28181.ps.demuxer import PsDemuxer
 from gb28181.ps.muxer import PsMuxer, PsQuirks
@@ -25,15 +26,15 @@ from gb28181.rtp.reorder import RtpReorderer
 from tests.support.samples import sound, units
 
 IS_KEYFRAME = {Codec.H264: h264.is_keyframe, Codec.HEVC: hevc.is_keyframe}
-QUIRKS = (
+QUIRKS: tuple[dict[str, Any], ...] = (
     {}, {"pes_length_zero": True}, {"empty_pes_first": True}, {"no_psm": True}, {"max_pes_length": 300},
 )  # fmt: skip
 START_CODES = [bytes((0, 0, 1, code)) for code in (0xB9, 0xBA, 0xBB, 0xBC, 0xBD, 0xC0, 0xE0, 0x65, 0x67)]  # fmt: skip
 
 
-def check(found):
+def check(found: list[MediaUnit]) -> None:
     """The invariants of units that came out together."""
-    last = {}
+    last: dict[bool, int] = {}
     for unit in found:
         track = unit.is_video
         assert unit.payload
@@ -48,7 +49,7 @@ def check(found):
             assert unit.keyframe
 
 
-def held(demuxer):
+def held(demuxer: PsDemuxer) -> Any:
     return demuxer._size + demuxer._video._size + len(demuxer._audio._carry)
 
 
@@ -59,7 +60,7 @@ PIECES = st.lists(
 
 
 @given(st.lists(st.tuples(PIECES, st.integers(0, 3), st.booleans()), max_size=30))
-def test_any_payloads_go_through_the_demuxer(payloads):
+def test_any_payloads_go_through_the_demuxer(payloads: list[tuple[bytes, int, bool]]) -> None:
     demuxer = PsDemuxer()
     found = []
     for payload, time, marker in payloads:
@@ -73,7 +74,9 @@ def test_any_payloads_go_through_the_demuxer(payloads):
         st.tuples(st.sampled_from([0, 8, 96, 98, 100, 102, 4]), PIECES, st.booleans()), max_size=30
     )
 )
-def test_any_payloads_of_any_type_go_through_the_depacketizer(packets):
+def test_any_payloads_of_any_type_go_through_the_depacketizer(
+    packets: list[tuple[int, bytes, bool]],
+) -> None:
     depacketizer = Depacketizer({96: "PS"})
     found = []
     for index, (number, payload, marker) in enumerate(packets):
@@ -81,7 +84,7 @@ def test_any_payloads_of_any_type_go_through_the_depacketizer(packets):
     check(found + depacketizer.flush())
 
 
-def damage(data, rng):
+def damage(data: bytes, rng: random.Random) -> Any:
     """One of the things that happen to packets."""
     position = rng.randrange(len(data)) if data else 0
     before, after = data[:position], data[position:]
@@ -98,13 +101,13 @@ def damage(data, rng):
     )
 
 
-def camera(rng):
+def camera(rng: random.Random) -> Any:
     """RTP packets of some stream."""
     codec = rng.choice([Codec.H264, Codec.HEVC])
     video, audio = units(codec, slices=rng.choice([1, 2])), sound(Codec.PCM_ALAW, 30)
     muxer = PsMuxer(codec, Codec.PCM_ALAW, quirks=PsQuirks(**rng.choice(QUIRKS)))
     as_ps, marker = rng.random() < 0.7, rng.random() < 0.8
-    packets = []
+    packets: list[bytes] = []
     for picture, noise in zip(video, audio, strict=True):
         common = {"ssrc": 7, "sequence": len(packets), "timestamp": picture.pts, "mtu": 600}
         if as_ps:
@@ -117,8 +120,9 @@ def camera(rng):
     return video, packets
 
 
+@settings(deadline=None)  # the first one makes the streams
 @given(st.integers(0, 2**32))
-def test_damaged_streams_come_out_damaged_but_honest(seed):
+def test_damaged_streams_come_out_damaged_but_honest(seed: int) -> None:
     rng = random.Random(seed)
     _, packets = camera(rng)
     reorderer, depacketizer = RtpReorderer(window=rng.choice([1, 8, 64])), Depacketizer()
@@ -146,8 +150,9 @@ def test_damaged_streams_come_out_damaged_but_honest(seed):
     check(found + depacketizer.flush())
 
 
+@settings(deadline=None)  # the first one makes the streams
 @given(st.integers(0, 2**32))
-def test_lost_and_shuffled_packets_never_make_a_picture_that_was_not_sent(seed):
+def test_lost_and_shuffled_packets_never_make_a_picture_that_was_not_sent(seed: int) -> None:
     rng = random.Random(seed)
     video, packets = camera(rng)
     sent = {bytes(nal) for unit in video for nal in unit.payload.split(b"\x00\x00\x01")}
@@ -170,8 +175,9 @@ def test_lost_and_shuffled_packets_never_make_a_picture_that_was_not_sent(seed):
         }
 
 
+@settings(deadline=None)  # the first one makes the streams
 @given(st.integers(0, 2**32))
-def test_a_damaged_tcp_stream_is_followed_or_given_up(seed):
+def test_a_damaged_tcp_stream_is_followed_or_given_up(seed: int) -> None:
     rng = random.Random(seed)
     _, packets = camera(rng)
     prefix = rng.choice([b"", b"$\x00"])
@@ -191,7 +197,9 @@ def test_a_damaged_tcp_stream_is_followed_or_given_up(seed):
 
 @pytest.mark.parametrize("head", [b"\x00\x00\x01\xe0\x00\x00\x80\x00\x00", b"\x00\x00\x01\xe0\xff\xff\x80\x00\x00", b""])  # fmt: skip
 @pytest.mark.parametrize("marker", [True, False])
-def test_an_endless_stream_of_one_byte_packets_stays_cheap_and_bounded(head, marker):
+def test_an_endless_stream_of_one_byte_packets_stays_cheap_and_bounded(
+    head: bytes, marker: bool
+) -> None:
     demuxer = PsDemuxer()
     demuxer.feed(head, timestamp=0)
     for time in range(30_000):

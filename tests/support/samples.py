@@ -63,7 +63,7 @@ def stream(
 def units(codec: Codec, *, first: int = 0, **options: int | str) -> list[MediaUnit]:
     """The access units of `stream` as a demuxer should return them, from PTS `first` on."""
     splitter, track = AccessUnitSplitter(codec), VideoTrack(codec)
-    data = stream(codec, **options)  # type: ignore[arg-type]
+    data = stream(codec, **options)
     result: list[MediaUnit] = []
     for cut in splitter.feed(data) + splitter.flush():
         finished = track.finish(cut.payload)

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -15,15 +17,15 @@ HOST = "127.0.0.1"
 SSRC = 326_000_017
 
 
-def packet(number, ssrc=SSRC, size=100):
+def packet(number: int, ssrc: int = SSRC, size: int = 100) -> Any:
     return RtpPacket(96, False, number, 0, ssrc, bytes([number % 256]) * size).serialize()
 
 
-def frame(*packets):
+def frame(*packets: bytes) -> Any:
     return b"".join(len(packet).to_bytes(2) + packet for packet in packets)
 
 
-async def until(condition):
+async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(5):
         while not condition():
             await asyncio.sleep(0.002)
@@ -32,12 +34,12 @@ async def until(condition):
 class Events:
     """Records what a listener or connector tells."""
 
-    def __init__(self):
-        self.connected = []
-        self.packets = []
-        self.closed = []
+    def __init__(self) -> None:
+        self.connected: list[tuple[str, int]] = []
+        self.packets: list[bytes] = []
+        self.closed: list[str] = []
 
-    def callbacks(self):
+    def callbacks(self) -> Any:
         return {
             "on_packets": lambda packets, source: self.packets.extend(packets),
             "on_closed": self.closed.append,
@@ -45,17 +47,17 @@ class Events:
 
 
 @pytest.fixture
-async def pool():
+async def pool() -> AsyncIterator[Any]:
     pool = PortPool(HOST, 44_000, 44_999, drain=0)
     yield pool
     pool.close()
 
 
 @pytest.fixture
-async def open_listener(pool):
+async def open_listener(pool: PortPool) -> AsyncIterator[Any]:
     opened = []
 
-    def listen(**options):
+    def listen(**options: Any) -> Any:
         events, lease = Events(), pool.lease(tcp=True)
         listener = TcpMediaListener(
             lease, on_connected=events.connected.append, **events.callbacks(), **options
@@ -71,13 +73,13 @@ async def open_listener(pool):
     assert len(pool.poller) == 0
 
 
-def dial(address):
+def dial(address: tuple[str, int]) -> Any:
     sock = socket.create_connection(address, timeout=5)
     sock.settimeout(5)
     return sock
 
 
-async def test_a_device_connects_and_its_packets_come(open_listener):
+async def test_a_device_connects_and_its_packets_come(open_listener: Any) -> None:
     _, events, address = open_listener(ssrc=SSRC)
     sent = [packet(number) for number in range(500)]
     with dial(address) as device:
@@ -89,7 +91,7 @@ async def test_a_device_connects_and_its_packets_come(open_listener):
     assert events.closed == ["closed by the peer"]
 
 
-async def test_a_second_connection_is_refused_and_counted(open_listener):
+async def test_a_second_connection_is_refused_and_counted(open_listener: Any) -> None:
     listener, events, address = open_listener()
     with dial(address) as first, dial(address) as second:
         await until(lambda: listener.refused)
@@ -99,7 +101,9 @@ async def test_a_second_connection_is_refused_and_counted(open_listener):
     assert (listener.refused, len(events.connected)) == (1, 1)
 
 
-async def test_a_new_connection_of_the_same_host_replaces_a_silent_one(open_listener, monkeypatch):
+async def test_a_new_connection_of_the_same_host_replaces_a_silent_one(
+    open_listener: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listener, events, address = open_listener()
     monkeypatch.setattr(media_tcp, "_IDLE", 0.0)
     with dial(address) as first:
@@ -114,14 +118,16 @@ async def test_a_new_connection_of_the_same_host_replaces_a_silent_one(open_list
     assert len(events.closed) == 1, "the first was replaced, not lost"
 
 
-async def test_only_the_expected_host_is_let_in(open_listener):
+async def test_only_the_expected_host_is_let_in(open_listener: Any) -> None:
     listener, events, address = open_listener(expected_host="192.0.2.7")
     with dial(address) as device:
         assert await asyncio.to_thread(device.recv, 1) == b""
     assert (listener.refused, events.connected) == (1, [])
 
 
-async def test_the_connection_with_the_right_ssrc_is_taken_whoever_came_first(open_listener):
+async def test_the_connection_with_the_right_ssrc_is_taken_whoever_came_first(
+    open_listener: Any,
+) -> None:
     listener, events, address = open_listener(ssrc=SSRC, only_ssrc=True)
     with dial(address) as silent, dial(address) as wrong, dial(address) as right:
         wrong.sendall(frame(packet(1, ssrc=5)))
@@ -134,7 +140,7 @@ async def test_the_connection_with_the_right_ssrc_is_taken_whoever_came_first(op
     assert listener.refused == 2
 
 
-async def test_a_reset_and_lost_framing_are_told_apart(open_listener):
+async def test_a_reset_and_lost_framing_are_told_apart(open_listener: Any) -> None:
     _, events, address = open_listener(ssrc=SSRC)
     with dial(address) as device:
         await until(lambda: events.connected)
@@ -147,7 +153,7 @@ async def test_a_reset_and_lost_framing_are_told_apart(open_listener):
     assert events.closed[1] == "no RTP packet in 65536 bytes of the TCP stream"
 
 
-async def test_reports_are_framed_as_the_device_frames(open_listener):
+async def test_reports_are_framed_as_the_device_frames(open_listener: Any) -> None:
     listener, events, address = open_listener()
     with dial(address) as device:
         device.sendall(b"$\x00" + frame(packet(1)))
@@ -156,7 +162,7 @@ async def test_reports_are_framed_as_the_device_frames(open_listener):
         assert await asyncio.to_thread(device.recv, 100) == b"$\x00\x00\x06report"
 
 
-async def test_a_device_is_connected_to_and_sends_back(pool):
+async def test_a_device_is_connected_to_and_sends_back(pool: PortPool) -> None:
     events = Events()
     with socket.create_server((HOST, 0)) as server:
         connector = TcpMediaConnector(server.getsockname(), ssrc=SSRC, poller=pool.poller, **events.callbacks())  # fmt: skip
@@ -174,7 +180,7 @@ async def test_a_device_is_connected_to_and_sends_back(pool):
     assert len(pool.poller) == 0
 
 
-async def test_a_refused_connection_is_tried_three_times():
+async def test_a_refused_connection_is_tried_three_times() -> None:
     with socket.socket() as unused:
         unused.bind((HOST, 0))
         address = unused.getsockname()
@@ -183,7 +189,7 @@ async def test_a_refused_connection_is_tried_three_times():
         await connector.connect()
 
 
-async def test_a_device_that_begins_to_listen_late_is_reached():
+async def test_a_device_that_begins_to_listen_late_is_reached() -> None:
     with socket.socket() as server:
         server.bind((HOST, 0))
         address = server.getsockname()
@@ -194,7 +200,7 @@ async def test_a_device_that_begins_to_listen_late_is_reached():
         connector.close()
 
 
-async def test_packets_to_a_reader_that_stopped_are_kept_to_a_limit_and_then_dropped():
+async def test_packets_to_a_reader_that_stopped_are_kept_to_a_limit_and_then_dropped() -> None:
     with socket.create_server((HOST, 0)) as server:
         connector = TcpMediaConnector(server.getsockname(), **Events().callbacks())
         connection = await connector.connect()

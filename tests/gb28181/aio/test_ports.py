@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+from typing import Any
 
 import pytest
 
@@ -12,11 +13,11 @@ pytestmark = pytest.mark.net
 HOST = "127.0.0.1"
 
 
-def free_range(pairs):
+def free_range(pairs: int) -> Any:
     """First and last of a run of ports that are free right now."""
     for start in range(42_000, 60_000, 2 * pairs):
+        socks: list[socket.socket] = []
         try:
-            socks = []
             for port in range(start, start + 2 * pairs):
                 for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                     sock = socket.socket(socket.AF_INET, kind)
@@ -32,7 +33,7 @@ def free_range(pairs):
     raise AssertionError("no free ports")
 
 
-def is_bound(port, kind=socket.SOCK_DGRAM):
+def is_bound(port: int, kind: int = socket.SOCK_DGRAM) -> Any:
     with socket.socket(socket.AF_INET, kind) as sock:
         try:
             sock.bind((HOST, port))
@@ -41,7 +42,7 @@ def is_bound(port, kind=socket.SOCK_DGRAM):
         return False
 
 
-async def test_a_lease_is_an_even_port_with_the_next_one_bound():
+async def test_a_lease_is_an_even_port_with_the_next_one_bound() -> None:
     start, stop = free_range(2)
     pool = PortPool(HOST, start - 1, stop, drain=0)
     with pool.lease() as lease:
@@ -54,7 +55,7 @@ async def test_a_lease_is_an_even_port_with_the_next_one_bound():
     assert not is_bound(start)
 
 
-async def test_tcp_listens_on_the_same_number():
+async def test_tcp_listens_on_the_same_number() -> None:
     start, stop = free_range(1)
     pool = PortPool(HOST, start, stop, drain=0)
     lease = pool.lease(tcp=True)
@@ -64,7 +65,7 @@ async def test_tcp_listens_on_the_same_number():
     assert not is_bound(start, socket.SOCK_STREAM)
 
 
-async def test_leases_differ_until_none_is_left():
+async def test_leases_differ_until_none_is_left() -> None:
     start, stop = free_range(3)
     pool = PortPool(HOST, start, stop, drain=0)
     leases = [pool.lease() for _ in range(3)]
@@ -76,7 +77,7 @@ async def test_leases_differ_until_none_is_left():
     pool.close()
 
 
-async def test_a_port_taken_by_another_process_is_skipped():
+async def test_a_port_taken_by_another_process_is_skipped() -> None:
     start, stop = free_range(3)
     pool = PortPool(HOST, start, stop, drain=0)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
@@ -87,7 +88,7 @@ async def test_a_port_taken_by_another_process_is_skipped():
     assert not is_bound(start), "nothing of the skipped pair stays bound"
 
 
-async def test_a_taken_tcp_port_is_skipped_for_tcp_only():
+async def test_a_taken_tcp_port_is_skipped_for_tcp_only() -> None:
     start, stop = free_range(2)
     pool = PortPool(HOST, start, stop, drain=0)
     with socket.create_server((HOST, start)):
@@ -97,7 +98,7 @@ async def test_a_taken_tcp_port_is_skipped_for_tcp_only():
             assert lease.port == start
 
 
-async def test_a_released_port_is_drained_before_it_is_leased_again():
+async def test_a_released_port_is_drained_before_it_is_leased_again() -> None:
     start, stop = free_range(1)
     pool = PortPool(HOST, start, stop, drain=0.05)
     lease = pool.lease()
@@ -121,7 +122,7 @@ async def test_a_released_port_is_drained_before_it_is_leased_again():
     pool.close()
 
 
-async def test_the_port_that_rested_longest_comes_first():
+async def test_the_port_that_rested_longest_comes_first() -> None:
     start, stop = free_range(3)
     pool = PortPool(HOST, start, stop, drain=0)
     ports = []
@@ -131,7 +132,7 @@ async def test_the_port_that_rested_longest_comes_first():
     assert ports == [start, start + 2, start + 4, start]
 
 
-async def test_closing_closes_leased_and_draining_sockets():
+async def test_closing_closes_leased_and_draining_sockets() -> None:
     start, stop = free_range(2)
     pool = PortPool(HOST, start, stop, drain=60)
     pool.lease().release()
@@ -142,7 +143,7 @@ async def test_closing_closes_leased_and_draining_sockets():
     assert not any(is_bound(port) for port in range(start, stop + 1))
 
 
-async def test_an_address_that_is_not_ours_is_an_os_error_at_once():
+async def test_an_address_that_is_not_ours_is_an_os_error_at_once() -> None:
     pool = PortPool("192.0.2.1", 42_000, 42_009)
     with pytest.raises(OSError, match="assign"):
         pool.lease()

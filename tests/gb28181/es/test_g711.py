@@ -12,7 +12,7 @@ FORMATS = {Codec.PCM_ALAW: "alaw", Codec.PCM_MULAW: "mulaw"}
 
 
 @pytest.mark.parametrize("codec", FORMATS)
-def test_all_bytes_decode_as_ffmpeg_decodes_them(codec):
+def test_all_bytes_decode_as_ffmpeg_decodes_them(codec: Codec) -> None:
     every = bytes(range(256))
     source = ["-f", FORMATS[codec], "-ar", "8000", "-ac", "1", "-i", "-"]
     expected = ffmpeg(*source, "-f", "s16le", "-c:a", "pcm_s16le", "-", data=every)
@@ -20,13 +20,13 @@ def test_all_bytes_decode_as_ffmpeg_decodes_them(codec):
 
 
 @pytest.mark.parametrize("codec", FORMATS)
-def test_decoded_samples_encode_to_values_that_decode_the_same(codec):
+def test_decoded_samples_encode_to_values_that_decode_the_same(codec: Codec) -> None:
     samples = g711.decode(bytes(range(256)), codec)
     assert g711.decode(g711.encode(samples, codec), codec) == samples
 
 
 @pytest.mark.parametrize("codec", FORMATS)
-def test_encoding_is_within_one_step_of_ffmpegs(codec):
+def test_encoding_is_within_one_step_of_ffmpegs(codec: Codec) -> None:
     samples = array("h", range(-32768, 32768, 7))
     source = ["-f", "s16le", "-ar", "8000", "-ac", "1", "-i", "-"]
     theirs = ffmpeg(*source, "-f", FORMATS[codec], "-", data=samples.tobytes())
@@ -36,7 +36,7 @@ def test_encoding_is_within_one_step_of_ffmpegs(codec):
     assert all(abs(sample - our) <= abs(sample - their) + 1024 for sample, our, their in errors)
 
 
-def test_samples_out_of_range_are_clipped_and_silence_is_silent():
+def test_samples_out_of_range_are_clipped_and_silence_is_silent() -> None:
     assert g711.encode([99999, -99999], Codec.PCM_ALAW) == g711.encode(
         [32767, -32768], Codec.PCM_ALAW
     )
@@ -44,5 +44,5 @@ def test_samples_out_of_range_are_clipped_and_silence_is_silent():
         assert abs(g711.decode(byte, codec)[0]) <= 8
 
 
-def test_forty_milliseconds_are_320_bytes_and_3600_ticks():
+def test_forty_milliseconds_are_320_bytes_and_3600_ticks() -> None:
     assert g711.duration(320) == 3600

@@ -1,5 +1,7 @@
 """Cutting byte streams into access units."""
 
+from typing import Any
+
 import pytest
 
 from gb28181.es.splitter import AccessUnitSplitter
@@ -14,7 +16,7 @@ STREAMS = pytest.mark.parametrize(
 
 
 @STREAMS
-def test_units_are_those_that_ffmpeg_finds(codec, options):
+def test_units_are_those_that_ffmpeg_finds(codec: Codec, options: dict[str, Any]) -> None:
     data = stream(codec, **options)
     splitter = AccessUnitSplitter(codec)
     found = splitter.feed(data) + splitter.flush()
@@ -26,7 +28,7 @@ def test_units_are_those_that_ffmpeg_finds(codec, options):
 
 
 @STREAMS
-def test_every_cut_gives_the_same_units(codec, options):
+def test_every_cut_gives_the_same_units(codec: Codec, options: dict[str, Any]) -> None:
     data = stream(codec, **options)[:6000]
     splitter = AccessUnitSplitter(codec)
     whole = [unit.payload for unit in splitter.feed(data) + splitter.flush()]
@@ -37,7 +39,7 @@ def test_every_cut_gives_the_same_units(codec, options):
         assert [unit.payload for unit in found + splitter.flush()] == whole
 
 
-def test_a_time_belongs_to_the_first_unit_that_begins_behind_it():
+def test_a_time_belongs_to_the_first_unit_that_begins_behind_it() -> None:
     data = stream(Codec.H264)
     sizes = packet_sizes(data, "h264")
     splitter = AccessUnitSplitter(Codec.H264)
@@ -49,7 +51,7 @@ def test_a_time_belongs_to_the_first_unit_that_begins_behind_it():
     assert [unit.time for unit in found[:4]] == [(1000, None), (2000, 1500), None, None]
 
 
-def test_a_unit_over_the_limit_is_dropped_and_counted():
+def test_a_unit_over_the_limit_is_dropped_and_counted() -> None:
     splitter = AccessUnitSplitter(Codec.H264)
     splitter.feed(b"\x00\x00\x00\x01\x65\x88" + b"\x11" * MAX_FRAME)
     assert splitter.discarded == 1

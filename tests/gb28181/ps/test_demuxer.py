@@ -1,8 +1,11 @@
 """Program stream to media units: whole streams, cuts, losses."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
 import pytest
 
-from gb28181.es.unit import Codec
+from gb28181.es.unit import Codec, MediaUnit
 from gb28181.limits import MAX_FRAME
 from gb28181.ps.demuxer import PsDemuxer
 from gb28181.ps.muxer import PsMuxer, PsQuirks
@@ -12,15 +15,17 @@ CODECS = pytest.mark.parametrize("codec", [Codec.H264, Codec.HEVC])
 STEP = 1388
 
 
-def mux(video, audio=(), **quirks):
+def mux(video: list[MediaUnit], audio: Sequence[MediaUnit] = (), **quirks: Any) -> Any:
     """One PS packet a picture, sound joined to it."""
     codec = video[0].codec
     muxer = PsMuxer(codec, audio[0].codec if audio else None, quirks=PsQuirks(**quirks))
-    sounds = [(unit,) for unit in audio] or [()] * len(video)
+    sounds: list[tuple[MediaUnit, ...]] = [(unit,) for unit in audio] or [()] * len(video)
     return [muxer.mux(unit, *extra) for unit, extra in zip(video, sounds, strict=True)]
 
 
-def packets(frames, *, step=STEP, marker="end", ticks=FRAME):
+def packets(
+    frames: list[bytes], *, step: int = STEP, marker: str = "end", ticks: int = FRAME
+) -> Iterator[Any]:
     """(payload, timestamp, marker) as RTP would carry them."""
     for index, frame in enumerate(frames):
         for at in range(0, len(frame), step):
@@ -29,22 +34,24 @@ def packets(frames, *, step=STEP, marker="end", ticks=FRAME):
             yield frame[at : at + step], index * ticks, mark
 
 
-def demux(cuts, demuxer=None):
-    demuxer = demuxer or PsDemuxer()
+def demux(
+    cuts: Iterable[tuple[bytes | memoryview, int, bool]], demuxer: PsDemuxer | None = None
+) -> Any:
+    demuxer = PsDemuxer() if demuxer is None else demuxer
     found = []
     for payload, timestamp, marker in cuts:
         found += demuxer.feed(payload, timestamp=timestamp, marker=marker)
     return found + demuxer.flush()
 
 
-def pictures(found):
+def pictures(found: list[MediaUnit]) -> Any:
     return [unit for unit in found if unit.is_video]
 
 
 @CODECS
 @pytest.mark.parametrize("marker", ["end", "all", "never"])
 @pytest.mark.parametrize("ticks", [FRAME, 0])
-def test_pictures_come_out_as_they_went_in(codec, marker, ticks):
+def test_pictures_come_out_as_they_went_in(codec: Codec, marker: str, ticks: int) -> None:
     video, audio = units(codec), sound(Codec.PCM_ALAW, 30)
     found = demux(packets(mux(video, audio), marker=marker, ticks=ticks))
     assert pictures(found) == video
@@ -52,10 +59,10 @@ def test_pictures_come_out_as_they_went_in(codec, marker, ticks):
 
 
 @CODECS
-def test_with_a_marker_a_picture_is_out_with_its_last_packet(codec):
+def test_with_a_marker_a_picture_is_out_with_its_last_packet(codec: Codec) -> None:
     video, demuxer = units(codec), PsDemuxer()
     for frame, unit in zip(mux(video), video, strict=True):
-        found = []
+        found: list[MediaUnit] = []
         for payload, timestamp, marker in packets([frame]):
             assert found == []
             found = demuxer.feed(payload, timestamp=timestamp, marker=marker)
@@ -64,7 +71,9 @@ def test_with_a_marker_a_picture_is_out_with_its_last_packet(codec):
 
 @CODECS
 @pytest.mark.parametrize("marker", ["all", "never"])
-def test_without_a_usable_marker_a_picture_is_out_with_the_next_ones_first_packet(codec, marker):
+def test_without_a_usable_marker_a_picture_is_out_with_the_next_ones_first_packet(
+    codec: Codec, marker: str
+) -> None:
     video, demuxer = units(codec), PsDemuxer()
     frames = [list(packets([frame], marker=marker)) for frame in mux(video)]
     for payload, timestamp, mark in frames[0]:
@@ -90,7 +99,7 @@ def test_without_a_usable_marker_a_picture_is_out_with_the_next_ones_first_packe
     ],
     ids=str,
 )
-def test_every_cut_gives_the_same_pictures(codec, quirks):
+def test_every_cut_gives_the_same_pictures(codec: Codec, quirks: dict[str, Any]) -> None:
     video, audio = units(codec)[:6], sound(Codec.PCM_ALAW, 6)
     data = b"".join(mux(video, audio, **quirks))
     for step in (1, 2, 3, 7, 13, 188, 1388, 4096, len(data)):
@@ -98,7 +107,7 @@ def test_every_cut_gives_the_same_pictures(codec, quirks):
         assert pictures(found) == video, f"cut every {step} bytes"
 
 
-def test_every_single_cut_of_a_short_stream_gives_the_same_units():
+def test_every_single_cut_of_a_short_stream_gives_the_same_units() -> None:
     video = units(Codec.H264, size="64x64", rate="20k")[:4]
     data = b"".join(mux(video, sound(Codec.PCM_ALAW, 4)))
     whole = demux([(data, 0, False)])
@@ -116,7 +125,9 @@ def test_every_single_cut_of_a_short_stream_gives_the_same_units():
 @pytest.mark.parametrize(
     "quirks", [{}, {"pes_length_zero": True}, {"max_pes_length": 900}], ids=str
 )
-def test_loss_of_any_packet_costs_its_picture_only_and_never_merges_halves(codec, marker, quirks):
+def test_loss_of_any_packet_costs_its_picture_only_and_never_merges_halves(
+    codec: Codec, marker: str, quirks: dict[str, Any]
+) -> None:
     video = units(codec)[:21]
     cuts = list(packets(mux(video, **quirks), marker=marker))
     expected = {unit.payload: unit for unit in video}
@@ -139,7 +150,7 @@ def test_loss_of_any_packet_costs_its_picture_only_and_never_merges_halves(codec
 
 
 @CODECS
-def test_a_gap_nobody_tells_of_is_found_by_the_structure(codec):
+def test_a_gap_nobody_tells_of_is_found_by_the_structure(codec: Codec) -> None:
     video = units(codec)[:15]
     cuts = list(packets(mux(video)))
     expected = {unit.payload for unit in video}
@@ -150,7 +161,7 @@ def test_a_gap_nobody_tells_of_is_found_by_the_structure(codec):
 
 
 @CODECS
-def test_joining_in_the_middle_begins_with_a_whole_picture(codec):
+def test_joining_in_the_middle_begins_with_a_whole_picture(codec: Codec) -> None:
     video = units(codec)
     cuts = list(packets(mux(video)))
     for start in range(0, len(cuts) - 3, 3):
@@ -160,20 +171,20 @@ def test_joining_in_the_middle_begins_with_a_whole_picture(codec):
         ] == [unit.payload for unit in video[len(video) - len(found) :]]
 
 
-def test_a_change_of_codec_in_the_map_comes_as_units_of_the_other_codec():
+def test_a_change_of_codec_in_the_map_comes_as_units_of_the_other_codec() -> None:
     first, second = units(Codec.H264), units(Codec.HEVC, first=30 * FRAME)
     found = demux(packets(mux(first) + mux(second)))
     assert found == first + second
 
 
 @CODECS
-def test_times_go_on_where_33_bits_wrap(codec):
+def test_times_go_on_where_33_bits_wrap(codec: Codec) -> None:
     start = 2**33 - 5 * FRAME
     video = units(codec, first=start)
     assert demux(packets(mux(video))) == video
 
 
-def test_dts_passes_through():
+def test_dts_passes_through() -> None:
     video = units(Codec.H264)[:3]
     for index, unit in enumerate(video):
         unit.pts += 2 * FRAME if index != 1 else 0
@@ -182,7 +193,9 @@ def test_dts_passes_through():
 
 
 @pytest.mark.parametrize("options", [{}, {"slices": 3}], ids=str)
-def test_a_disc_stream_of_ffmpeg_with_unaligned_pes_comes_out_whole(options):
+def test_a_disc_stream_of_ffmpeg_with_unaligned_pes_comes_out_whole(
+    options: dict[str, Any],
+) -> None:
     data = stream(Codec.H264, **options)
     vob = ffmpeg("-r", "25", "-f", "h264", "-i", "-", "-c", "copy", "-f", "vob", "-", data=data)
     found = demux(packets([vob], marker="never", ticks=0))
@@ -191,7 +204,7 @@ def test_a_disc_stream_of_ffmpeg_with_unaligned_pes_comes_out_whole(options):
     assert [unit.keyframe for unit in found] == [index % 10 == 0 for index in range(30)]
 
 
-def test_times_of_a_disc_stream_are_those_that_ffprobe_reads():
+def test_times_of_a_disc_stream_are_those_that_ffprobe_reads() -> None:
     data = ffmpeg(
         *("-f", "lavfi", "-i", "testsrc2=s=320x240:r=25", "-frames:v", "30", "-pix_fmt", "yuv420p"),
         *("-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-b:v", "2M", "-f", "vob", "-"),
@@ -204,14 +217,14 @@ def test_times_of_a_disc_stream_are_those_that_ffprobe_reads():
     assert [dts - decoded[0] for dts in decoded] == [index * FRAME for index in range(30)]
 
 
-def test_an_mpeg_1_system_stream_is_read():
+def test_an_mpeg_1_system_stream_is_read() -> None:
     data = stream(Codec.H264)
     mpeg = ffmpeg("-r", "25", "-f", "h264", "-i", "-", "-c", "copy", "-f", "mpeg", "-", data=data)
     found = demux(packets([mpeg], marker="never", ticks=0))
     assert len(found) == 30
 
 
-def test_a_picture_over_the_limit_is_dropped_and_the_next_one_comes():
+def test_a_picture_over_the_limit_is_dropped_and_the_next_one_comes() -> None:
     video = units(Codec.H264)
     huge = mux([video[1]])[0]
     body = b"\x00\x00\x01\xe0\x00\x00\x80\x00\x00" + b"\x11" * 60_000
@@ -226,7 +239,7 @@ def test_a_picture_over_the_limit_is_dropped_and_the_next_one_comes():
     assert [unit.payload for unit in found] == [unit.payload for unit in video]
 
 
-def test_views_of_a_buffer_are_taken_as_well_as_bytes():
+def test_views_of_a_buffer_are_taken_as_well_as_bytes() -> None:
     video = units(Codec.H264)
     cuts = [(memoryview(payload), t, m) for payload, t, m in packets(mux(video))]
     assert demux(cuts) == video

@@ -1,6 +1,7 @@
 """Program streams as devices really send them: one deviation a test."""
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,18 @@ CODECS = pytest.mark.parametrize("codec", [Codec.H264, Codec.HEVC])
 PACK = build_pack_header(0)
 
 
-def pes(payload, *, pts=None, stream=0xE0, **options):
+def pes(payload: bytes, *, pts: int | None = None, stream: int = 0xE0, **options: Any) -> Any:
     return build_pes_header(stream, len(payload), pts=pts, **options) + payload
 
 
-def feed(demuxer, frames, *, ticks=FRAME, marker=True, step=1388):
+def feed(
+    demuxer: PsDemuxer,
+    frames: list[bytes],
+    *,
+    ticks: int = FRAME,
+    marker: bool = True,
+    step: int = 1388,
+) -> Any:
     found = []
     for index, frame in enumerate(frames):
         for at in range(0, len(frame), step):
@@ -31,12 +39,12 @@ def feed(demuxer, frames, *, ticks=FRAME, marker=True, step=1388):
     return found + demuxer.flush()
 
 
-def video_of(found):
+def video_of(found: list[MediaUnit]) -> Any:
     return [unit for unit in found if unit.is_video]
 
 
 @CODECS
-def test_without_a_map_the_codec_is_recognised_and_audio_becomes_g711_a_law(codec):
+def test_without_a_map_the_codec_is_recognised_and_audio_becomes_g711_a_law(codec: Codec) -> None:
     video, audio = units(codec), sound(Codec.PCM_ALAW, 30)
     muxer = PsMuxer(codec, Codec.PCM_ALAW, quirks=PsQuirks(no_psm=True, no_system_header=True))
     demuxer = PsDemuxer()
@@ -49,7 +57,7 @@ def test_without_a_map_the_codec_is_recognised_and_audio_becomes_g711_a_law(code
     assert demuxer.codecs == (codec, Codec.PCM_ALAW)
 
 
-def test_without_a_map_aac_is_recognised():
+def test_without_a_map_aac_is_recognised() -> None:
     frames = [PACK + pes(adts()[:2000], pts=index * 9000, stream=0xC0) for index in range(3)]
     demuxer = PsDemuxer()
     found = feed(demuxer, frames)
@@ -57,7 +65,7 @@ def test_without_a_map_aac_is_recognised():
     assert found[0].payload == adts()[: len(found[0].payload)]
 
 
-def test_a_map_with_a_wrong_crc_is_used_and_counted():
+def test_a_map_with_a_wrong_crc_is_used_and_counted() -> None:
     video = units(Codec.H264)[:3]
     muxer = PsMuxer(Codec.H264, quirks=PsQuirks(bad_psm_crc=True))
     demuxer = PsDemuxer()
@@ -65,7 +73,7 @@ def test_a_map_with_a_wrong_crc_is_used_and_counted():
     assert demuxer.counters.psm_crc_errors == 1
 
 
-def test_a_map_that_names_other_ids_still_tells_the_codec():
+def test_a_map_that_names_other_ids_still_tells_the_codec() -> None:
     video = units(Codec.HEVC)[:3]
     head = PACK + build_system_header() + build_psm({0xE2: 0x24, 0xC3: 0x91})
     sounds = sound(Codec.PCM_MULAW, 3)
@@ -81,7 +89,7 @@ def test_a_map_that_names_other_ids_still_tells_the_codec():
     assert demuxer.codecs == (Codec.HEVC, Codec.PCM_MULAW)
 
 
-def test_a_map_of_the_wrong_codec_gives_way_to_the_parameter_sets():
+def test_a_map_of_the_wrong_codec_gives_way_to_the_parameter_sets() -> None:
     video = units(Codec.HEVC)
     muxer = PsMuxer(Codec.HEVC, quirks=PsQuirks(video_type=0x1B))
     demuxer = PsDemuxer()
@@ -89,7 +97,7 @@ def test_a_map_of_the_wrong_codec_gives_way_to_the_parameter_sets():
     assert demuxer.counters.codec_mismatches == 1
 
 
-def test_private_streams_padding_system_headers_and_the_end_code_are_skipped():
+def test_private_streams_padding_system_headers_and_the_end_code_are_skipped() -> None:
     video = units(Codec.H264)[:3]
     noise = b"".join(
         b"\x00\x00\x01" + bytes([stream]) + b"\x00\x08\x00\x00\x01\x65\x88\x80\x00\x00"
@@ -105,7 +113,7 @@ def test_private_streams_padding_system_headers_and_the_end_code_are_skipped():
 
 
 @CODECS
-def test_slices_in_pes_of_their_own_with_the_same_time_are_one_picture(codec):
+def test_slices_in_pes_of_their_own_with_the_same_time_are_one_picture(codec: Codec) -> None:
     video = units(codec, slices=3)[:12]
     frames = [
         PACK + b"".join(pes(join_nals([nal]), pts=unit.pts) for nal in iter_nals(unit.payload))
@@ -117,7 +125,7 @@ def test_slices_in_pes_of_their_own_with_the_same_time_are_one_picture(codec):
 
 
 @CODECS
-def test_pictures_with_the_same_time_are_told_apart_by_their_slices(codec):
+def test_pictures_with_the_same_time_are_told_apart_by_their_slices(codec: Codec) -> None:
     video = units(codec)[:6]
     frames = [PACK + pes(unit.payload, pts=7200) for unit in video]
     found = feed(PsDemuxer(), frames, marker=False)
@@ -127,7 +135,7 @@ def test_pictures_with_the_same_time_are_told_apart_by_their_slices(codec):
 
 
 @CODECS
-def test_pes_without_any_time_take_it_from_rtp(codec):
+def test_pes_without_any_time_take_it_from_rtp(codec: Codec) -> None:
     video = units(codec, first=90_000)
     frames = [PACK + pes(unit.payload) for unit in video]
     found = feed(PsDemuxer(), frames, ticks=1800)
@@ -136,21 +144,21 @@ def test_pes_without_any_time_take_it_from_rtp(codec):
 
 
 @CODECS
-def test_without_any_time_at_all_the_rate_of_the_parameter_set_is_used(codec):
+def test_without_any_time_at_all_the_rate_of_the_parameter_set_is_used(codec: Codec) -> None:
     frames = [PACK + pes(unit.payload) for unit in units(codec)]
     found = feed(PsDemuxer(), frames, ticks=0)
     assert [unit.pts - found[0].pts for unit in found] == [i * FRAME for i in range(30)]
 
 
 @CODECS
-def test_a_constant_rtp_time_does_not_matter_where_pes_have_theirs(codec):
+def test_a_constant_rtp_time_does_not_matter_where_pes_have_theirs(codec: Codec) -> None:
     video = units(codec)
     muxer = PsMuxer(codec)
     assert feed(PsDemuxer(), [muxer.mux(unit) for unit in video], ticks=0) == video
 
 
 @CODECS
-def test_a_standing_pes_time_gives_way_to_that_of_rtp(codec):
+def test_a_standing_pes_time_gives_way_to_that_of_rtp(codec: Codec) -> None:
     frames = [PACK + pes(unit.payload, pts=0) for unit in units(codec)]
     found = feed(PsDemuxer(), frames, ticks=3000)
     steps = [later.pts - earlier.pts for earlier, later in pairwise(found[5:])]
@@ -158,7 +166,7 @@ def test_a_standing_pes_time_gives_way_to_that_of_rtp(codec):
 
 
 @CODECS
-def test_parameter_sets_in_a_frame_of_their_own_go_in_front_of_the_key_frame(codec):
+def test_parameter_sets_in_a_frame_of_their_own_go_in_front_of_the_key_frame(codec: Codec) -> None:
     key, plain = units(codec)[:2]
     nals = list(iter_nals(key.payload))
     count = 2 if codec is Codec.H264 else 3
@@ -173,7 +181,7 @@ def test_parameter_sets_in_a_frame_of_their_own_go_in_front_of_the_key_frame(cod
 
 
 @CODECS
-def test_a_time_in_every_pes_of_a_picture_does_not_cut_it(codec):
+def test_a_time_in_every_pes_of_a_picture_does_not_cut_it(codec: Codec) -> None:
     video = units(codec, rate="4M")[:12]
     frames = [
         PACK + b"".join(pes(unit.payload[at : at + 5000], pts=unit.pts) for at in range(0, len(unit.payload), 5000))
@@ -184,7 +192,7 @@ def test_a_time_in_every_pes_of_a_picture_does_not_cut_it(codec):
 
 
 @CODECS
-def test_a_pack_header_before_every_pes_does_not_cut_a_picture(codec):
+def test_a_pack_header_before_every_pes_does_not_cut_a_picture(codec: Codec) -> None:
     video = units(codec, rate="4M")[:12]
     frames = [
         b"".join(
@@ -197,14 +205,14 @@ def test_a_pack_header_before_every_pes_does_not_cut_a_picture(codec):
         assert feed(PsDemuxer(), frames, marker=marker) == video
 
 
-def test_an_empty_pes_carries_the_time_for_data_without_a_pes():
+def test_an_empty_pes_carries_the_time_for_data_without_a_pes() -> None:
     video = units(Codec.H264)[:4]
     frames = [PACK + build_pes_header(0xE0, 0, pts=unit.pts) + unit.payload for unit in video]
     for marker in (True, False):
         assert feed(PsDemuxer(), frames, marker=marker) == video
 
 
-def test_zeros_between_packets_are_nobodys():
+def test_zeros_between_packets_are_nobodys() -> None:
     video = units(Codec.H264)[:4]
     frames = [PACK + b"\x00\x00" + pes(unit.payload, pts=unit.pts) + b"\x00" for unit in video]
     demuxer = PsDemuxer()
@@ -212,7 +220,7 @@ def test_zeros_between_packets_are_nobodys():
     assert demuxer.counters.damaged_frames == 0
 
 
-def test_a_pes_whose_header_is_longer_than_itself_costs_its_picture():
+def test_a_pes_whose_header_is_longer_than_itself_costs_its_picture() -> None:
     video = units(Codec.H264)[:4]
     frames = [PACK + pes(unit.payload, pts=unit.pts) for unit in video]
     position = len(PACK) + 8
@@ -224,7 +232,7 @@ def test_a_pes_whose_header_is_longer_than_itself_costs_its_picture():
     assert demuxer.counters.bad_pes >= 1
 
 
-def test_a_second_video_stream_is_left_out_and_taken_over_when_the_first_ends():
+def test_a_second_video_stream_is_left_out_and_taken_over_when_the_first_ends() -> None:
     video = units(Codec.H264)
     muxed = [
         PACK + pes(unit.payload, pts=unit.pts) + pes(unit.payload[:30], pts=unit.pts, stream=0xE1)
@@ -240,7 +248,7 @@ def test_a_second_video_stream_is_left_out_and_taken_over_when_the_first_ends():
 @pytest.mark.parametrize(
     ("kind", "name"), [(0x10, "MPEG-4 video"), (0x80, "SVAC video"), (0x77, "unknown codec")]
 )
-def test_video_that_cannot_be_passed_on_is_named(kind, name):
+def test_video_that_cannot_be_passed_on_is_named(kind: int, name: str) -> None:
     head = PACK + build_psm({0xE0: kind, 0xC0: 0x90})
     demuxer = PsDemuxer()
     found = feed(demuxer, [head + pes(b"\x00\x00\x01\xb0\x01" * 9, pts=0)] * 3)
@@ -253,7 +261,7 @@ def test_video_that_cannot_be_passed_on_is_named(kind, name):
     ("kind", "name"),
     [(0x92, "G.722.1"), (0x93, "G.723.1"), (0x99, "G.729"), (0x9B, "SVAC audio")],
 )
-def test_audio_that_cannot_be_passed_on_leaves_the_video(kind, name):
+def test_audio_that_cannot_be_passed_on_leaves_the_video(kind: int, name: str) -> None:
     video = units(Codec.H264)[:3]
     head = PACK + build_psm({0xE0: 0x1B, 0xC0: kind})
     demuxer = PsDemuxer()
@@ -263,14 +271,14 @@ def test_audio_that_cannot_be_passed_on_leaves_the_video(kind, name):
     assert demuxer.audio_problem == f"{name} (stream type 0x{kind:02X}) cannot be passed on"
 
 
-def test_mpeg_audio_without_a_map_is_not_taken_for_g711():
+def test_mpeg_audio_without_a_map_is_not_taken_for_g711() -> None:
     frames = [PACK + pes(b"\xff\xfd\x84\x04" + b"\x55" * 380, pts=i * 2160, stream=0xC0) for i in range(60)]  # fmt: skip
     demuxer = PsDemuxer()
     assert feed(demuxer, frames) == []
     assert demuxer.problem == "MPEG audio cannot be passed on"
 
 
-def test_a_law_can_be_overridden_by_mu_law():
+def test_a_law_can_be_overridden_by_mu_law() -> None:
     audio = sound(Codec.PCM_ALAW, 3)
     muxer = PsMuxer(None, Codec.PCM_ALAW)
     found = feed(PsDemuxer(audio_override=Codec.PCM_MULAW), [muxer.mux(unit) for unit in audio])
@@ -278,7 +286,7 @@ def test_a_law_can_be_overridden_by_mu_law():
     assert [unit.payload for unit in found] == [unit.payload for unit in audio]
 
 
-def test_aac_frames_cut_across_pes_are_joined():
+def test_aac_frames_cut_across_pes_are_joined() -> None:
     data = adts()
     head = PACK + build_psm({0xC0: 0x0F})
     frames = [
@@ -290,13 +298,13 @@ def test_aac_frames_cut_across_pes_are_joined():
     assert decoded == sorted(set(decoded))
 
 
-def test_audio_without_time_goes_on_where_the_last_ended():
+def test_audio_without_time_goes_on_where_the_last_ended() -> None:
     head = PACK + build_psm({0xC0: 0x90})
     frames = [head + pes(b"\xd5" * 320, pts=0 if index == 0 else None, stream=0xC0) for index in range(4)]  # fmt: skip
     assert [unit.pts for unit in feed(PsDemuxer(), frames)] == [0, 3600, 7200, 10800]
 
 
-def test_a_marker_in_the_middle_of_a_pes_is_not_believed_again():
+def test_a_marker_in_the_middle_of_a_pes_is_not_believed_again() -> None:
     video = units(Codec.H264, rate="4M")[:12]
     muxer = PsMuxer(Codec.H264)
     demuxer = PsDemuxer()
@@ -310,7 +318,7 @@ def test_a_marker_in_the_middle_of_a_pes_is_not_believed_again():
     assert demuxer.counters.false_markers == 1
 
 
-def test_a_marker_between_the_pes_of_a_picture_costs_that_picture_at_most():
+def test_a_marker_between_the_pes_of_a_picture_costs_that_picture_at_most() -> None:
     video = units(Codec.H264, slices=4, size="640x480", rate="4M")[:12]
     demuxer = PsDemuxer()
     found = []
@@ -326,13 +334,13 @@ def test_a_marker_between_the_pes_of_a_picture_costs_that_picture_at_most():
     assert demuxer.counters.false_markers == 1
 
 
-def test_a_restarted_clock_goes_on_one_frame_later():
+def test_a_restarted_clock_goes_on_one_frame_later() -> None:
     video = units(Codec.H264, first=50_000_000)[:10] + units(Codec.H264)[:10]
     muxer = PsMuxer(Codec.H264)
     found = feed(PsDemuxer(), [muxer.mux(unit) for unit in video])
     assert [unit.pts - found[0].pts for unit in found] == [index * FRAME for index in range(20)]
 
 
-def test_a_lone_picture_type_unit_keeps_its_kind():
+def test_a_lone_picture_type_unit_keeps_its_kind() -> None:
     unit = MediaUnit(Codec.PCM_ALAW, 5, 5, True, b"\xd5" * 160)
     assert feed(PsDemuxer(), [PsMuxer(None, Codec.PCM_ALAW).mux(unit)]) == [unit]

@@ -1,7 +1,9 @@
 """RTP payloads to media units: PS, H.264, H.265, AAC, G.711, and what cannot be passed on."""
 
 import socket
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -15,18 +17,28 @@ from gb28181.rtp.packetizer import packetize, packetize_h264, packetize_hevc
 from gb28181.rtp.rtcp import SenderReport, parse_rtcp
 from tests.support.samples import FRAME, adts, ffmpeg, sound, stream, units
 
+Ports = tuple[socket.socket, socket.socket]
 CODECS = pytest.mark.parametrize("codec", [Codec.H264, Codec.HEVC])
 PACKETIZERS = {Codec.H264: (98, packetize_h264), Codec.HEVC: (100, packetize_hevc)}
 
 
-def pack(video, *, ps=False, payload_type=None, first=1000, mtu=1400, base=0):
+def pack(
+    video: list[MediaUnit],
+    *,
+    ps: bool = False,
+    payload_type: int | None = None,
+    first: int = 1000,
+    mtu: int = 1400,
+    base: int = 0,
+) -> Any:
     """RTP packets of pictures, as parsed."""
     codec = video[0].codec
     number, packetizer = PACKETIZERS[codec]
     number = payload_type if payload_type is not None else 96 if ps else number
-    muxer, packets = PsMuxer(codec), []
+    muxer = PsMuxer(codec)
+    packets: list[bytes] = []
     for unit in video:
-        common = {
+        common: dict[str, Any] = {
             "payload_type": number, "ssrc": 7, "mtu": mtu,
             "sequence": (first + len(packets)) & 0xFFFF, "timestamp": (unit.pts + base) % 2**32,
         }  # fmt: skip
@@ -37,19 +49,19 @@ def pack(video, *, ps=False, payload_type=None, first=1000, mtu=1400, base=0):
     return [RtpPacket.parse(packet) for packet in packets]
 
 
-def run(packets, payloads=None, **options):
+def run(packets: list[RtpPacket], payloads: dict[int, str] | None = None, **options: Any) -> Any:
     depacketizer = Depacketizer(payloads, **options)
     found = [unit for packet in packets for unit in depacketizer.feed(packet)]
     return found + depacketizer.flush(), depacketizer
 
 
-def nals(found):
+def nals(found: list[MediaUnit]) -> Any:
     return [list(iter_nals(unit.payload)) for unit in found]
 
 
 @CODECS
 @pytest.mark.parametrize("mtu", [200, 1400, 9000])
-def test_an_elementary_stream_comes_out_as_it_went_in(codec, mtu):
+def test_an_elementary_stream_comes_out_as_it_went_in(codec: Codec, mtu: int) -> None:
     video = units(codec)
     found, depacketizer = run(pack(video, mtu=mtu))
     assert nals(found) == nals(video)
@@ -62,7 +74,7 @@ def test_an_elementary_stream_comes_out_as_it_went_in(codec, mtu):
 
 
 @CODECS
-def test_with_a_marker_a_picture_is_out_with_its_last_packet(codec):
+def test_with_a_marker_a_picture_is_out_with_its_last_packet(codec: Codec) -> None:
     depacketizer = Depacketizer()
     for packet in pack(units(codec)):
         assert len(depacketizer.feed(packet)) == packet.marker
@@ -71,7 +83,9 @@ def test_with_a_marker_a_picture_is_out_with_its_last_packet(codec):
 @CODECS
 @pytest.mark.parametrize("marker", [True, False])
 @pytest.mark.parametrize("timestamp", [None, 5])
-def test_markers_and_times_may_be_constant(codec, marker, timestamp):
+def test_markers_and_times_may_be_constant(
+    codec: Codec, marker: bool, timestamp: int | None
+) -> None:
     video = units(codec, slices=2)
     packets = pack(video, mtu=300)
     for packet in packets:
@@ -89,7 +103,7 @@ def test_markers_and_times_may_be_constant(codec, marker, timestamp):
 
 @CODECS
 @pytest.mark.parametrize("ps", [True, False])
-def test_loss_of_any_packet_costs_its_picture_only(codec, ps):
+def test_loss_of_any_packet_costs_its_picture_only(codec: Codec, ps: bool) -> None:
     video = units(codec, slices=2)[:15]
     packets = pack(video, ps=ps, mtu=700)
     expected = {tuple(one) for one in nals(video)}
@@ -108,7 +122,9 @@ def test_loss_of_any_packet_costs_its_picture_only(codec, ps):
 
 
 @pytest.mark.parametrize("payload_type", [0, 8, 33, 97, 98, 100, 120])
-def test_ps_is_recognised_by_its_first_bytes_whatever_the_type_says(payload_type):
+def test_ps_is_recognised_by_its_first_bytes_whatever_the_type_says(
+    payload_type: int | None,
+) -> None:
     video = units(Codec.H264)
     found, depacketizer = run(pack(video, ps=True, payload_type=payload_type), {98: "H264"})
     assert found == video
@@ -117,7 +133,9 @@ def test_ps_is_recognised_by_its_first_bytes_whatever_the_type_says(payload_type
 
 @CODECS
 @pytest.mark.parametrize("payloads", [{96: "PS/90000"}, {}])
-def test_an_elementary_stream_where_ps_was_announced_is_recognised(codec, payloads):
+def test_an_elementary_stream_where_ps_was_announced_is_recognised(
+    codec: Codec, payloads: dict[int, str] | None
+) -> None:
     video = units(codec)
     found, depacketizer = run(pack(video, payload_type=96), payloads)
     assert nals(found) == nals(video)
@@ -125,18 +143,18 @@ def test_an_elementary_stream_where_ps_was_announced_is_recognised(codec, payloa
 
 
 @CODECS
-def test_the_rtpmap_is_trusted_over_the_number(codec):
+def test_the_rtpmap_is_trusted_over_the_number(codec: Codec) -> None:
     name = {Codec.H264: "h264/90000", Codec.HEVC: "H265/90000"}[codec]
     found, _ = run(pack(units(codec), payload_type=111), {111: name})
     assert nals(found) == nals(units(codec))
 
 
-def test_times_go_on_where_32_bits_wrap():
+def test_times_go_on_where_32_bits_wrap() -> None:
     found, _ = run(pack(units(Codec.H264), base=2**32 - 5 * FRAME))
     assert [unit.pts - found[0].pts for unit in found] == [i * FRAME for i in range(30)]
 
 
-def test_aggregated_units_are_taken_apart():
+def test_aggregated_units_are_taken_apart() -> None:
     key = units(Codec.H264)[0]
     first, second, *rest = iter_nals(key.payload)
     stap = b"\x18" + b"".join(len(nal).to_bytes(2) + nal for nal in (first, second))
@@ -152,14 +170,14 @@ def test_aggregated_units_are_taken_apart():
     assert nals(found) == [hevc]
 
 
-def test_a_fragment_without_its_beginning_is_dropped():
+def test_a_fragment_without_its_beginning_is_dropped() -> None:
     video = units(Codec.H264)
     packets = pack(video, mtu=500)
     found, _ = run(packets[8:])
     assert nals(found) == nals(video)[len(video) - len(found) :]
 
 
-def test_g711_of_a_type_of_its_own_comes_beside_the_video():
+def test_g711_of_a_type_of_its_own_comes_beside_the_video() -> None:
     video, audio = units(Codec.H264), sound(Codec.PCM_ALAW, 30)
     packets, sequence = [], 0
     for picture, noise in zip(video, audio, strict=True):
@@ -178,7 +196,7 @@ def test_g711_of_a_type_of_its_own_comes_beside_the_video():
     assert abs(heard[0].pts - found[0].pts) <= 2 * FRAME
 
 
-def test_g711_of_a_type_of_its_own_is_heard_beside_ps_without_audio():
+def test_g711_of_a_type_of_its_own_is_heard_beside_ps_without_audio() -> None:
     video, audio = units(Codec.H264, first=900_000), sound(Codec.PCM_ALAW, 30)
     packets = []
     for picture, noise in zip(video, audio, strict=True):
@@ -194,7 +212,7 @@ def test_g711_of_a_type_of_its_own_is_heard_beside_ps_without_audio():
     assert depacketizer.codecs == (Codec.H264, Codec.PCM_ALAW)
 
 
-def test_mu_law_is_payload_type_0_and_its_time_wraps():
+def test_mu_law_is_payload_type_0_and_its_time_wraps() -> None:
     packets = [
         RtpPacket(0, False, i, (2**32 - 320 + 320 * i) % 2**32, 7, b"\xff" * 320) for i in range(4)
     ]
@@ -203,13 +221,13 @@ def test_mu_law_is_payload_type_0_and_its_time_wraps():
     assert [unit.pts - found[0].pts for unit in found] == [0, 3600, 7200, 10800]
 
 
-def aac_packet(frames, sequence, timestamp):
+def aac_packet(frames: list[bytes], sequence: int, timestamp: int) -> Any:
     headers = b"".join((len(frame) << 3).to_bytes(2) for frame in frames)
     payload = (16 * len(frames)).to_bytes(2) + headers + b"".join(frames)
     return RtpPacket(102, True, sequence, timestamp, 7, payload)
 
 
-def test_aac_by_rfc_3640_gets_adts_headers_from_the_config():
+def test_aac_by_rfc_3640_gets_adts_headers_from_the_config() -> None:
     raw = [frame[7:] for _, frame in split_adts(adts(16000))[0]]
     packets = [aac_packet(raw[i : i + 2], i // 2, i * 1024) for i in range(0, len(raw) - 1, 2)]
     fmtp = "streamtype=5;mode=AAC-hbr;config=1408;sizeLength=13;indexLength=3"
@@ -220,13 +238,13 @@ def test_aac_by_rfc_3640_gets_adts_headers_from_the_config():
     assert found[1].pts - found[0].pts == 2 * 1024 * 90_000 // 16_000
 
 
-def test_without_a_config_aac_is_what_the_standard_says():
+def test_without_a_config_aac_is_what_the_standard_says() -> None:
     found, _ = run([aac_packet([b"frame"], 0, 0)])
     config = AudioSpecificConfig(sample_rate=8000, channels=1)
     assert found[0].payload == build_adts_header(config, 5) + b"frame"
 
 
-def test_a_long_aac_frame_in_pieces_is_joined_and_adts_is_passed_as_it_is():
+def test_a_long_aac_frame_in_pieces_is_joined_and_adts_is_passed_as_it_is() -> None:
     head = b"\x00\x10" + (900 << 3).to_bytes(2)
     pieces = [b"a" * 500, b"b" * 400]
     packets = [RtpPacket(102, i == 1, i, 0, 7, head + piece) for i, piece in enumerate(pieces)]
@@ -248,20 +266,22 @@ def test_a_long_aac_frame_in_pieces_is_joined_and_adts_is_passed_as_it_is():
         (9, {}, "G.722.1 (payload type 9) cannot be passed on"),
     ],
 )
-def test_what_cannot_be_passed_on_is_named(number, payloads, problem):
+def test_what_cannot_be_passed_on_is_named(
+    number: int, payloads: dict[int, str] | None, problem: str
+) -> None:
     found, depacketizer = run([RtpPacket(number, True, 0, 0, 7, b"\x01\x02\x03")] * 2, payloads)
     assert found == []
     assert depacketizer.problem == problem
 
 
-def test_a_transport_stream_is_named():
+def test_a_transport_stream_is_named() -> None:
     packet = RtpPacket(96, True, 0, 0, 7, (b"\x47" + bytes(187)) * 7)
     found, depacketizer = run([packet], {96: "PS"})
     assert (found, depacketizer.payload_kind) == ([], "ts")
     assert depacketizer.problem == "MPEG-TS (payload type 96) cannot be passed on"
 
 
-def test_unusable_audio_beside_good_video_is_no_problem():
+def test_unusable_audio_beside_good_video_is_no_problem() -> None:
     packets = pack(units(Codec.H264))
     packets.append(RtpPacket(18, False, packets[-1].sequence + 1, 0, 7, b"\x01\x02"))
     found, depacketizer = run(packets)
@@ -269,7 +289,7 @@ def test_unusable_audio_beside_good_video_is_no_problem():
     assert depacketizer.problem is None
 
 
-def test_on_tcp_a_sender_whose_numbers_stand_still_loses_nothing():
+def test_on_tcp_a_sender_whose_numbers_stand_still_loses_nothing() -> None:
     packets = pack(units(Codec.H264), ps=True)
     for packet in packets:
         packet.sequence = 0
@@ -278,14 +298,14 @@ def test_on_tcp_a_sender_whose_numbers_stand_still_loses_nothing():
     assert depacketizer.gaps == 0
 
 
-def test_on_tcp_a_sender_whose_numbers_count_shows_its_own_losses():
+def test_on_tcp_a_sender_whose_numbers_count_shows_its_own_losses() -> None:
     packets = pack(units(Codec.H264), ps=True)
     found, depacketizer = run(packets[:50] + packets[51:], reliable=True)
     assert depacketizer.gaps == 1
     assert len(found) == 29
 
 
-def test_another_ssrc_begins_anew():
+def test_another_ssrc_begins_anew() -> None:
     first, second = pack(units(Codec.H264)[:10], ps=True), pack(units(Codec.H264)[10:], ps=True)
     for packet in second:
         packet.ssrc = 8
@@ -297,7 +317,7 @@ def test_another_ssrc_begins_anew():
 
 
 @pytest.fixture
-def ports():
+def ports() -> Iterator[Any]:
     """An even and the next port, bound."""
     while True:
         rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -318,7 +338,7 @@ def ports():
         return
 
 
-def received(sock):
+def received(sock: socket.socket) -> Any:
     found = []
     while True:
         try:
@@ -329,7 +349,9 @@ def received(sock):
 
 @pytest.mark.net
 @CODECS
-def test_what_ffmpeg_sends_as_rtp_comes_out_as_its_elementary_stream(codec, ports):
+def test_what_ffmpeg_sends_as_rtp_comes_out_as_its_elementary_stream(
+    codec: Codec, ports: Ports
+) -> None:
     rtp, rtcp = ports
     data = stream(codec, frames=12)
     target = f"rtp://127.0.0.1:{rtp.getsockname()[1]}?pkt_size=1200"
@@ -350,7 +372,7 @@ def test_what_ffmpeg_sends_as_rtp_comes_out_as_its_elementary_stream(codec, port
 
 
 @pytest.mark.net
-def test_what_ffmpeg_sends_as_aac_comes_out_as_its_frames(ports):
+def test_what_ffmpeg_sends_as_aac_comes_out_as_its_frames(ports: Ports) -> None:
     rtp, _ = ports
     target = f"rtp://127.0.0.1:{rtp.getsockname()[1]}"
     ffmpeg(
@@ -368,6 +390,6 @@ def test_what_ffmpeg_sends_as_aac_comes_out_as_its_frames(ports):
     assert len(joined) > len(adts(16000)) - 1400
 
 
-def test_a_unit_is_what_it_should_be():
+def test_a_unit_is_what_it_should_be() -> None:
     found, _ = run([RtpPacket(8, False, 0, 8, 7, memoryview(b"\xd5" * 160))])
     assert found == [MediaUnit(Codec.PCM_ALAW, 90, 90, True, b"\xd5" * 160)]
