@@ -43,6 +43,7 @@ __all__ = [
     "MAX_SUBJECT_LENGTH",
     "MAX_TRANSACTIONS",
     "MAX_UDP_BACKLOG",
+    "MAX_TRACE_DUMP",
     "MAX_UDP_MESSAGE",
     "MAX_WRITE_BUFFER",
     "MAX_XML_BYTES",
@@ -209,3 +210,6 @@ SIP_BODY_WAIT = 20.0
 
 SIP_PEEK_WAIT = 0.2
 """For a body behind Content-Length 0 on a stream; it is in the same segment or there is none."""
+
+MAX_TRACE_DUMP = 8_192
+"""Bytes of one SIP message that a trace shows."""

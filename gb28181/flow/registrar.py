@@ -5,14 +5,15 @@ control, and its owner carries the decision out. Whatever the Call-ID says, cred
 a refresh without Authorization is challenged like a first registration.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from gb28181.errors import SipParseError
 from gb28181.flow.flood import FloodControl, FloodVerdict
-from gb28181.ids.device_id import DeviceId, IdShape
 from gb28181.sip.digest import ALGORITHMS, Credential, DigestResult, DigestServer
+from gb28181.sip.header.address import NameAddr
 from gb28181.sip.header.date import serialize_gb_date
 from gb28181.sip.header.value import MAX_SECONDS, parse_gb_version, parse_seconds
 from gb28181.sip.message import Request
@@ -33,6 +34,8 @@ GB_VERSION = "3.0"
 """X-GB-Ver of our answers: GB/T 28181-2022."""
 
 Headers = list[tuple[str, str]]
+
+_REGISTRABLE = re.compile(r"[0-9]{18}(?:[0-9]{2})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ RegisterDecision = Challenge | Accept | Refuse | Ignore
 
 def is_registrable(device_id: str) -> bool:
     """Tell whether an id may register: 20 digits, or 18 as local systems of 2011-2016 had."""
-    return DeviceId(device_id).shape in {IdShape.CODE, IdShape.RULE_B}
+    return _REGISTRABLE.fullmatch(device_id) is not None
 
 
 class Registrar:
@@ -147,7 +150,8 @@ class Registrar:
             return Ignore(f"{device_id} from {host} registers too often without success")
         authorization = _authorization(request)
         if authorization is not None:
-            decision = self._verify(request, authorization, credential_for(device_id), host, now)
+            credential = credential_for(device_id)
+            decision = self._verify(request, device_id, authorization, credential, host, now)
         else:
             decision = self._challenge(device_id, now)
         if verdict is FloodVerdict.SLOW and not isinstance(decision, Accept):
@@ -157,12 +161,12 @@ class Registrar:
     def _verify(
         self,
         request: Request,
+        device_id: str,
         authorization: str,
         credential: Credential | None,
         host: str,
         now: float,
     ) -> RegisterDecision:
-        device_id = request.from_.user
         # An unknown device is measured against a secret nobody has, so it takes the same time.
         result = self._digest.verify(
             authorization, "REGISTER", device_id, credential or _NOBODY, now
@@ -203,8 +207,8 @@ class Registrar:
         return Refuse(503, None, headers, None, detail)
 
     def _accept(self, request: Request, device_id: str) -> Accept | Refuse:
-        expires = self._expires(request)
         contact = request.contact
+        expires = self._expires(request, contact)
         if contact is None and expires > 0:
             return Refuse(400, "Missing Contact", _version(), device_id, "REGISTER without Contact")
         return Accept(
@@ -217,9 +221,8 @@ class Registrar:
             is_logout=expires == 0,
         )
 
-    def _expires(self, request: Request) -> int:
+    def _expires(self, request: Request, contact: NameAddr | None) -> int:
         """Return what is granted: Contact parameter before header before default (quirk 1)."""
-        contact = request.contact
         wish: int | None = None
         if contact is not None:
             parameter = contact.params.get("expires")

@@ -228,9 +228,12 @@ class SipFramer:
         if not lengths:
             if method in _BODIED:
                 return self._await(_Stage.ROOT, now + SIP_ROOT_WAIT)
-            if method.startswith(b"SIP/") and kind is None:
-                return self._emit(0, output)
-            return self._fail(output, "Content-Length is missing", "Content-Length")
+            bare = method.startswith(b"SIP/") and kind is None
+            return (
+                self._emit(0, output)
+                if bare
+                else self._fail(output, "Content-Length is missing", "Content-Length")
+            )
         if not self._take_length(lengths, output):
             return False
         if self._length:

@@ -41,7 +41,38 @@ SINGLE_VALUED = {
 }
 """Headers that may occur once; a second one makes the message ambiguous (RFC 4475 3.3.8, 3.3.9)."""
 
-_COMMON = ["Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards", "Contact", "Expires", "Content-Length", "Content-Type", "Authorization", "WWW-Authenticate", "User-Agent", "Server", "Date", "Subject", "Event", "Subscription-State", "Allow", "Supported", "Require", "Accept", "Route", "Record-Route", "X-GB-Ver", "Note", "Monitor-User-Identity", "Retry-After", "Min-Expires", "Reason"]
+_COMMON = [
+    "Via",
+    "From",
+    "To",
+    "Call-ID",
+    "CSeq",
+    "Max-Forwards",
+    "Contact",
+    "Expires",
+    "Content-Length",
+    "Content-Type",
+    "Authorization",
+    "WWW-Authenticate",
+    "User-Agent",
+    "Server",
+    "Date",
+    "Subject",
+    "Event",
+    "Subscription-State",
+    "Allow",
+    "Supported",
+    "Require",
+    "Accept",
+    "Route",
+    "Record-Route",
+    "X-GB-Ver",
+    "Note",
+    "Monitor-User-Identity",
+    "Retry-After",
+    "Min-Expires",
+    "Reason",
+]
 
 _KEYS: dict[str, str] = {
     spelling: name.lower()

@@ -92,6 +92,19 @@ class _Headed:
             return ""
         return values[0].partition(";")[0].replace(" ", "").replace("\t", "").lower()
 
+    def check_essentials(self) -> None:
+        """Parse those of Via, From, To, Call-ID, CSeq and Max-Forwards that are there.
+
+        Raises:
+            SipParseError: The first malformed one.
+        """
+        index, cache = self.headers.index, self._cache
+        for key, parse in _ESSENTIALS:
+            values = index.get(key)
+            if values is not None:
+                raw = values[0]
+                cache[key] = (raw, parse(raw))
+
     def check(self) -> None:
         """Parse every known header.
 
@@ -186,3 +199,13 @@ def _parse_to(value: str) -> NameAddr:
 def _parse_contact(value: str) -> NameAddr:
     first = split_list(value, field="Contact")[0]
     return NameAddr("", "*") if first == "*" else parse_name_addr(first, field="Contact")
+
+
+_ESSENTIALS: tuple[tuple[str, Callable[[str], object]], ...] = (
+    ("via", parse_via),
+    ("from", _parse_from),
+    ("to", _parse_to),
+    ("call-id", parse_call_id),
+    ("cseq", parse_cseq),
+    ("max-forwards", parse_max_forwards),
+)

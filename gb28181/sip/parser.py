@@ -125,30 +125,23 @@ def _refuse_uri_headers(uri: str) -> None:
 def _check_essentials(message: Message, *, complete: bool) -> None:
     index = message.headers.index
     if complete:
-        _check_presence(index)
-    if "via" in index:
-        _ = message.via
-    if "from" in index:
-        _ = message.from_
-    if "to" in index:
-        _ = message.to
-    if "call-id" in index:
-        _ = message.call_id
-    if "cseq" in index:
+        _check_presence(index, repeated=len(index) < len(message.headers))
+    message.check_essentials()
+    if isinstance(message, Request) and "cseq" in index:
         method = message.cseq.method
-        if isinstance(message, Request) and method != message.method:
+        if method != message.method:
             raise SipParseError(
                 f"CSeq method {clip(method)} does not match request method {clip(message.method)}",
                 field="CSeq",
             )
-    if "max-forwards" in index:
-        _ = message.max_forwards
 
 
-def _check_presence(index: dict[str, list[str]]) -> None:
+def _check_presence(index: dict[str, list[str]], *, repeated: bool) -> None:
     for key, field in _MANDATORY:
         if key not in index:
             raise SipParseError(f"{field} is missing", field=field)
+    if not repeated:
+        return
     for key, field in SINGLE_VALUED.items():
         values = index.get(key)
         # The same value twice is sloppy, not ambiguous.

@@ -43,7 +43,7 @@ class NameAddr:
     @property
     def tag(self) -> str | None:
         """The tag, None when absent or empty."""
-        return self.params.get("tag") or None
+        return (self.params.get("tag") or None) if self._params_text else None
 
     @property
     def user(self) -> str:

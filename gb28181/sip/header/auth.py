@@ -1,7 +1,7 @@
 """Authorization and WWW-Authenticate (RFC 3261 20.7, 20.44; RFC 2617 3.2; schemes of GB/T 28181 and GB 35114)."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gb28181.errors import SipParseError
 from gb28181.sip.grammar import TOKEN, clip, unquote
@@ -15,9 +15,13 @@ _PARAM = re.compile(
     rf'[ \t,]*({TOKEN})[ \t]*=[ \t]*(?:("(?:[^"\\]|\\.)*")[ \t,]*|([^",]*)(?:[ \t,]+|$))'
 )
 
+# What nearly all devices write, read in two calls.
+_PLAIN_PARAM = rf'({TOKEN})=(?:"([^"\\]*)"|([^"\\, \t]*))(?:,[ \t]*|$)'
+_PLAIN = re.compile(f"(?:{_PLAIN_PARAM})+")
+_PLAIN_ITEMS = re.compile(_PLAIN_PARAM)
 
-@dataclass(frozen=True, slots=True)
-class AuthValue:
+
+class AuthValue(NamedTuple):
     """A challenge or credentials: lower-case scheme, parameters without quotes."""
 
     scheme: str
@@ -35,6 +39,10 @@ def parse_auth(value: str, *, field: str) -> AuthValue:
         raise SipParseError(f"{field} has no scheme and parameters: {clip(value)!r}", field=field)
     scheme, rest = match.groups()
     params: Params = {}
+    if _PLAIN.fullmatch(rest) is not None:
+        for name, quoted, plain in _PLAIN_ITEMS.findall(rest):
+            params.setdefault(name.lower(), quoted or plain)
+        return AuthValue(scheme.lower(), params)
     position = 0
     while position < len(rest):
         param = _PARAM.match(rest, position)
