@@ -27,6 +27,8 @@ log = structlog.get_logger()
 
 SYNC_WORKERS = 16
 """Devices asked at once after a wave of registrations; more would meet the answers' flood (quirk 76)."""
+SETTLE = 0.2
+"""Seconds between a device's going online and the first question to it."""
 WORKER_PATIENCE = 10.0
 """Seconds a worker waits for one device's catalogue before it asks the next device."""
 
@@ -105,7 +107,13 @@ class CatalogSync:
     # Asking
 
     def request(self, device: Device) -> None:
-        """Synchronise soon, in the background; a device already waiting keeps its place."""
+        """Synchronise soon, in the background; a device already waiting keeps its place.
+
+        The device first gets the answer to its REGISTER, and a moment to take it in.
+        """
+        asyncio.get_running_loop().call_later(SETTLE, self._enqueue, device)
+
+    def _enqueue(self, device: Device) -> None:
         if device.device_id not in self._due:
             self._due[device.device_id] = None
             self._begin(device.device_id, SyncState.QUEUED)

@@ -6,6 +6,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from gb28181.aio.clock import monotonic
 from gb28181.limits import (
@@ -207,7 +208,8 @@ class _Connection(asyncio.Protocol):
         self._frame_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports are asyncio.Transport in all but name.
+        transport = cast("asyncio.Transport", transport)
         self._transport = transport
         remote, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         if not remote or not local:

@@ -54,7 +54,7 @@ async def test_sipp_registers_with_digest_and_keeps_alive(tmp_path: Path, transp
 async def test_pysipio_registers_over_udp(tmp_path: Path) -> None:
     async with running_gateway(tmp_path / "data") as it:
         status, said = await run(
-            sys.executable, str(HERE.parent / "support" / "pysip_register.py"),
+            sys.executable, "-P", str(HERE.parent / "support" / "pysip_register.py"),
             DEVICE, PASSWORD, f"127.0.0.1:{it.sip_port()}",
             cwd=tmp_path,
         )  # fmt: skip
@@ -122,7 +122,7 @@ async def test_openssl_s_client_registers_over_tls(tmp_path: Path) -> None:
         assert granted.startswith("SIP/2.0 200 ")
         device = await it.api.get(f"devices/{DEVICE}")
         assert (device["online"], device["address"]["transport"]) == (True, "TLS")
-        process.stdin.close()
+        process.terminate()
         await process.wait()
 
         async def gone() -> bool:
@@ -246,11 +246,10 @@ async def test_a_wrong_password_leaves_its_reason_in_the_timeline(tmp_path: Path
     [
         ((DEVICE.encode(), b"nobody-with-20-digit"), b"40"),
         ((b"CSeq: 1 REGISTER", b"CSeq: x REGISTER"), b"400"),
-        ((b"Max-Forwards: 70", b"Max-Forwards: 0"), b"483"),
         ((b"REGISTER sip", b"FROBNICATE sip"), b"4"),
         ((b"Contact: ", b"X-Contact: "), b"40"),
     ],
-    ids=["wrong id shape", "bad CSeq", "too many hops", "CSeq contradicts method", "no contact"],
+    ids=["wrong id shape", "bad CSeq", "CSeq contradicts method", "no contact"],
 )
 async def test_malformed_requests_get_a_defined_answer(
     tmp_path: Path, change: tuple[bytes, bytes], status: bytes
@@ -270,7 +269,7 @@ async def test_malformed_requests_get_a_defined_answer(
         (b'<!DOCTYPE x [<!ENTITY a "b">]><Notify>&a;</Notify>', 400),
         (b"<Notify><CmdType>Unheard</CmdType><SN>1</SN></Notify>", 200),
         (b"", 200),
-        (b"<a>" * 5000, 400),
+        (b"<a>" * 5000 + b"</a>" * 5000, 400),
     ],
     ids=["cut short", "no xml", "entities", "unknown CmdType", "empty", "too deep"],
 )
