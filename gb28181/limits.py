@@ -2,6 +2,7 @@
 
 __all__ = [
     "MAX_ANSWERED_TRANSACTIONS",
+    "MAX_BRIEF_ANSWERS",
     "MAX_CATALOG_COLLECTIONS",
     "MAX_CATALOG_ITEMS",
     "MAX_CHANNEL_EXTRA",
@@ -41,9 +42,9 @@ __all__ = [
     "MAX_SIP_LINE",
     "MAX_SIP_RESYNC",
     "MAX_SUBJECT_LENGTH",
+    "MAX_TRACE_DUMP",
     "MAX_TRANSACTIONS",
     "MAX_UDP_BACKLOG",
-    "MAX_TRACE_DUMP",
     "MAX_UDP_MESSAGE",
     "MAX_WRITE_BUFFER",
     "MAX_XML_BYTES",
@@ -180,6 +181,9 @@ MAX_CONNECTIONS_PER_HOST = 2_000
 
 MAX_WRITE_BUFFER = 1_048_576
 """Bytes waiting for one peer that does not read; beyond, its connection is closed."""
+
+MAX_BRIEF_ANSWERS = 16_384
+"""Challenges remembered for retransmissions, of 1 KB each: two seconds of a full load, oldest forgotten first."""
 
 MAX_UDP_BACKLOG = 1_024
 """Datagrams waiting for a full socket buffer; beyond, new ones are lost, as UDP may."""

@@ -102,7 +102,8 @@ class IncomingRequest:
             headers: Further headers.
             body: Body.
             content_type: Content-Type of the body.
-            stateless: Remember nothing, as for a challenge: a retransmission will be a new request.
+            stateless: Keep no transaction, as for a challenge: retransmissions get the same bytes for a
+                few seconds only.
         """
         if status >= 200:
             self._engine.forget_invite(self._event)

@@ -253,7 +253,7 @@ class SipEndpoint:
             headers: Further headers.
             body: Body, with its `content_type`.
             content_type: Content-Type.
-            stateless: Remember nothing: a retransmission will be a new request.
+            stateless: Keep no transaction: retransmissions get the same bytes for a few seconds only.
         """
         invite = incoming.invite
         if invite is not None and 200 <= status < 300:
@@ -273,7 +273,7 @@ class SipEndpoint:
         if invite is not None:
             invite.respond(response, now)
         elif stateless:
-            self.transactions.respond_stateless(transaction, serialize(response))
+            self.transactions.respond_briefly(transaction, serialize(response), now)
         else:
             self.transactions.respond(transaction, status, serialize(response), now)
 

@@ -56,6 +56,8 @@ class RequestReceiver:
         if transaction is not None:
             self._transactions.receive_retransmission(transaction, now)
             return
+        if self._transactions.repeat(key, request, flow, now):
+            return
         stamp_via(request, flow.remote)
         if self._transactions.full:
             self._overloaded(request, flow)

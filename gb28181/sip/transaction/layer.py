@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from gb28181.limits import MAX_ANSWERED_TRANSACTIONS, MAX_TRANSACTIONS
+from gb28181.limits import MAX_ANSWERED_TRANSACTIONS, MAX_BRIEF_ANSWERS, MAX_TRANSACTIONS
 from gb28181.sip.build import build_request
 from gb28181.sip.message import Request, Response
 from gb28181.sip.serializer import serialize
@@ -37,6 +37,8 @@ __all__ = [
 
 _SWEEP_SLACK = 0.25
 """Answered requests are forgotten up to this much late, so that thousands share one timer."""
+_BRIEF = 8.0
+"""Seconds for which an answer without a transaction is repeated: four retransmissions."""
 
 
 class RequestUser(Protocol):
@@ -136,6 +138,7 @@ class TransactionLayer:
         # Timer J is the same for all: a queue in the order of the answers needs no heap.
         self._answered: deque[ServerTransaction] = deque()
         self._unanswered: list[ServerTransaction] = []
+        self._brief: dict[_BriefKey, tuple[float, bytes]] = {}
         self._by_connection: dict[int, dict[ClientTransaction | ServerTransaction, None]] = {}
         self._outbox: list[Outgoing] = []
 
@@ -208,11 +211,30 @@ class TransactionLayer:
         else:
             self._queue.arm(transaction, machine.next_timer())
 
-    def respond_stateless(self, transaction: ServerTransaction, response: bytes) -> None:
-        """Answer and remember nothing: a retransmission counts as a new request (8.2.7)."""
-        transaction.request = None
-        self._forget(transaction)
+    def respond_briefly(self, transaction: ServerTransaction, response: bytes, now: float) -> None:
+        """Answer and end the transaction; a retransmission gets the same bytes for seconds (8.2.7).
+
+        Under overload the retransmissions of requests answered late thus cost little, and nobody is
+        challenged twice for one request.
+        """
+        if transaction.request is None:
+            return
+        if len(self._brief) >= MAX_BRIEF_ANSWERS:
+            del self._brief[next(iter(self._brief))]
+        self._brief[_brief_key(transaction.key, transaction.request)] = (now + _BRIEF, response)
+        self.drop(transaction)
         self._outbox.append((response, transaction.flow, None))
+
+    def repeat(self, key: str, request: Request, flow: Flow, now: float) -> bool:
+        """Answer a retransmission of what was answered briefly; False if it is none."""
+        if not self._brief:
+            return False
+        kept = self._brief.get(_brief_key(key, request))
+        if kept is None or kept[0] <= now:
+            return False
+        self.absorbed += 1
+        self._outbox.append((kept[1], flow, None))
+        return True
 
     def drop(self, transaction: ServerTransaction) -> None:
         """Remember nothing of a request that is not going to be answered."""
@@ -389,6 +411,15 @@ class TransactionLayer:
                 del self._invites[call_id]
         elif self._servers.get(transaction.key) is transaction:
             del self._servers[transaction.key]
+
+
+_BriefKey = tuple[str, int, str | None]
+
+
+def _brief_key(key: str, request: Request) -> _BriefKey:
+    """Tell requests apart whose device never changes its branch, or not even its CSeq."""
+    authorization = request.headers.index.get("authorization")
+    return key, request.cseq.number, authorization[0] if authorization else None
 
 
 def _refusal_ack(invite: Request, response: Response) -> Request:

@@ -123,7 +123,7 @@ async def test_a_retransmission_is_answered_from_memory() -> None:
         assert platform.driver.stats.absorbed == 1
 
 
-async def test_a_stateless_answer_is_forgotten() -> None:
+async def test_a_stateless_answer_keeps_no_transaction() -> None:
     async with peers(1) as (platform,):
         platform.handler = lambda incoming: incoming.respond(401, stateless=True)
         _, port = await platform.driver.listen_udp("127.0.0.1", 0)

@@ -210,7 +210,45 @@ def test_a_stateless_answer_leaves_nothing_behind() -> None:
     assert response.status == 401
     assert len(endpoint.transactions) == 0
     assert endpoint.next_timer() is None
-    ask(request("REGISTER"), UDP, endpoint)
+
+
+def challenge(endpoint: SipEndpoint, now: float) -> None:
+    event = endpoint.next_event()
+    assert isinstance(event, RequestReceived)
+    nonce = ("WWW-Authenticate", f'Digest nonce="{now}"')
+    endpoint.respond(event, 401, now=now, stateless=True, headers=[nonce])
+
+
+def test_a_retransmission_gets_the_same_stateless_answer_for_seconds() -> None:
+    endpoint = new_endpoint()
+    endpoint.receive_message(request("REGISTER"), UDP, 0.0)
+    challenge(endpoint, 0.0)
+    first = endpoint.messages_to_send(0.0)
+    endpoint.receive_message(request("REGISTER"), UDP, 3.5)
+    assert endpoint.messages_to_send(3.5) == first
+    assert endpoint.next_event() is None
+    endpoint.receive_message(request("REGISTER"), UDP, 60.0)
+    assert isinstance(endpoint.next_event(), RequestReceived)
+
+
+def test_a_device_that_never_changes_its_branch_is_heard_after_its_challenge() -> None:
+    endpoint = new_endpoint()
+    endpoint.receive_message(request("REGISTER"), UDP, 0.0)
+    challenge(endpoint, 0.0)
+    signed = request("REGISTER", extra="Authorization: Digest a=b\r\n")
+    endpoint.receive_message(signed, UDP, 0.1)
+    assert isinstance(endpoint.next_event(), RequestReceived)
+
+
+def test_stateless_answers_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layer, "MAX_BRIEF_ANSWERS", 2)
+    endpoint = new_endpoint()
+    for number in range(3):
+        endpoint.receive_message(request("REGISTER", branch=f"z9hG4bK{number}"), UDP, 0.0)
+        challenge(endpoint, 0.0)
+    endpoint.receive_message(request("REGISTER", branch="z9hG4bK2"), UDP, 0.1)
+    assert endpoint.next_event() is None
+    endpoint.receive_message(request("REGISTER", branch="z9hG4bK0"), UDP, 0.1)
     assert isinstance(endpoint.next_event(), RequestReceived)
 
 
