@@ -111,12 +111,15 @@ class StreamFramer:
                 self.skipped_bytes += found - position
                 self._found()
                 position = found
-            header = self.framing.header_size
-            start = position + header
+            start = position + self.framing.header_size
             if start > size:
                 return position
             length = data[start - 2] << 8 | data[start - 1]
             end = start + length
+            if end <= size and self._is_next(data, position, start, end):
+                packets.append(data[start:end])
+                position = end
+                continue
             verdict = self._judge(data, position, start, end)
             if verdict is None:
                 self._need = max(end - position, size - position + 1)
@@ -131,6 +134,17 @@ class StreamFramer:
                 packets.append(self._packet(data, start, end))
                 self._learn(data, start)
             position = end
+
+    def _is_next(self, data: bytes, position: int, start: int, end: int) -> bool:
+        """Whether there is plainly another packet of the same sender: nearly always."""
+        return (
+            self._proven
+            and data[start + _SSRC_AT : start + HEADER_SIZE] == self._ssrc
+            and data[start] >> 6 == 2
+            and end - start >= HEADER_SIZE
+            and self.framing is not Framing.PREAMBLE
+            and (self.framing is Framing.RFC4571 or data[position] == _DOLLAR)
+        )
 
     def _found(self) -> None:
         self._lost = False

@@ -3,6 +3,10 @@
 Run with `python tests/bench/bench_media_core.py [--seconds 5] [--streams 1] [--loop asyncio|uvloop]`.
 The sender is a process of its own, so only the receiving side is measured. Printed are CPU
 milliseconds for one second of one stream of 4 Mbit/s, 25 pictures a second.
+
+Measured on the 2-core test machine with uvloop, ms a stream-second: in memory 0.9 (2.3 us a packet);
+with sockets and 150 streams 2.1 in bursts, 2.7 paced (3.5 without gathering packets); sending 0.4
+with segmentation, 1.4 one by one. With a single stream an idle virtual machine adds its own wake-ups.
 """
 
 import argparse
@@ -13,7 +17,7 @@ import os
 import socket
 import time
 
-from gb28181.aio.media_udp import UdpMedia
+from gb28181.aio.media_udp import UdpMedia, UdpMediaSender
 from gb28181.aio.ports import PortPool
 from gb28181.aio.reader import Poller
 from gb28181.es.unit import Codec, MediaUnit
@@ -94,6 +98,25 @@ def measure_in_memory(frames: list[list[bytes]]) -> None:
     assert units == 2 * len(frames), f"{units} units of {2 * len(frames)}"
 
 
+def measure_sending(frames: list[list[bytes]]) -> None:
+    """Print what sending costs, with and without segmentation by the kernel."""
+    packets = sum(map(len, frames))
+    for segmentation in (True, False):
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sink,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock,
+        ):
+            sink.bind(("127.0.0.1", 0))
+            sender = UdpMediaSender(sock, sink.getsockname(), segmentation=segmentation)
+            started = time.process_time_ns()
+            for frame in frames:
+                sender.send(frame)
+            spent = time.process_time_ns() - started
+        name = "send, segmentation" if segmentation else "send, one by one"
+        per_second = spent / 1e6 / (len(frames) / FPS)
+        print(f"{name:42} {per_second:7.2f} ms/stream-s {spent / packets / 1000:6.2f} us/packet")
+
+
 def send(frames: list[list[bytes]], ports: list[int], pattern: str) -> None:
     """Send in real time: `burst` a frame at once, `paced` packets evenly over the frame's time."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -171,6 +194,7 @@ def main() -> None:
     options = parser.parse_args()
     frames = build_frames(options.seconds)
     measure_in_memory(frames)
+    measure_sending(frames)
     factory = None
     if options.loop == "uvloop":
         with contextlib.suppress(ImportError):
