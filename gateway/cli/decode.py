@@ -39,7 +39,8 @@ class Decoded:
 def decode(url: str, result: Decoded, *, wanted: int, stop: threading.Event) -> None:
     """Decode until told to stop or the stream ends; blocks."""
     try:
-        options = {"fflags": "nobuffer", "analyzeduration": "2000000"}
+        # Not `nobuffer`: it throws away what was read to find the codecs, the key frame included.
+        options = {"analyzeduration": "1000000", "fpsprobesize": "0"}
         with av.open(url, timeout=(OPEN_TIMEOUT, READ_TIMEOUT), options=options) as container:
             _decode(container, result, wanted, stop)
     except FFmpegError as exc:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable
+import os
+import signal
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +17,9 @@ from gateway.domain.errors import GatewayError
 from gateway.http.tokens import ensure_admin_token
 from gateway.observe.log import configure_logging
 
-__all__ = ["register", "run_on_uvloop"]
+__all__ = ["Interrupted", "register", "run_on_uvloop"]
+
+INTERRUPTED = 130
 
 
 def register(app: typer.Typer) -> None:
@@ -26,19 +30,51 @@ def register(app: typer.Typer) -> None:
     app.command("check-config")(check_config)
 
 
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM ended the work."""
+
+
 def run_on_uvloop(work: Awaitable[None]) -> None:
-    """Run to the end on uvloop where it is installed, else on asyncio's own loop."""
+    """Run to the end on uvloop where it is installed, else on asyncio's own loop.
 
-    async def main() -> None:
-        await work
+    The first Ctrl-C or SIGTERM cancels the work, which then cleans up; the third gives up waiting for that.
 
+    Raises:
+        Interrupted: a signal came.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_interruptible(work))
+
+
+async def _interruptible(work: Awaitable[None]) -> None:
+    loop, task, signals = asyncio.get_running_loop(), asyncio.current_task(), 0
+    assert task is not None
+
+    # Not KeyboardInterrupt: a second one would be raised anywhere, in the middle of the clean-up.
+    def interrupt() -> None:
+        nonlocal signals
+        signals += 1
+        if signals == 1:
+            task.cancel()
+        elif signals > 2:
+            os._exit(INTERRUPTED)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
     try:
-        import uvloop  # noqa: PLC0415 - only this command needs it
+        await work
+    except asyncio.CancelledError:
+        if signals:
+            raise Interrupted from None
+        raise
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - absent on some platforms
     except ImportError:
-        asyncio.run(main())
-        return
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main())
+        return None
+    return uvloop.new_event_loop
 
 
 def serve(
@@ -70,8 +106,8 @@ def _serve(cli: Cli, settings: Settings) -> None:
         run_on_uvloop(run_gateway(settings))
     except GatewayError as exc:
         cli.fail(cli.say("cannot_start", detail=exc.detail, code=exc.code))
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+    except Interrupted:
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def demo(
@@ -103,10 +139,10 @@ def demo(
         run_on_uvloop(show.run())
     except GatewayError as exc:
         cli.fail(cli.say("cannot_start", detail=exc.detail, code=exc.code))
-    except KeyboardInterrupt:
+    except Interrupted:
         cli.err.print(cli.say("interrupted"))
         if not show.succeeded:
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED) from None
     if not show.succeeded:
         raise typer.Exit(UNHEALTHY)
 
@@ -168,7 +204,7 @@ def simulate(
         cli.fail(str(exc), USAGE)
     configure_logging("auto", "warning")
     cli.out.print(cli.say("sim_started", devices=devices, channels=channels, server=server))
-    with contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(Interrupted):
         run_on_uvloop(_simulate(cli, chosen, duration))
 
 

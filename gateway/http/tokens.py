@@ -29,7 +29,9 @@ STREAM_KEY_FILE = "stream.key"
 
 MAX_TOKEN = 512
 """Longest credential looked at; a signed token has under 200 characters."""
-_MAC_SIZE = 32
+_KEY_SIZE = 32
+_MAC_SIZE = 16
+"""Bytes kept of the HMAC-SHA256: 128 bits, so that URLs stay short enough to be copied."""
 
 
 def ensure_admin_token(data_dir: Path, configured: str = "") -> str | None:
@@ -108,7 +110,7 @@ class StreamSigner:
         return StreamGrant(state, stream_id)
 
     def _mac(self, payload: bytes) -> bytes:
-        return hmac.new(self._key, b"stream-token:" + payload, hashlib.sha256).digest()
+        return hmac.new(self._key, b"stream-token:" + payload, hashlib.sha256).digest()[:_MAC_SIZE]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,9 +161,9 @@ def _stream_key(data_dir: Path) -> bytes:
     path = data_dir / STREAM_KEY_FILE
     if path.is_file():
         key = path.read_bytes()
-        if len(key) == _MAC_SIZE:
+        if len(key) == _KEY_SIZE:
             return key
-    key = secrets.token_bytes(_MAC_SIZE)
+    key = secrets.token_bytes(_KEY_SIZE)
     write_private(path, key)
     return key
 
