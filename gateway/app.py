@@ -349,8 +349,8 @@ class Gateway:
         self.catalog.device_offline(device)
 
     def _device_rebooted(self, device: Device) -> None:
-        # A new Call-ID means that its streams and subscriptions are gone (protocol 3.3).
-        self.sessions.device_offline(device, "The device registered anew (reboot)")
+        # A new Call-ID should mean a reboot (protocol 3.3), but cheap cameras make one for every refresh:
+        # whether its streams are gone is for the media to tell.
         self.catalog.request(device)
 
     def _crashed(self, name: str, error: Exception) -> None:

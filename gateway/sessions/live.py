@@ -1,6 +1,7 @@
 """Live sessions: at most one per channel, shared by all its viewers."""
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
@@ -24,6 +25,8 @@ from gb28181.errors import Gb28181Error
 from gb28181.sdp.ssrc import SsrcPool
 
 __all__ = ["LiveSessions"]
+
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 log = structlog.get_logger()
 
@@ -113,9 +116,7 @@ class LiveSessions:
             Conflict: it already runs over another transport.
             SessionFailed: refused, unanswered, or an unusable answer.
         """
-        session = await self._join(device_id, channel_id, transport)
-        await session.established()
-        return session.record
+        return (await self._established(device_id, channel_id, transport)).record
 
     async def watch(
         self, device_id: str, channel_id: str, output: OutputFormat, sink: ViewerSink
@@ -125,8 +126,7 @@ class LiveSessions:
         Raises:
             As :meth:`play`.
         """
-        session = await self._join(device_id, channel_id, None)
-        await session.established()
+        session = await self._established(device_id, channel_id, None)
         try:
             return self._media.attach(session.record.stream_id, output, sink)
         except NotFound:
@@ -174,6 +174,37 @@ class LiveSessions:
 
     # Inside
 
+    async def _established(
+        self, device_id: str, channel_id: str, transport: MediaTransport | None
+    ) -> LiveSession:
+        session = await self._join(device_id, channel_id, transport)
+        try:
+            await session.established()
+        except SessionFailed as exc:
+            # At the device's limit a stream that nobody watches any more is one too many (quirk 27).
+            if exc.ended.sip_status != 486 or not await self._make_room(device_id):
+                raise
+            session = await self._join(device_id, channel_id, transport)
+            await session.established()
+        return session
+
+    async def _make_room(self, device_id: str) -> bool:
+        """End the sessions of a device that only wait for their grace to pass; False if there are none."""
+        idle = [
+            session
+            for session in self._running.values()
+            if session.record.device_id == device_id
+            and session.record.state is SessionState.RUNNING
+            and not session.record.viewers
+        ]
+        for session in idle:
+            session.finish(
+                EndReason.NO_READERS, "Ended early: the device is at its limit of streams"
+            )
+        for session in idle:
+            await session.finished()
+        return bool(idle)
+
     async def _join(
         self, device_id: str, channel_id: str, transport: MediaTransport | None
     ) -> LiveSession:
@@ -194,6 +225,8 @@ class LiveSessions:
     def _checked_device(self, device_id: str, channel_id: str) -> Device:
         if self._closed:
             raise Unavailable("shutting_down", "The gateway is stopping")
+        if not _ID.fullmatch(channel_id):
+            raise NotFound("channel_unknown", f"{channel_id[:64]!r} cannot be a channel's id")
         device = self._devices.get(device_id)
         if device is None:
             raise NotFound("device_unknown", f"No device {device_id} has ever registered here")

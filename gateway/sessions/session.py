@@ -126,6 +126,8 @@ class LiveSession:
         )
         self._receiver = await self._media.open_receiver(spec, self)
         self._reach(Stage.PORT_LEASED)
+        if self._ending is not None:
+            return
         offer = build_live_offer(
             owner_id=self._settings.platform_id,
             host=self._signaller.local_host(self.device),
@@ -173,6 +175,10 @@ class LiveSession:
             )
         except InviteFailed as exc:
             self.finish(_invite_reason(exc), exc.detail, exc.status)
+            return
+        except GatewayError as exc:
+            # It went offline between the look at it and the INVITE.
+            self.finish(_reason_of(exc), exc.detail)
             return
         record.call_id = self._dialog.call_id
         self._answered_at = self._now()

@@ -12,6 +12,7 @@ import structlog
 from gateway.domain.device import CatalogDiff, Device, TimelineKind
 from gateway.domain.errors import GatewayError, NotFound
 from gateway.domain.signalling import Signaller
+from gateway.observe.log import RateLimitedCounter
 from gateway.observe.metrics import Metrics
 from gateway.registry.registry import DeviceRegistry
 from gateway.signalling.convert import channels_from_items
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 
 SYNC_WORKERS = 16
 """Devices asked at once after a wave of registrations; more would meet the answers' flood (quirk 76)."""
+RETRY_AFTER = (30.0, 120.0, 600.0)
+"""Seconds after a failed synchronisation to the next try, while the device stays online."""
 SETTLE = 0.2
 """Seconds between a device's going online and the first question to it."""
 WORKER_PATIENCE = 10.0
@@ -95,14 +98,15 @@ class CatalogSync:
         self._progress: dict[str, SyncProgress] = {}
         self._ended: dict[str, asyncio.Event] = {}
         self._due: dict[str, None] = {}
+        self._tries: dict[str, int] = {}
+        self._not_synced = RateLimitedCounter(log.warning, "catalog_not_synced")
         self._work = asyncio.Event()
         self._timer = asyncio.Event()
 
     def start(self) -> None:
-        """Start the workers; they end with the scope."""
+        """Start working off requests; ends with the scope."""
         self._scope.spawn(self._watch(), name="catalog-timer")
-        for number in range(SYNC_WORKERS):
-            self._scope.spawn(self._worker(), name=f"catalog-worker:{number}")
+        self._scope.spawn(self._dispatch(), name="catalog-dispatch")
 
     # Asking
 
@@ -182,26 +186,34 @@ class CatalogSync:
         except LocalProtocolError as exc:
             self._failed(device_id, str(exc))
 
-    async def _worker(self) -> None:
+    async def _dispatch(self) -> None:
+        free = asyncio.Semaphore(SYNC_WORKERS)
         while True:
+            await free.acquire()
             while not self._due:
                 self._work.clear()
                 await self._work.wait()
             device_id = next(iter(self._due))
             del self._due[device_id]
+            self._scope.spawn(self._work_off(device_id, free), name=f"catalog:{device_id}")
+
+    async def _work_off(self, device_id: str, free: asyncio.Semaphore) -> None:
+        try:
             device = self._registry.get(device_id)
             if device is None or not device.online:
-                continue
+                return
             try:
-                await self._signaller.query_device_info(device)
                 await self._ask(device)
-            except GatewayError as exc:
-                if self._progress[device_id].state is not SyncState.FAILED:
-                    self._failed(device_id, exc.detail)
-                continue
+            except GatewayError:
+                return
             ended = self._ended.get(device_id)
             if ended is not None:
                 await _wait(ended, WORKER_PATIENCE)
+            # Some refuse it or fall silent (quirk 35): no loss beside the catalogue.
+            with contextlib.suppress(GatewayError):
+                await self._signaller.query_device_info(device)
+        finally:
+            free.release()
 
     async def _watch(self) -> None:
         while True:
@@ -243,6 +255,7 @@ class CatalogSync:
             kept_missing=len(diff.kept_missing),
             detail=result.detail,
         )
+        self._tries.pop(device_id, None)
         self._release(device_id)
 
     def _failed(self, device_id: str, detail: str) -> None:
@@ -252,8 +265,18 @@ class CatalogSync:
         progress.finished_at = self._wall()
         self._metrics.catalog_syncs.labels("failed").inc()
         self._registry.note(device_id, TimelineKind.CATALOG_FAILED, detail)
-        log.warning("catalog_not_synced", device_id=device_id, detail=detail)
+        self._not_synced.add(device_id=device_id, detail=detail)
         self._release(device_id)
+        self._retry(device_id)
+
+    def _retry(self, device_id: str) -> None:
+        tries = self._tries.get(device_id, 0)
+        device = self._registry.get(device_id)
+        if device is None or not device.online or tries >= len(RETRY_AFTER):
+            self._tries.pop(device_id, None)
+            return
+        self._tries[device_id] = tries + 1
+        asyncio.get_running_loop().call_later(RETRY_AFTER[tries], self._enqueue, device)
 
     def _release(self, device_id: str) -> None:
         ended = self._ended.pop(device_id, None)

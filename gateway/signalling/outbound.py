@@ -101,7 +101,6 @@ class SipSignaller:
                 sdp=sdp,
                 headers=[("Subject", subject)],
                 timeout=timeout,
-                contact=f"<sip:{self._platform_id}@{flow.local[0]}:{flow.local[1]}>",
                 on_provisional=lambda _: on_trying(),
                 on_bye=on_bye,
             )

@@ -1,12 +1,13 @@
 """What comes in over SIP: one table from method, then from (root element, CmdType), to a handler."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar
 
 import structlog
+from prometheus_client import Counter
 
 from gateway.domain.device import DeviceAddress, Identity, Registration, TimelineKind
 from gateway.domain.errors import Unavailable
@@ -72,15 +73,45 @@ class SipRouter:
         self._registered = metrics.registrations.labels("accepted")
         self._challenged = metrics.registrations.labels("challenged")
         self._alive = metrics.keepalives.labels("ok")
+        self._answers: dict[tuple[str, int], Counter] = {}
         self._unknown = RateLimitedCounter(log.info, "message_not_understood")
 
     def on_request(self, incoming: IncomingRequest) -> None:
         """Answer one request; called by the driver, must not block."""
         handler = self._METHODS.get(incoming.request.method)
         if handler is None:
-            incoming.respond(405, headers=[("Allow", ALLOW)])
+            self._answer(incoming, 405, headers=[("Allow", ALLOW)])
             return
         handler(self, incoming)
+
+    def _answer(
+        self,
+        incoming: IncomingRequest,
+        status: int,
+        reason: str | None = None,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        detail: str = "",
+        stateless: bool = False,
+    ) -> None:
+        """Answer and leave the request's canonical line: keepalives and challenges only at debug."""
+        request = incoming.request
+        incoming.respond(status, reason, headers=headers, stateless=stateless)
+        counter = self._answers.get((request.method, status))
+        if counter is None:
+            counter = self._metrics.sip_requests.labels(request.method, str(status))
+            self._answers[request.method, status] = counter
+        counter.inc()
+        usual = status == 401 or (request.method == "MESSAGE" and status == 200)
+        (log.debug if usual else log.info)(
+            "sip_request_handled",
+            method=request.method,
+            device_id=request.from_.user,
+            source=incoming.flow.remote[0],
+            transport=incoming.flow.transport,
+            status=status,
+            detail=detail,
+        )
 
     # REGISTER
 
@@ -91,15 +122,31 @@ class SipRouter:
         match decision:
             case Challenge():
                 self._challenged.inc()
-                if decision.failed:
+                # A nonce that has merely expired, as all have after a restart, is no news.
+                if decision.failed and not any(
+                    "stale=true" in item[1] for item in decision.headers
+                ):
                     self._auth_failed(decision.device_id, incoming, decision.failed)
-                incoming.respond(401, headers=decision.headers, stateless=True)
+                self._answer(
+                    incoming,
+                    401,
+                    headers=decision.headers,
+                    detail=decision.failed or "",
+                    stateless=True,
+                )
             case Accept():
                 self._accept(incoming, decision)
             case Refuse():
                 if decision.device_id:
                     self._auth_failed(decision.device_id, incoming, decision.detail)
-                incoming.respond(decision.status, decision.reason, headers=decision.headers)
+                self._metrics.registrations.labels("refused").inc()
+                self._answer(
+                    incoming,
+                    decision.status,
+                    decision.reason,
+                    headers=decision.headers,
+                    detail=decision.detail,
+                )
             case Ignore():
                 self._metrics.registrations.labels("ignored").inc()
                 incoming.ignore()
@@ -112,8 +159,7 @@ class SipRouter:
         try:
             durable = self._settle(incoming, decision)
         except Unavailable as exc:
-            log.warning("register_refused", device_id=decision.device_id, detail=exc.detail)
-            incoming.respond(503, headers=[("Retry-After", "300")])
+            self._answer(incoming, 503, headers=[("Retry-After", "300")], detail=exc.detail)
             return
         if durable is None:
             self._welcome(incoming, decision)
@@ -148,29 +194,33 @@ class SipRouter:
         try:
             await durable
         except Unavailable as exc:
-            log.warning("register_not_stored", device_id=decision.device_id, detail=exc.detail)
-            incoming.respond(503, headers=[("Retry-After", "30")])
+            self._answer(incoming, 503, headers=[("Retry-After", "30")], detail=exc.detail)
             return
         self._welcome(incoming, decision)
 
     def _welcome(self, incoming: IncomingRequest, decision: Accept) -> None:
         date = self._wall() if self._send_date else None
-        incoming.respond(200, headers=ok_headers(decision, date))
+        detail = "logout" if decision.is_logout else f"expires in {decision.expires} s"
+        self._answer(incoming, 200, headers=ok_headers(decision, date), detail=detail)
 
     # MESSAGE
 
     def _message(self, incoming: IncomingRequest) -> None:
         request = incoming.request
+        if incoming.dialog is not None:
+            # MediaStatus: whoever From names (quirk 23), the dialog says whose it is.
+            self._answer(incoming, 200)
+            return
         device_id = request.from_.user
         identity = self._identify(incoming)
         if not identity.accepted:
             # 403 makes a device that we forgot, or that moved, register again (protocol 3.6).
             self._metrics.messages_refused.labels(identity.value).inc()
-            incoming.respond(403)
+            self._answer(incoming, 403, detail=identity.value)
             return
         if not request.body.strip():
             self._registry.keepalive(device_id, ok=True, faults=(), now=self._now())
-            incoming.respond(200)
+            self._answer(incoming, 200)
             return
         if len(request.body) > LARGE_BODY:
             self._scope.spawn(self._large(incoming, device_id), name=f"message:{device_id}")
@@ -195,10 +245,10 @@ class SipRouter:
     ) -> None:
         self._metrics.messages_refused.labels("malformed").inc()
         self._registry.note(device_id, TimelineKind.MESSAGE_REJECTED, str(error))
-        incoming.respond(error.status)
+        self._answer(incoming, error.status, detail=str(error))
 
     def _take(self, incoming: IncomingRequest, device_id: str, message: ManscdpMessage) -> None:
-        incoming.respond(200)
+        self._answer(incoming, 200)
         handler = self._MESSAGES.get((message.root, message.cmd_type))
         if handler is None:
             # Answered, so that it is not sent again, and otherwise ignored (protocol 10.3).
@@ -238,14 +288,16 @@ class SipRouter:
     # Requests without a place yet: answered as the standard says, so that nobody waits
 
     def _invite(self, incoming: IncomingRequest) -> None:
-        identity = self._identify(incoming)
-        incoming.respond(488 if identity.accepted else 403)
+        accepted = self._identify(incoming).accepted
+        # To a stranger nothing is kept: his ACK need not be waited for.
+        self._answer(incoming, 488 if accepted else 403, stateless=not accepted)
 
     def _subscribe(self, incoming: IncomingRequest) -> None:
-        incoming.respond(489 if self._identify(incoming).accepted else 403)
+        accepted = self._identify(incoming).accepted
+        self._answer(incoming, 489 if accepted else 403, stateless=not accepted)
 
     def _outside_dialog(self, incoming: IncomingRequest) -> None:
-        incoming.respond(481)
+        self._answer(incoming, 481)
 
     def _identify(self, incoming: IncomingRequest) -> Identity:
         return self._registry.identify(incoming.request.from_.user, _address(incoming), self._now())

@@ -28,6 +28,7 @@ from tests.support.sessions import (
 PLATFORM = "34020000002000000001"
 DEVICE = "34020000001180000001"
 CHANNEL = "34020000001320000001"
+OTHER = "34020000001320000002"
 
 
 class Sink:
@@ -334,3 +335,41 @@ async def test_the_history_is_bounded_and_newest_first() -> None:
             record = await it.live.play(DEVICE, CHANNEL)
             await it.live.stop(record.session_id)
         assert [record.session_id for record in it.live.sessions()] == ["s5", "s4", "s3"]
+
+
+async def test_at_the_device_s_limit_a_stream_nobody_watches_makes_room() -> None:
+    signaller = ScriptedSignaller()
+    async with house(signaller) as it:
+        it.directory.channels += ScriptedDirectory([device()], [OTHER]).channels
+        idle = await it.live.play(DEVICE, OTHER)
+        signaller.error = InviteFailed(486, "486 Busy Here")
+
+        async def freed() -> None:
+            await asyncio.sleep(0)
+            while idle.state is not SessionState.ENDED:
+                await asyncio.sleep(0)
+            signaller.error = None
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(freed())
+            record = await it.live.play(DEVICE, CHANNEL)
+        assert record.state is SessionState.RUNNING
+        assert idle.ended is not None
+        assert "limit" in idle.ended.detail
+
+
+async def test_a_stream_somebody_watches_is_not_ended_to_make_room() -> None:
+    signaller = ScriptedSignaller()
+    async with house(signaller) as it:
+        it.directory.channels += ScriptedDirectory([device()], [OTHER]).channels
+        await it.live.watch(DEVICE, OTHER, OutputFormat.FLV, Sink())
+        signaller.error = InviteFailed(486, "486 Busy Here")
+        with pytest.raises(SessionFailed):
+            await it.live.play(DEVICE, CHANNEL)
+        assert it.live.running(DEVICE, OTHER) is not None
+
+
+async def test_an_id_that_could_break_a_header_is_no_channel() -> None:
+    async with house() as it:
+        with pytest.raises(NotFound):
+            await it.live.play(DEVICE, "a:b,c")
