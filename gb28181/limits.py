@@ -25,6 +25,7 @@ __all__ = [
     "MAX_PARAMETER_SETS",
     "MAX_PES_PACKETS_UNPARSED",
     "MAX_PSM_STREAMS",
+    "MAX_REFUSED_INVITES",
     "MAX_RTCP_PACKETS",
     "MAX_RTP_AGGREGATED",
     "MAX_RTP_FORGOTTEN",
@@ -217,3 +218,6 @@ SIP_PEEK_WAIT = 0.2
 
 MAX_TRACE_DUMP = 8_192
 """Bytes of one SIP message that a trace shows."""
+
+MAX_REFUSED_INVITES = 1_024
+"""Refusals of INVITEs repeated until their ACK comes; beyond, an INVITE is refused by one packet."""

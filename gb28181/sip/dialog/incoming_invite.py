@@ -65,6 +65,13 @@ class IncomingInvite:
             self._transaction, response.status, serialize(response), now
         )
 
+    def refuse_briefly(self, response: Response, now: float) -> None:
+        """Send a refusal and keep nothing that waits for its ACK: a stranger's INVITE costs one packet."""
+        if self.ended:
+            return
+        self._end()
+        self._context.transactions.respond_briefly(self._transaction, serialize(response), now)
+
     def accept(
         self, sdp: bytes, now: float, *, headers: Iterable[tuple[str, str]] = ()
     ) -> InviteSession | None:
@@ -141,3 +148,4 @@ class IncomingInvite:
     def _end(self) -> None:
         self.ended = True
         self._context.remove(self)
+        self._context.queue.disarm(self)

@@ -270,7 +270,9 @@ class SipEndpoint:
             body=body,
             content_type=content_type,
         )
-        if invite is not None:
+        if invite is not None and stateless and status >= 300:
+            invite.refuse_briefly(response, now)
+        elif invite is not None:
             invite.respond(response, now)
         elif stateless:
             self.transactions.respond_briefly(transaction, serialize(response), now)

@@ -160,7 +160,12 @@ class RequestReceiver:
         headers: Iterable[tuple[str, str]] = (),
     ) -> None:
         self._stats.refused += 1
-        self._reply(request, transaction, status, now, headers)
+        if request.method == "INVITE":
+            # Repeated until an ACK comes, it would be a lever against whoever the sender claims to be.
+            response = build_response(request, status, to_tag=self._new_token(), headers=headers)
+            self._transactions.respond_briefly(transaction, serialize(response), now)
+        else:
+            self._reply(request, transaction, status, now, headers)
         self._emit(MessageRefused(transaction.flow, status, detail))
 
     def _reply(

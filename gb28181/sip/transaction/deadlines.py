@@ -6,6 +6,8 @@ from typing import Generic, Protocol, TypeVar
 
 __all__ = ["DeadlineQueue", "Timed"]
 
+_DEAD_TOLERATED = 64
+
 
 class Timed(Protocol):
     """Something with at most one deadline in the queue."""
@@ -26,6 +28,8 @@ class DeadlineQueue(Generic[T]):
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, T]] = []
         self._order = itertools.count()
+        self._dead = 0
+        """About how many entries are of items that were disarmed."""
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -36,6 +40,17 @@ class DeadlineQueue(Generic[T]):
             return
         item.armed = deadline
         heapq.heappush(self._heap, (deadline, next(self._order), item))
+
+    def disarm(self, item: T) -> None:
+        """Forget the deadline of `item`; entries of forgotten items never outnumber the others for long."""
+        if item.armed is None:
+            return
+        item.armed = None
+        self._dead += 1
+        if self._dead > _DEAD_TOLERATED and 2 * self._dead > len(self._heap):
+            self._heap = [entry for entry in self._heap if entry[2].armed == entry[0]]
+            heapq.heapify(self._heap)
+            self._dead = 0
 
     def next_timer(self) -> float | None:
         """Return the earliest deadline."""
@@ -48,4 +63,5 @@ class DeadlineQueue(Generic[T]):
             if item.armed == deadline:
                 item.armed = None
                 return item
+            self._dead = max(0, self._dead - 1)
         return None

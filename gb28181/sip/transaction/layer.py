@@ -4,7 +4,12 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Protocol
 
-from gb28181.limits import MAX_ANSWERED_TRANSACTIONS, MAX_BRIEF_ANSWERS, MAX_TRANSACTIONS
+from gb28181.limits import (
+    MAX_ANSWERED_TRANSACTIONS,
+    MAX_BRIEF_ANSWERS,
+    MAX_REFUSED_INVITES,
+    MAX_TRANSACTIONS,
+)
 from gb28181.sip.build import build_request
 from gb28181.sip.message import Request, Response
 from gb28181.sip.serializer import serialize
@@ -138,6 +143,8 @@ class TransactionLayer:
         # Timer J is the same for all: a queue in the order of the answers needs no heap.
         self._answered: deque[ServerTransaction] = deque()
         self._unanswered: list[ServerTransaction] = []
+        # INVITEs refused whose ACK may never come: strangers' must not stand in the way of devices.
+        self._refused: set[ServerTransaction] = set()
         self._brief: dict[_BriefKey, tuple[float, bytes]] = {}
         self._by_connection: dict[int, dict[ClientTransaction | ServerTransaction, None]] = {}
         self._outbox: list[Outgoing] = []
@@ -148,7 +155,7 @@ class TransactionLayer:
     @property
     def pending(self) -> int:
         """Transactions that still wait for somebody."""
-        return max(0, len(self) - len(self._answered))
+        return max(0, len(self) - len(self._answered) - len(self._refused))
 
     @property
     def full(self) -> bool:
@@ -198,9 +205,14 @@ class TransactionLayer:
     ) -> None:
         """Answer; what comes after a final response is not sent, except a repeated 2xx."""
         first = status >= 200 and transaction.request is not None
+        machine = transaction.machine
+        if first and status >= 300 and isinstance(machine, InviteServerTransaction):
+            if len(self._refused) >= MAX_REFUSED_INVITES:
+                self.respond_briefly(transaction, response, now)
+                return
+            self._refused.add(transaction)
         if first:
             transaction.request = None
-        machine = transaction.machine
         self._run(transaction, machine.send_response(status, response, now), now)
         if first and isinstance(machine, NonInviteServerTransaction):
             if machine.next_timer() is not None:
@@ -215,7 +227,7 @@ class TransactionLayer:
         """Answer and end the transaction; a retransmission gets the same bytes for seconds (8.2.7).
 
         Under overload the retransmissions of requests answered late thus cost little, and nobody is
-        challenged twice for one request.
+        challenged twice for one request. The ACK to an INVITE refused in this way is a stray one.
         """
         if transaction.request is None:
             return
@@ -398,6 +410,7 @@ class TransactionLayer:
             transaction.user.answer_failed(failure, now)
 
     def _forget(self, transaction: ClientTransaction | ServerTransaction) -> None:
+        self._queue.disarm(transaction)
         connection = transaction.flow.connection
         if connection is not None and (own := self._by_connection.get(connection)) is not None:
             own.pop(transaction, None)
@@ -409,8 +422,10 @@ class TransactionLayer:
             call_id = transaction.request.call_id
             if self._invites.get(call_id) is transaction:
                 del self._invites[call_id]
-        elif self._servers.get(transaction.key) is transaction:
-            del self._servers[transaction.key]
+        else:
+            self._refused.discard(transaction)
+            if self._servers.get(transaction.key) is transaction:
+                del self._servers[transaction.key]
 
 
 _BriefKey = tuple[str, int, str | None]

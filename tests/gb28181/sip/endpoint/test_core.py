@@ -252,6 +252,66 @@ def test_stateless_answers_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     assert isinstance(endpoint.next_event(), RequestReceived)
 
 
+def refuse_invite(endpoint: SipEndpoint, number: int, *, stateless: bool) -> None:
+    endpoint.receive_message(request("INVITE", branch=f"z9hG4bK{number}"), UDP, 0.0)
+    event = endpoint.next_event()
+    assert isinstance(event, RequestReceived)
+    endpoint.respond(event, 403, now=0.0, stateless=stateless)
+
+
+def test_an_invite_refused_statelessly_is_one_packet_and_its_ack_is_swallowed() -> None:
+    endpoint = new_endpoint()
+    refuse_invite(endpoint, 1, stateless=True)
+    (response,) = answers(endpoint)
+    assert response.status == 403
+    assert len(endpoint.transactions) == 0
+    assert endpoint.dialogs.held == 0
+    endpoint.handle_timer(40.0)
+    endpoint.receive_message(request("ACK", to_tag=f";tag={response.to.tag}"), UDP, 40.0)
+    endpoint.handle_timer(200.0)
+    assert endpoint.messages_to_send(200.0) == []
+    assert endpoint.next_event() is None
+
+
+def test_an_invite_the_stack_refuses_by_itself_is_one_packet_too() -> None:
+    endpoint = new_endpoint()
+    endpoint.receive_message(request("INVITE", extra="Require: 100rel\r\n"), UDP, 0.0)
+    (response,) = answers(endpoint)
+    assert response.status == 420
+    endpoint.handle_timer(40.0)
+    assert endpoint.messages_to_send(40.0) == []
+
+
+def test_refused_invites_without_ack_never_keep_devices_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(layer, "MAX_TRANSACTIONS", 4)
+    monkeypatch.setattr(layer, "MAX_REFUSED_INVITES", 3)
+    endpoint = new_endpoint()
+    for number in range(20):
+        refuse_invite(endpoint, number, stateless=False)
+    assert [response.status for response in answers(endpoint)] == [403] * 20
+    assert len(endpoint.transactions) == 3
+    assert endpoint.transactions.pending == 0
+    endpoint.receive_message(request("MESSAGE", branch="z9hG4bKm"), UDP, 0.0)
+    assert isinstance(endpoint.next_event(), RequestReceived)
+    # Only the three that are remembered are repeated, and all are forgotten in the end.
+    endpoint.handle_timer(0.5)
+    assert len(endpoint.messages_to_send(0.5)) == 3
+    endpoint.handle_timer(33.0)
+    assert len(endpoint.transactions) == 0
+
+
+def test_an_ack_makes_room_for_the_next_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layer, "MAX_REFUSED_INVITES", 1)
+    endpoint = new_endpoint()
+    refuse_invite(endpoint, 1, stateless=False)
+    endpoint.receive_message(request("ACK", branch="z9hG4bK1"), UDP, 0.1)
+    endpoint.handle_timer(10.0)
+    refuse_invite(endpoint, 2, stateless=False)
+    assert len(endpoint.transactions) == 1
+
+
 def test_too_many_open_requests_are_refused_with_503(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layer, "MAX_TRANSACTIONS", 2)
     endpoint = new_endpoint()

@@ -47,3 +47,29 @@ def test_each_item_comes_up_at_its_earliest_deadline(arms: list[tuple[int, float
         order.append(items.index(item))
     assert sorted(order) == sorted(earliest)
     assert [earliest[index] for index in order] == sorted(earliest.values())
+
+
+def test_a_disarmed_item_does_not_come_up_unless_armed_again() -> None:
+    queue: DeadlineQueue[Item] = DeadlineQueue()
+    item, other = Item(), Item()
+    queue.arm(item, 1.0)
+    queue.arm(other, 2.0)
+    queue.disarm(item)
+    queue.disarm(item)
+    assert queue.pop_due(5.0) is other
+    queue.arm(item, 1.0)
+    assert queue.pop_due(5.0) is item
+    assert queue.pop_due(5.0) is None
+
+
+def test_disarmed_items_do_not_pile_up() -> None:
+    queue: DeadlineQueue[Item] = DeadlineQueue()
+    kept = [Item() for _ in range(10)]
+    for item in kept:
+        queue.arm(item, 500.0)
+    for number in range(10_000):
+        item = Item()
+        queue.arm(item, 180.0 + number)
+        queue.disarm(item)
+    assert len(queue) < 200
+    assert {queue.pop_due(1e6) for _ in kept} == set(kept)
