@@ -370,7 +370,7 @@ class Gateway:
         gauge("sip_dialogs", "SIP dialogs", lambda: self.driver.stats.dialogs)
         gauge("sip_connections", "SIP connections", lambda: self.driver.stats.connections)
         gauge("ssrcs", "SSRCs in use", lambda: self.ssrcs.in_use)
-        gauge("tasks", "Tasks alive", lambda: len(asyncio.all_tasks()))
+        gauge("tasks", "Tasks alive, HTTP connections aside", _task_count)
         gauge("store_pending", "Writes waiting", lambda: self.store.health().pending)
         counter("sip_received", "SIP messages received", lambda: self.driver.stats.received)
         counter("sip_malformed", "Unreadable messages", lambda: self.driver.stats.malformed)
@@ -410,6 +410,11 @@ class _SessionMetrics:
             self._metrics.sessions_ended.labels(record.ended.reason.value).inc()
         for stage, seconds in record.stages.items():
             self._metrics.stage_seconds.labels(stage.value).observe(seconds)
+
+
+def _task_count() -> float:
+    # All of ours have a name; aiohttp's, one per connection, do not.
+    return sum(not task.get_name().startswith("Task-") for task in asyncio.all_tasks())
 
 
 def _registry_settings(settings: Settings) -> RegistrySettings:
