@@ -75,6 +75,8 @@ class SipRouter:
         self._alive = metrics.keepalives.labels("ok")
         self._answers: dict[tuple[str, int], Counter] = {}
         self._unknown = RateLimitedCounter(log.info, "message_not_understood")
+        # Bound once: the module's logger would be bound anew for every message.
+        self._log = log.bind()
 
     def on_request(self, incoming: IncomingRequest) -> None:
         """Answer one request; called by the driver, must not block."""
@@ -103,7 +105,7 @@ class SipRouter:
             self._answers[request.method, status] = counter
         counter.inc()
         usual = status == 401 or (request.method == "MESSAGE" and status == 200)
-        (log.debug if usual else log.info)(
+        (self._log.debug if usual else self._log.info)(
             "sip_request_handled",
             method=request.method,
             device_id=request.from_.user,

@@ -9,7 +9,6 @@ a platform sends to devices stay below that size.
 """
 
 import asyncio
-import secrets
 import ssl as tls
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from gb28181.aio.clock import monotonic
 from gb28181.aio.errors import SipTransportError
 from gb28181.aio.incoming import IncomingRequest
 from gb28181.aio.tcp import ConnectionLimits, StreamConnections, StreamUser
+from gb28181.aio.tokens import TokenSource
 from gb28181.aio.udp import UdpListener, is_wildcard, local_host_towards
 from gb28181.sip.dialog.incoming_invite import IncomingInvite, InviteCancelled
 from gb28181.sip.dialog.invite_call import (
@@ -77,7 +77,7 @@ class SipDriver:
         on_event: Called with each message the stack refused by itself, for logs and timelines.
         user_agent: User-Agent of our requests; empty sends none.
         timers: Base values of all SIP timers.
-        new_token: Returns a new unguessable token.
+        new_token: Returns a new unguessable token; None makes them of the kernel's randomness.
         methods: Methods beside INVITE, BYE, CANCEL and OPTIONS that `on_request` answers.
         advertise: Address and port for Via and Contact instead of each flow's own.
         limits: Bounds on stream connections.
@@ -91,14 +91,14 @@ class SipDriver:
         on_event: Callable[[MessageRefused], None] | None = None,
         user_agent: str = "",
         timers: TimerConfig | None = None,
-        new_token: Callable[[], str] = lambda: secrets.token_hex(8),
+        new_token: Callable[[], str] | None = None,
         methods: tuple[str, ...] = ("REGISTER", "MESSAGE", "INFO", "SUBSCRIBE", "NOTIFY"),
         advertise: tuple[str, int] | None = None,
         limits: ConnectionLimits | None = None,
     ) -> None:
         self.endpoint = SipEndpoint(
             user_agent=user_agent,
-            new_token=new_token,
+            new_token=new_token or TokenSource(),
             methods=methods,
             advertise=advertise,
             timers=timers,

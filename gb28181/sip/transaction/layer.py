@@ -145,7 +145,7 @@ class TransactionLayer:
         self._unanswered: list[ServerTransaction] = []
         # INVITEs refused whose ACK may never come: strangers' must not stand in the way of devices.
         self._refused: set[ServerTransaction] = set()
-        self._brief: dict[_BriefKey, tuple[float, bytes]] = {}
+        self._brief: dict[str, _Brief] = {}
         self._by_connection: dict[int, dict[ClientTransaction | ServerTransaction, None]] = {}
         self._outbox: list[Outgoing] = []
 
@@ -233,19 +233,17 @@ class TransactionLayer:
             return
         if len(self._brief) >= MAX_BRIEF_ANSWERS:
             del self._brief[next(iter(self._brief))]
-        self._brief[_brief_key(transaction.key, transaction.request)] = (now + _BRIEF, response)
+        self._brief[transaction.key] = (now + _BRIEF, _details(transaction.request), response)
         self.drop(transaction)
         self._outbox.append((response, transaction.flow, None))
 
     def repeat(self, key: str, request: Request, flow: Flow, now: float) -> bool:
         """Answer a retransmission of what was answered briefly; False if it is none."""
-        if not self._brief:
-            return False
-        kept = self._brief.get(_brief_key(key, request))
-        if kept is None or kept[0] <= now:
+        kept = self._brief.get(key)
+        if kept is None or kept[0] <= now or kept[1] != _details(request):
             return False
         self.absorbed += 1
-        self._outbox.append((kept[1], flow, None))
+        self._outbox.append((kept[2], flow, None))
         return True
 
     def drop(self, transaction: ServerTransaction) -> None:
@@ -428,13 +426,15 @@ class TransactionLayer:
                 del self._servers[transaction.key]
 
 
-_BriefKey = tuple[str, int, str | None]
+_Details = tuple[int, str | None]
+_Brief = tuple[float, _Details, bytes]
+"""Until when, for which request, with which bytes."""
 
 
-def _brief_key(key: str, request: Request) -> _BriefKey:
-    """Tell requests apart whose device never changes its branch, or not even its CSeq."""
+def _details(request: Request) -> _Details:
+    """Return what tells requests apart whose device never changes its branch."""
     authorization = request.headers.index.get("authorization")
-    return key, request.cseq.number, authorization[0] if authorization else None
+    return request.cseq.number, authorization[0] if authorization else None
 
 
 def _refusal_ack(invite: Request, response: Response) -> Request:
