@@ -4,7 +4,7 @@ import re
 
 from gb28181.errors import SipParseError
 from gb28181.limits import MAX_TRACE_DUMP
-from gb28181.sip.message import Message, Request, Response
+from gb28181.sip.message import Message, Request
 
 __all__ = ["dump", "summary"]
 
@@ -17,11 +17,7 @@ _CREDENTIALS = re.compile(rb"(?im)^(?:proxy-)?authorization[ \t]*:.*(?:\r?\n[ \t
 
 def summary(message: Message) -> str:
     """Describe a message in one line: what it is, from whom to whom, which transaction."""
-    match message:
-        case Request():
-            what = message.method
-        case Response():
-            what = f"{message.status} {message.reason}"
+    what = message.method if isinstance(message, Request) else f"{message.status} {message.reason}"
     try:
         text = (
             f"{what} {message.from_.user or message.from_.uri} -> {message.to.user or message.to.uri} "
