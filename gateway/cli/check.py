@@ -3,7 +3,6 @@
 import contextlib
 import datetime as dt
 import errno
-import fcntl
 import importlib.util
 import ipaddress
 import os
@@ -12,7 +11,6 @@ import shutil
 import socket
 import sqlite3
 import stat
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,10 +19,10 @@ from pathlib import Path
 
 from alembic.script import ScriptDirectory
 
-from gateway.cli.ntp import clock_synchronised
+from gateway.cli.machine import clock_synchronised, interfaces
 from gateway.config.model import Settings
 
-__all__ = ["Finding", "Level", "check_machine", "interfaces"]
+__all__ = ["Finding", "Level", "check_machine", "migrations"]
 
 MIN_FILES = 4096
 MIN_RMEM = 4_194_304
@@ -84,22 +82,9 @@ def check_machine(settings: Settings, *, running: bool) -> Iterator[Finding]:
         yield from check()
 
 
-def interfaces() -> list[str]:
-    """Return this machine's IPv4 addresses, loopback left out."""
-    found = set()
-    for _, name in socket.if_nameindex():
-        with (
-            contextlib.suppress(OSError),
-            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe,
-        ):
-            found.add(_address_of(probe, name))
-    return sorted(address for address in found if not ipaddress.ip_address(address).is_loopback)
-
-
-def _address_of(probe: socket.socket, name: str) -> str:
-    # SIOCGIFADDR, netdevice(7): struct ifreq with the sockaddr at offset 16.
-    request = struct.pack("256s", name.encode()[:15])
-    return socket.inet_ntoa(fcntl.ioctl(probe.fileno(), 0x8915, request)[20:24])
+def migrations() -> ScriptDirectory:
+    """Return the packaged migrations."""
+    return ScriptDirectory(str(resources.files("gateway") / "store" / "migrations"))
 
 
 def _ports(settings: Settings, *, running: bool) -> Iterator[Finding]:
@@ -350,8 +335,7 @@ def _store(settings: Settings) -> Iterator[Finding]:
 
 
 def _revision(path: Path, revision: str) -> Finding:
-    folder = resources.files("gateway") / "store" / "migrations"
-    script = ScriptDirectory(str(folder))
+    script = migrations()
     head = script.get_current_head()
     if revision == head:
         return Finding(

@@ -34,8 +34,10 @@ class Cli:
     token: str | None = field(default=None, repr=False)
     data_dir: Path | None = None
     config: Path | None = None
-    out: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=False))
-    err: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+    out: Console = field(default_factory=lambda: Console(highlight=False, markup=False))
+    err: Console = field(
+        default_factory=lambda: Console(stderr=True, highlight=False, markup=False)
+    )
 
     @property
     def say(self) -> Say:
@@ -49,7 +51,7 @@ class Cli:
         except ConfigError as exc:
             self.err.print(self.say("bad_config"), style="red")
             for problem in exc.problems:
-                self.err.print(f"  {problem}", markup=False)
+                self.err.print(f"  {problem}")
             raise typer.Exit(USAGE) from None
         if self.data_dir is not None:
             settings = settings.model_copy(update={"data_dir": self.data_dir})
@@ -57,7 +59,8 @@ class Cli:
 
     def ask(self, work: Callable[[Api], Awaitable[_Value]]) -> _Value:
         """Run one piece of work against the running gateway; its failures end the command."""
-        return self.run(self._with_api(work))
+        url, token = self.address()
+        return self.run(_with_api(url, token, work))
 
     def run(self, work: Awaitable[_Value]) -> _Value:
         """Run a coroutine; known failures and Ctrl-C end the command."""
@@ -79,7 +82,7 @@ class Cli:
 
     def fail(self, sentence: str, code: int = UNHEALTHY) -> NoReturn:
         """Say why and end the command."""
-        self.err.print(sentence, style="red", markup=False)
+        self.err.print(sentence, style="red")
         raise typer.Exit(code)
 
     def print_json(self, value: Any) -> None:  # noqa: ANN401 - whatever the API said
@@ -102,10 +105,10 @@ class Cli:
                 self.fail(self.say("no_token", path=path, why=exc.strerror))
         return url, token
 
-    async def _with_api(self, work: Callable[[Api], Awaitable[_Value]]) -> _Value:
-        url, token = self.address()
-        async with Api(url, token) as api:
-            return await work(api)
+
+async def _with_api(url: str, token: str, work: Callable[[Api], Awaitable[_Value]]) -> _Value:
+    async with Api(url, token) as api:
+        return await work(api)
 
 
 def _local_url(settings: Settings) -> str:

@@ -118,7 +118,7 @@ class Demo:
         answer = await api.post(f"channels/{stream}/play")
         self._tell("demo_urls")
         for line in view.url_lines(answer, api.url, self._say):
-            self._cli.out.print(f"  {line}", soft_wrap=True, markup=False)
+            self._cli.out.print(f"  {line}", soft_wrap=True)
         results = await self._watch(answer["urls"])
         await self._print_stages(api, answer["session_id"])
         self._judge(results, began)
@@ -209,7 +209,7 @@ class Demo:
                 viewers=sum(facts["viewers"].values()),
                 decoded=result.frames,
             )
-            self._cli.out.print(line, end="\r" if live else "\n", markup=False)
+            self._cli.out.print(line, end="\r" if live else "\n")
         if live:
             self._cli.out.print()
 
@@ -221,7 +221,7 @@ class Demo:
         self._tell("demo_bad", style="bold red", why=f"{refusal.detail} [{refusal.code}]")
 
     def _tell(self, key: str, *, style: str | None = None, **values: object) -> None:
-        self._cli.out.print(self._say(key, **values), style=style, markup=False)
+        self._cli.out.print(self._say(key, **values), style=style)
 
 
 def _free(port: int, *, udp: bool = False) -> int:

@@ -4,6 +4,7 @@ from typing import Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from gateway.cli import view
 from gateway.cli.api import Api, ApiRefused, ApiUnreachable
@@ -19,7 +20,7 @@ _STYLE = {Level.OK: "green", Level.INFO: "cyan", Level.WARN: "yellow", Level.FAI
 def run(cli: Cli, session: str | None, *, as_json: bool) -> None:
     """Run all checks; exit code 1 if one failed."""
     findings: list[Finding] = []
-    answered = cli.run(_ask_gateway(cli, session))
+    answered = _ask_gateway(cli, session)
     try:
         settings = load_settings(cli.config)
     except ConfigError as exc:
@@ -53,7 +54,7 @@ class _Answered:
         self.diagnosis: dict[str, Any] | None = None
 
 
-async def _ask_gateway(cli: Cli, session: str | None) -> _Answered:
+def _ask_gateway(cli: Cli, session: str | None) -> _Answered:
     answered = _Answered()
     try:
         url, token = cli.address()
@@ -62,14 +63,18 @@ async def _ask_gateway(cli: Cli, session: str | None) -> _Answered:
             raise
         answered.findings.append(_not_running(""))
         return answered
-    try:
-        async with Api(url, token) as api:
-            status = await api.get("status")
-            answered.running = True
-            answered.findings += _from_status(status)
-            answered.diagnosis = await _explain(api, session)
-    except ApiUnreachable as exc:
-        answered.findings.append(_not_running(f"{exc.url}: {exc.why}"))
+
+    async def ask() -> None:
+        try:
+            async with Api(url, token) as api:
+                status = await api.get("status")
+                answered.running = True
+                answered.findings += _from_status(cli, status)
+                answered.diagnosis = await _explain(api, session)
+        except ApiUnreachable as exc:
+            answered.findings.append(_not_running(f"{exc.url}: {exc.why}"))
+
+    cli.run(ask())
     return answered
 
 
@@ -84,7 +89,7 @@ async def _explain(api: Api, session: str | None) -> dict[str, Any] | None:
     return answer
 
 
-def _from_status(status: dict[str, Any]) -> list[Finding]:
+def _from_status(cli: Cli, status: dict[str, Any]) -> list[Finding]:
     devices = status["devices"]
     findings = [
         Finding(
@@ -96,13 +101,14 @@ def _from_status(status: dict[str, Any]) -> list[Finding]:
     ]
     for trouble in status["troubles"][:20]:
         level = Level.FAIL if trouble["severity"] == "error" else Level.WARN
+        since = view.when(trouble["since"], cli.say) if trouble["since"] else "-"
         words = f"{trouble['code']} {trouble['subject']} x{trouble['count']}: {trouble['detail']}"
         findings.append(
             Finding(
                 "gateway",
                 level,
-                f"{words} (自 {trouble['since'] or '-'})",
-                f"{words} (since {trouble['since'] or '-'})",
+                f"{words} (自 {since})",
+                f"{words} (since {since})",
             )
         )
     return findings
@@ -138,12 +144,11 @@ def _print(cli: Cli, findings: list[Finding], diagnosis: dict[str, Any] | None) 
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for finding in findings:
-        words = (finding.zh if zh else finding.en).replace("[", r"\[")
-        advice = (finding.do_zh if zh else finding.do_en).replace("[", r"\[")
+        words = Text(finding.zh if zh else finding.en)
+        advice = finding.do_zh if zh else finding.do_en
         if advice:
-            words += f"\n[cyan]→ {advice}[/cyan]"
-        style = _STYLE[finding.level]
-        table.add_row(f"[{style}]{finding.level.value:<4}[/{style}]", finding.check, words)
+            words.append(f"\n→ {advice}", style="cyan")
+        table.add_row(Text(finding.level.value, style=_STYLE[finding.level]), finding.check, words)
     cli.out.print(table)
     if diagnosis is not None:
         cli.out.print()

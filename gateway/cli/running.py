@@ -170,7 +170,7 @@ def play(
         cli.out.print(cli.say("playing", stream=stream), style="green")
         cli.out.print(view.stage_table(session, cli.say))
         for line in view.url_lines(answer, api.url, cli.say):
-            cli.out.print(line, soft_wrap=True, markup=False)
+            cli.out.print(line, soft_wrap=True)
         expires = view.when(answer["expires_at"], cli.say, ago=False)
         cli.out.print(cli.say("valid_until", time=expires))
 
@@ -193,9 +193,7 @@ async def _only_channel(cli: Cli, api: Api, device: str) -> str:
 
 
 async def _explain_refusal(cli: Cli, api: Api, refusal: ApiRefused) -> None:
-    cli.err.print(
-        cli.say("play_failed", detail=refusal.detail, code=refusal.code), style="red", markup=False
-    )
+    cli.err.print(cli.say("play_failed", detail=refusal.detail, code=refusal.code), style="red")
     session_id = refusal.problem.get("session_id")
     if session_id:
         diagnosis = await api.post("doctor/explain", {"session_id": session_id})

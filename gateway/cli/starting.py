@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from gateway.cli.context import UNHEALTHY, USAGE, Cli
 from gateway.config.model import ConfigError, Settings, load_settings
@@ -95,7 +96,7 @@ def serve(
         cli.fail(cli.say("cannot_start", detail=detail, code="data_dir_unusable"))
     if token is not None:
         cli.err.print(cli.say("first_token"), style="yellow")
-        cli.err.print(token, markup=False, soft_wrap=True)
+        cli.err.print(token, soft_wrap=True)
     _serve(cli, settings)
 
 
@@ -179,7 +180,7 @@ def simulate(
     cli: Cli = context.obj
     if quirk and "help" in quirk:
         for item in Quirk:
-            cli.out.print(item.value, markup=False)
+            cli.out.print(item.value)
         return
     try:
         host, _, port = server.rpartition(":")
@@ -212,7 +213,7 @@ async def _simulate(cli: Cli, options: Any, duration: float) -> None:  # noqa: A
     from gateway.simulator import DeviceEvent, Simulator  # noqa: PLC0415 - only this command needs it
 
     def report(event: DeviceEvent) -> None:
-        cli.out.print(f"{event.device_id}  {event.what}  {event.detail}", markup=False)
+        cli.out.print(f"{event.device_id}  {event.what}  {event.detail}")
 
     async with Simulator(options, report):
         with contextlib.suppress(TimeoutError):
@@ -236,7 +237,7 @@ def check_config(
         else:
             cli.err.print(cli.say("config_bad", count=len(exc.problems)), style="red")
             for problem in exc.problems:
-                cli.err.print(f"  {problem}", markup=False)
+                cli.err.print(f"  {problem}")
         raise typer.Exit(UNHEALTHY) from None
     values = _masked(settings)
     if as_json:
@@ -247,7 +248,7 @@ def check_config(
     for section, keys in values.items():
         rows = keys.items() if isinstance(keys, dict) else [("", keys)]
         for key, value in rows:
-            table.add_row(f"[dim]{section}[/dim]", key, str(value).replace("[", r"\["))
+            table.add_row(Text(section, style="dim"), key, str(value))
     cli.out.print(table)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import quote
 
 from rich.console import Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -88,10 +87,10 @@ def status_view(status: Json, say: Say) -> RenderableType:
     for trouble in status["troubles"]:
         table.add_row(
             Text(trouble["code"], style=_STYLE[trouble["severity"]]),
-            escape(trouble["subject"]),
+            trouble["subject"],
             when(trouble["since"], say) if trouble["since"] else "-",
             str(trouble["count"]),
-            escape(trouble["detail"]),
+            trouble["detail"],
         )
     return Group(title, facts, table)
 
@@ -112,7 +111,7 @@ def device_table(page: Json, say: Say) -> RenderableType:
     for device in page["items"]:
         table.add_row(
             device["device_id"],
-            escape(device["name"]),
+            device["name"],
             _presence(device, say),
             when(device["status_since"], say),
             _address(device["address"]),
@@ -151,9 +150,7 @@ def device_card(device: Json, timeline: Json, say: Say) -> RenderableType:
         return Group(facts, say("no_timeline"))
     table = _table(say("timeline"), say("when"), say("event"), say("count"), say("detail"))
     for entry in timeline["items"]:
-        table.add_row(
-            when(entry["at"], say), entry["kind"], str(entry["count"]), escape(entry["detail"])
-        )
+        table.add_row(when(entry["at"], say), entry["kind"], str(entry["count"]), entry["detail"])
     return Group(facts, table)
 
 
@@ -173,10 +170,10 @@ def channel_table(page: Json, say: Say) -> RenderableType:
         table.add_row(
             channel["device_id"],
             channel["channel_id"],
-            escape(channel["name"]),
+            channel["name"],
             channel["kind"],
             _online(say, online=channel["online"]),
-            escape(f"{channel['manufacturer']} {channel['model']}".strip()),
+            f"{channel['manufacturer']} {channel['model']}".strip(),
         )
     return table
 
@@ -305,7 +302,7 @@ def _facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in rows:
-        grid.add_row(name, escape(value) if isinstance(value, str) else value)
+        grid.add_row(name, value)
     return grid
 
 

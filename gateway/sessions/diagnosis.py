@@ -53,23 +53,26 @@ def explain(record: SessionRecord) -> Diagnosis:
         failed_stage=failed_stage(record),
         summary=_summary(ended),
         observations=_observations(record),
-        causes=causes,
+        causes=list(dict.fromkeys(causes)),
     )
 
 
 def failed_stage(record: SessionRecord) -> Stage | None:
-    """Return the stage a failed session did not reach."""
+    """Return the stage a failed session did not reach; None if it broke off after them all."""
     ended = record.ended
     if ended is None or not ended.reason.is_failure:
         return None
     stage = _FAILED_AT.get(ended.reason)
     if stage is not None:
         return stage
-    order = [s for s in Stage if s not in {Stage.TRYING, Stage.CONNECTED}]
-    for stage in order:
-        if stage not in record.stages:
+    optional = {Stage.TRYING, Stage.CONNECTED}
+    if record.first_reader is None:
+        # Nobody watched, so nothing was to be put out.
+        optional.add(Stage.FIRST_OUTPUT)
+    for stage in Stage:
+        if stage not in record.stages and stage not in optional:
             return stage
-    return Stage.FIRST_OUTPUT
+    return None
 
 
 def latest_failure(records: list[SessionRecord]) -> SessionRecord | None:

@@ -58,11 +58,12 @@ def test_an_ordinary_end_is_not_explained_as_a_failure(reason: EndReason) -> Non
             (Stage.PORT_LEASED, Stage.INVITED, Stage.ANSWERED),
             Stage.FIRST_PACKET,
         ),
-        (EndReason.SOURCE_LOST, tuple(Stage)[1:], Stage.FIRST_OUTPUT),
+        (EndReason.SOURCE_LOST, tuple(Stage)[1:], None),
+        (EndReason.DEVICE_BYE, tuple(Stage)[1:-1], None),
     ],
 )
 def test_the_failed_stage_is_the_one_that_was_not_reached(
-    reason: EndReason, stages: tuple[Stage, ...], failed: Stage
+    reason: EndReason, stages: tuple[Stage, ...], failed: Stage | None
 ) -> None:
     assert failed_stage(ended(reason, *stages)) is failed
 
