@@ -104,8 +104,9 @@ class Demo:
         options = SimulatorOptions(
             server_host="127.0.0.1",
             server_port=sip_port,
-            server_id=SERVER_ID,
-            password=PASSWORD,
+            # As in force: the environment wins over the demo's own values.
+            server_id=gateway.settings.sip.id,
+            password=gateway.settings.sip.password,
             local_host="127.0.0.1",
             channels=self._options.channels,
             video=Codec(self._options.codec),
