@@ -1,9 +1,11 @@
 """Brake on devices that register over and over without success (GB/T 28181 9.1.1 asks them to wait 60 s).
 
-Attempts are counted by leaky buckets: one per (source address, claimed id), which is what a device with a wrong
-password fills, and one per source address with a much higher limit, which is what a scanner of ids fills. A
-registration that succeeds empties its own bucket and takes its attempts back from the address's, so any number of
-devices behind one NAT costs nothing. A pair that has succeeded lately is not held to the address's limit.
+Two kinds of leaky buckets: wrong answers to a challenge are counted per (source address, claimed id), which is what
+a device with a wrong password fills; every REGISTER is counted per source address with a much higher limit, which
+is what a scanner of ids fills. REGISTERs without credentials do not count against an id, since anybody can send them
+in its name. A registration that succeeds empties its own bucket and takes its two REGISTERs back from the address's,
+so any number of devices behind one NAT costs nothing. A pair that has succeeded lately is not held to the address's
+limit.
 """
 
 import enum
@@ -20,9 +22,9 @@ class FloodVerdict(enum.Enum):
 
     PASS = "pass"  # noqa: S105
     SLOW = "slow"
-    """Answer 503 with Retry-After unless its credentials are right."""
+    """Answer wrong credentials with 503 and Retry-After."""
     IGNORE = "ignore"
-    """Do not answer."""
+    """Answer nothing but right credentials, and of REGISTERs without any those of ids that are not to blame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,17 +32,17 @@ class FloodLimits:
     """Attempts without success, as levels of a leaking bucket."""
 
     pair_slow: float = 10.0
-    """Level of a (source, id) above which it is slowed; one honest registration takes two attempts."""
+    """Wrong answers of a (source, id) above which it is slowed."""
     pair_ignore: float = 25.0
     """Level of a (source, id) above which it is ignored."""
     pair_leak: float = 0.1
-    """Attempts per second that a (source, id) may go on making for ever."""
+    """Wrong answers per second that a (source, id) may go on giving for ever."""
     host_slow: float = 5_000.0
-    """Level of a source above which its unproven ids are slowed; a whole province behind one NAT stays below."""
+    """REGISTERs of a source above which its unproven ids are slowed; a whole province behind one NAT stays below."""
     host_ignore: float = 15_000.0
     """Level of a source above which its unproven ids are ignored."""
     host_leak: float = 100.0
-    """Attempts per second that one source may go on making for ever."""
+    """REGISTERs per second that one source may go on sending for ever."""
     ignore_for: float = 60.0
     """Seconds of silence; attempts meanwhile do not prolong it."""
     proven_for: float = 86_400.0
@@ -48,6 +50,8 @@ class FloodLimits:
 
 
 _K = TypeVar("_K")
+_REGISTRATION = 2.0
+"""REGISTERs that one honest registration takes."""
 
 
 class _Bucket:
@@ -83,31 +87,40 @@ class FloodControl:
         self._hosts: dict[str, _Bucket] = {}
         self._proven: dict[tuple[str, str], float] = {}
 
-    def judge(self, host: str, device_id: str, now: float) -> FloodVerdict:
-        """Count one REGISTER and tell what to do with it."""
+    def came(self, host: str, device_id: str, now: float) -> FloodVerdict:
+        """Count one REGISTER of any kind; tell what its address as a whole has earned for this id."""
         limits = self._limits
-        pair = (host, device_id)
-        verdict = self._pour(
-            self._pairs, pair, now, limits.pair_leak, limits.pair_slow, limits.pair_ignore
-        )
         by_host = self._pour(
             self._hosts, host, now, limits.host_leak, limits.host_slow, limits.host_ignore
         )
-        if (
-            verdict is FloodVerdict.PASS
-            and by_host is not FloodVerdict.PASS
-            and not self._is_proven(pair, now)
-        ):
-            return by_host
-        return verdict
+        if by_host is not FloodVerdict.PASS and self._is_proven((host, device_id), now):
+            return FloodVerdict.PASS
+        return by_host
+
+    def failed(self, host: str, device_id: str, now: float) -> FloodVerdict:
+        """Count one wrong answer to a challenge; tell what the id has earned at this address."""
+        limits = self._limits
+        return self._pour(
+            self._pairs,
+            (host, device_id),
+            now,
+            limits.pair_leak,
+            limits.pair_slow,
+            limits.pair_ignore,
+        )
+
+    def ignores(self, host: str, device_id: str, now: float) -> bool:
+        """Tell whether the id has given so many wrong answers that no more are listened to."""
+        bucket = self._pairs.get((host, device_id))
+        return bucket is not None and now < bucket.ignored_until
 
     def succeeded(self, host: str, device_id: str, now: float) -> None:
         """Take back the attempts of a device that has registered."""
         pair = (host, device_id)
-        bucket = self._pairs.pop(pair, None)
+        self._pairs.pop(pair, None)
         source = self._hosts.get(host)
-        if bucket is not None and source is not None:
-            source.level = max(0.0, source.level - bucket.level)
+        if source is not None:
+            source.level = max(0.0, source.level - _REGISTRATION)
             if source.level == 0.0 and source.ignored_until <= now:
                 del self._hosts[host]
         self._proven.pop(pair, None)

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from gb28181.errors import SipParseError
 from gb28181.flow.flood import FloodControl, FloodVerdict
-from gb28181.sip.digest import ALGORITHMS, Credential, DigestResult, DigestServer
+from gb28181.sip.digest import Credential, DigestResult, DigestServer
 from gb28181.sip.header.address import NameAddr
 from gb28181.sip.header.date import serialize_gb_date
 from gb28181.sip.header.value import MAX_SECONDS, parse_gb_version, parse_seconds
@@ -124,6 +124,7 @@ class Registrar:
         self._default_expires = default_expires
         self._retry_after = retry_after
         self._accepts_id = accepts_id
+        self._nobody = digest.decoy()
 
     def handle(
         self,
@@ -145,41 +146,48 @@ class Registrar:
         if refusal is not None:
             return refusal
         host = source[0]
-        verdict = self._flood.judge(host, device_id, now)
-        if verdict is FloodVerdict.IGNORE:
-            return Ignore(f"{device_id} from {host} registers too often without success")
+        verdict = self._flood.came(host, device_id, now)
         authorization = _authorization(request)
-        if authorization is not None:
-            credential = credential_for(device_id)
-            decision = self._verify(request, device_id, authorization, credential, host, now)
-        else:
-            decision = self._challenge(device_id, now)
-        if verdict is FloodVerdict.SLOW and not isinstance(decision, Accept):
-            return self._slow_down(device_id, host)
-        return decision
+        if authorization is None:
+            # Sent in anybody's name by anybody: a device is never kept from its challenge because
+            # of its id, whatever has been tried with it.
+            if verdict is FloodVerdict.IGNORE:
+                return _ignore(device_id, host)
+            return self._challenge(device_id, now)
+        ignored = verdict is FloodVerdict.IGNORE or self._flood.ignores(host, device_id, now)
+        if ignored and not self._digest.issued(authorization, device_id):
+            return _ignore(device_id, host)
+        credential = credential_for(device_id)
+        return self._verify(request, authorization, credential, verdict, host, now)
 
     def _verify(
         self,
         request: Request,
-        device_id: str,
         authorization: str,
         credential: Credential | None,
+        verdict: FloodVerdict,
         host: str,
         now: float,
     ) -> RegisterDecision:
+        device_id = request.from_.user
         # An unknown device is measured against a secret nobody has, so it takes the same time.
         result = self._digest.verify(
-            authorization, "REGISTER", device_id, credential or _NOBODY, now
+            authorization, "REGISTER", device_id, credential or self._nobody, now
         )
-        if result is DigestResult.OK and credential is not None:
+        if credential is not None and result is DigestResult.OK:
             self._flood.succeeded(host, device_id, now)
             return self._accept(request, device_id)
-        if result in _FINAL or credential is None:
-            detail = (
-                result.value if credential is not None else "no password is set for this device"
-            )
-            return Refuse(403, None, _version(), device_id, detail)
-        return self._challenge(device_id, now, failed=result)
+        if credential is not None and result.retry:
+            return self._challenge(device_id, now, failed=result)
+        verdicts = (verdict, self._flood.failed(host, device_id, now))
+        if FloodVerdict.IGNORE in verdicts:
+            return _ignore(device_id, host)
+        if FloodVerdict.SLOW in verdicts:
+            return self._slow_down(device_id, host)
+        if credential is not None and result not in _FINAL:
+            return self._challenge(device_id, now, failed=result)
+        detail = result.value if credential is not None else "no password is set for this device"
+        return Refuse(403, None, _version(), device_id, detail)
 
     def _examine(self, request: Request, device_id: str) -> Refuse | None:
         to = request.to
@@ -246,7 +254,10 @@ def ok_headers(accept: Accept, date: datetime | None) -> Headers:
     return headers + _version()
 
 
-_NOBODY = Credential(dict.fromkeys(ALGORITHMS, "0" * 32))
+def _ignore(device_id: str, host: str) -> Ignore:
+    return Ignore(f"{device_id} from {host} registers too often without success")
+
+
 _FINAL = frozenset({DigestResult.WRONG_RESPONSE, DigestResult.WRONG_USER})
 
 
