@@ -190,7 +190,7 @@ def _refusal(device: Device, response: Response) -> str:
         408: "the device says it timed out",
         415: "the device dislikes the SDP's form",
         480: "the device says the channel is off-line",
-        486: "the device is at its limit of streams",
+        486: "the device is at its limit of streams, or still holds one that has ended",
         488: "the device cannot send what was asked for",
     }.get(response.status)
     said = f"Device {device.device_id} answered {response.status} {response.reason}".rstrip()

@@ -109,7 +109,9 @@ class DeviceCalls:
     def _refusal(self, channel: SimulatedChannel | None) -> int | None:
         if channel is None:
             return 404
-        return 486 if channel.channel_id in self.sessions else None
+        limit = self._options.max_sessions
+        full = 0 < limit <= len(self.sessions)
+        return 486 if full or channel.channel_id in self.sessions else None
 
     def _start(
         self, incoming: IncomingRequest, channel: SimulatedChannel, offer: LiveOffer

@@ -66,10 +66,14 @@ class SimulatorOptions:
     """Let the kernel cut frames into UDP packets; false sends packet by packet, as cameras do."""
 
     quirks: frozenset[Quirk] = frozenset()
+    max_sessions: int = 0
+    """Sessions that a device serves at once; one more is refused with 486. 0 is no limit."""
     refuse_status: int = 486
     answer_delay: float = 5.0
     drop_after: float = 3.0
     bye_after: float = 3.0
+    ghost_time: float = 30.0
+    """Seconds for which a lost BYE leaves the channel busy."""
     codec_change_after: float = 3.0
     seed: int = 28181
     """Seed of what may be random: retry delays and a device's own SSRCs."""

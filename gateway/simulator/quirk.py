@@ -66,7 +66,7 @@ class Quirk(enum.StrEnum):
     BYE_MIDSTREAM = "bye_midstream"
     """The device ends each session after `bye_after` seconds."""
     LOST_BYE = "lost_bye"
-    """A BYE has no effect: media goes on and the channel stays busy (486) for 30 s [27]."""
+    """A BYE has no effect: media goes on and the channel stays busy (486) for `ghost_time` seconds [27]."""
 
     # Media.
     OTHER_SSRC_IN_RTP = "other_ssrc_in_rtp"

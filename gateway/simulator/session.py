@@ -19,7 +19,6 @@ __all__ = ["DeviceSession"]
 _REPORT_INTERVAL = 5.0
 _LISTEN_TIMEOUT = 10.0
 """Seconds for a receiver that connects to us."""
-_GHOST_SECONDS = 30.0
 
 
 class DeviceSession:
@@ -121,7 +120,7 @@ class DeviceSession:
         """The receiver hung up."""
         self._bye_received = True
         if self._options.has(Quirk.LOST_BYE):
-            self._later(_GHOST_SECONDS, lambda: self.end("BYE lost, session cleaned up"))
+            self._later(self._options.ghost_time, lambda: self.end("BYE lost, session cleaned up"))
         else:
             self.end("BYE received")
 
