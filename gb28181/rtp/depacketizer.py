@@ -62,6 +62,7 @@ _TRIAL_PACKETS = 8
 _ANY_RTP_STREAM = 62
 """Bits of a timeline whose inputs are unwrapped already."""
 _STREAK = 16
+_STRAY_PACKETS = 2
 
 
 class _Payload(Protocol):
@@ -98,7 +99,7 @@ class Depacketizer:
         self.gaps = 0
         """Times packets were missing."""
         self.ignored = 0
-        """Packets of other payload types beside PS that has the same."""
+        """Packets of other payload types: too few of them, or beside PS that has the same."""
         self.ps: PsDemuxer | None = None
         """The demuxer with its counters, if the stream is PS."""
         self._names = {number: name.upper() for number, name in (payloads or {}).items()}
@@ -115,6 +116,7 @@ class Depacketizer:
         self._streak = _STREAK if not reliable else 0
         self._reliable = reliable
         self._trials: dict[int, int] = {}
+        self._packets: dict[int, int] = {}
         self._ps_seen = False
 
     @property
@@ -190,7 +192,8 @@ class Depacketizer:
             return ps
         handler = self._handlers.get(number)
         if handler is not None and handler is not self.ps:
-            return self._beside_ps(handler)
+            is_video = isinstance(handler, VideoDepacketizer)
+            return handler if self._is_admitted(number, is_video=is_video) else None
         if handler is None:
             name = self._names.get(number) or _RECOMMENDED.get(number) or "PS"
             if "/" in name:
@@ -202,20 +205,28 @@ class Depacketizer:
                 return None
             kind = _KINDS.get(name, "ps")
             if kind != "ps":
-                return self._beside_ps(self._use(number, kind))
+                admitted = self._is_admitted(number, is_video=kind in _VIDEO_KINDS)
+                return self._use(number, kind) if admitted else None
             handler = self._use_ps(number)
         return self._try_others(number, payload, handler)
 
-    def _beside_ps(self, handler: _Payload) -> _Payload | None:
-        """Let audio of a type of its own through beside PS that has none; PS goes first."""
-        if self.ps is None or not self._ps_seen:
-            return handler
-        has_audio = not AUDIO_CODECS.isdisjoint(self.ps.codecs)
-        if has_audio or isinstance(handler, VideoDepacketizer):
+    def _is_admitted(self, number: int, *, is_video: bool) -> bool:
+        """Whether a payload type may be used beside others; beside PS only audio, if that has none."""
+        ps = self.ps if self._ps_seen else None
+        seen = self._packets[number] = self._packets.get(number, 0) + 1
+        has_audio = ps is not None and not AUDIO_CODECS.isdisjoint(ps.codecs)
+        # One packet with a damaged or foreign type must not become a track of its own; but the
+        # first packets of the first video are its key frame.
+        others = ps is not None or bool(self._tracks)
+        first_video = is_video and self.video is None
+        stray = others and not first_video and seen <= _STRAY_PACKETS
+        stray = stray and number not in self._handlers
+        if stray or has_audio or (ps is not None and is_video):
             self.ignored += 1
-            return None
-        self._timeline.align(self.ps.timeline.newest)
-        return handler
+            return False
+        if ps is not None:
+            self._timeline.align(ps.timeline.newest)
+        return True
 
     def _use_ps(self, number: int) -> PsDemuxer:
         if self.ps is None:

@@ -34,9 +34,9 @@ START_CODES = [bytes((0, 0, 1, code)) for code in (0xB9, 0xBA, 0xBB, 0xBC, 0xBD,
 
 def check(found: list[MediaUnit]) -> None:
     """The invariants of units that came out together."""
-    last: dict[bool, int] = {}
+    last: dict[Codec, int] = {}
     for unit in found:
-        track = unit.is_video
+        track = unit.codec
         assert unit.payload
         assert len(unit.payload) <= MAX_FRAME + 40_000
         assert unit.pts >= unit.dts
