@@ -115,7 +115,7 @@ class RunningGateway:
             ids = [item["channel_id"] for item in found["items"]]
             return ids if len(ids) >= count else None
 
-        return await eventually(enough, 8.0, f"{count} channels of {device_id}")
+        return list(await eventually(enough, 8.0, f"{count} channels of {device_id}"))
 
     async def ended(self, session_id: str, timeout: float = 10.0) -> dict[str, Any]:
         """A session's record, once it has ended."""
@@ -124,7 +124,7 @@ class RunningGateway:
             record = await self.api.get(f"sessions/{session_id}")
             return dict(record) if record["state"] == "ended" else None
 
-        return await eventually(over, timeout, f"the end of session {session_id}")
+        return dict(await eventually(over, timeout, f"the end of session {session_id}"))
 
     async def __aenter__(self) -> Self:
         return self

@@ -118,14 +118,14 @@ def interleave(*tracks: list[MediaUnit]) -> list[MediaUnit]:
 def read_back(data: bytes) -> tuple[dict[str, list[tuple[float, float]]], int]:
     """Demux and decode: (dts, pts) in seconds by track type, and the number of decoded pictures."""
     stamps: dict[str, list[tuple[float, float]]] = {}
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), mode="r") as container:
         for packet in container.demux():
             if packet.size and packet.dts is not None and packet.pts is not None:
                 base = float(packet.time_base or 0)
                 stamps.setdefault(packet.stream.type, []).append(
                     (packet.dts * base, packet.pts * base)
                 )
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), mode="r") as container:
         decoded = sum(1 for _ in container.decode(video=0))
     return stamps, decoded
 

@@ -99,7 +99,7 @@ class RawPlatform:
 
         ha1 = md5(f"{found['username']}:{DOMAIN}:{PASSWORD}")
         ha2 = md5(f"REGISTER:{found['uri']}")
-        return found["response"] == md5(f"{ha1}:{NONCE}:{ha2}") and found["nonce"] == NONCE
+        return bool(found["response"] == md5(f"{ha1}:{NONCE}:{ha2}") and found["nonce"] == NONCE)
 
     def reply(self, request: RawMessage, status: str, extra: str = "") -> None:
         """Answer a request as RFC 3261 8.2.6 says."""
@@ -171,6 +171,7 @@ class RawPlatform:
 
     def _send(self, data: bytes, target: object) -> None:
         if self._udp is not None:
+            assert isinstance(target, tuple)
             self._udp.sendto(data, target)
         elif isinstance(target, asyncio.StreamWriter):
             target.write(data)

@@ -77,9 +77,14 @@ class TcpCamera:
         self._writer = writer
 
     @classmethod
-    async def connect(cls, port: int) -> "TcpCamera":
-        """Dial the gateway."""
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def connect(cls, port: int, *, host: str = "127.0.0.1") -> "TcpCamera":
+        """Dial the gateway, from the given address."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0)))
+
+    @property
+    def source(self) -> str:
+        """`host:port` that packets come from."""
+        return "{}:{}".format(*self._writer.get_extra_info("sockname"))
 
     async def send(self, frames: Iterable[list[bytes]], *, pause: float = 0.001) -> None:
         """Send each frame's packets, then wait a moment."""

@@ -32,7 +32,8 @@ def parse_date(value: str) -> datetime:
         if (match := _RFC1123.fullmatch(value)) is not None and match[2] in _MONTHS:
             day, _, year, *clock = match.groups()
             month = _MONTHS.index(match[2]) + 1
-            return datetime(int(year), month, int(day), *map(int, clock), tzinfo=UTC)
+            hour, minute, second = map(int, clock)
+            return datetime(int(year), month, int(day), hour, minute, second, tzinfo=UTC)
         if (match := _GB.fullmatch(value)) is not None:
             return _from_gb(match)
     except (ValueError, OverflowError):

@@ -1,14 +1,14 @@
 """One INVITE per channel, a stage for every step, one reason for every end."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
 from gateway.domain.device import MediaTransport, TimelineKind
 from gateway.domain.errors import Conflict, NotFound, SessionFailed, Unavailable
-from gateway.domain.media import OutputFormat
+from gateway.domain.media import MediaEvents, OutputFormat
 from gateway.domain.session import EndReason, SessionRecord, SessionState, Stage
 from gateway.domain.signalling import InviteFailed
 from gateway.sessions.live import LiveSessions
@@ -271,7 +271,7 @@ async def _failure(it: House, device_id: str, channel_id: str) -> SessionFailed:
 
 async def test_what_the_source_does_ends_it_with_its_own_reason() -> None:
     async with house() as it:
-        for provoke, reason in [
+        cases: list[tuple[Callable[[MediaEvents], None], EndReason]] = [
             (lambda e: e.media_lost("quiet for 10 s"), EndReason.SOURCE_LOST),
             (lambda e: e.media_unsupported("SVAC"), EndReason.CODEC_UNSUPPORTED),
             (lambda e: e.media_connect_failed("refused"), EndReason.CONNECT_FAILED),
@@ -280,7 +280,8 @@ async def test_what_the_source_does_ends_it_with_its_own_reason() -> None:
                 lambda _: it.live.device_offline(device(), "3 keepalives missed"),
                 EndReason.DEVICE_OFFLINE,
             ),
-        ]:
+        ]
+        for provoke, reason in cases:
             it.ended.clear()
             await it.live.play(DEVICE, CHANNEL)
             provoke(it.media.receivers[-1].events)

@@ -181,7 +181,8 @@ def test_an_expired_nonce_is_replaced_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [answer(401), answer(401, ("WWW-Authenticate", 'Digest realm="x", nonce="y", algorithm=SM9'))]
+    "bad",
+    [answer(401), answer(401, ("WWW-Authenticate", 'Digest realm="x", nonce="y", algorithm=SM9'))],
 )
 def test_a_challenge_that_cannot_be_answered_fails_the_try(bad: Response) -> None:
     device = client()
