@@ -21,6 +21,7 @@ from gb28181.limits import (
     MAX_SIP_BODY_UNMEASURED,
     MAX_SIP_HEAD,
     MAX_SIP_RESYNC,
+    MAX_SIP_ROOT,
     SIP_BODY_WAIT,
     SIP_PEEK_WAIT,
     SIP_ROOT_WAIT,
@@ -70,8 +71,10 @@ _TYPE = re.compile(rb"(?im)^(?:content-type|c)[ \t]*:(?:\r?\n[ \t]+)?([^\r\n]*)"
 _START = re.compile(
     rb"(?:[A-Za-z]{1,20} sips?:[^ \r\n]{1,512} SIP/2\.0|SIP/2\.0 [1-6][0-9]{2}[^\r\n]{0,256})\r?\n"
 )
-_ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]{0,63})(?:[ \t\r\n][^<>]*?)?(/?)>")
+_ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]{0,63})(?:[ \t\r\n][^<>]{0,4096}?)?(/?)>")
 _CLOSING_MARGIN = 80
+"""Longest closing tag and longest start line, which may straddle two pieces of input."""
+_START_MARGIN = 800
 _BODIED = frozenset({b"MESSAGE", b"NOTIFY"})
 
 
@@ -80,7 +83,7 @@ class SipFramer:
 
     __slots__ = (
         "_began", "_buffer", "_closing", "_deadline", "_garbage", "_head", "_length", "_ping", "_scan",
-        "_stage", "_xml", "skipped",
+        "_stage", "_start_scan", "_xml", "skipped",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -100,6 +103,11 @@ class SipFramer:
             return []
         self._buffer += data
         return self._run(now)
+
+    @property
+    def buffered(self) -> int:
+        """Bytes of a message that is not whole yet."""
+        return len(self._buffer)
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` must run, None while nothing is awaited."""
@@ -136,6 +144,7 @@ class SipFramer:
         self._xml = False
         self._closing: re.Pattern[bytes] | None = None
         self._scan = 0
+        self._start_scan = 0
         self._began = 0.0
 
     def _run(self, now: float) -> list[bytes | FrameError | KeepAlive]:
@@ -268,7 +277,7 @@ class SipFramer:
             return len(self._buffer) - self._head > MAX_SIP_HEAD and self._emit(0, output)
         if rest[0] != ord("<"):
             return self._emit(0, output)
-        if self._buffer[: self._head].split(None, 1)[0].upper() not in _BODIED:
+        if bytes(self._buffer[:32]).split(None, 1)[0].upper() not in _BODIED:
             return self._fail(output, "Content-Length is 0, but a body follows", "Content-Length")
         return self._await(_Stage.ROOT, now + SIP_ROOT_WAIT)
 
@@ -279,10 +288,10 @@ class SipFramer:
         if not self._xml:
             return self._emit(length, output)
         body = bytes(self._buffer[self._head : self._head + length])
-        root = _ROOT.search(body)
-        if root is None:
+        if body.lstrip(_BLANKS)[:1] != b"<":
             return self._emit(length, output)
-        end = _end_of_root(body, root)
+        root = _ROOT.search(body)
+        end = None if root is None else _end_of_root(body, root)
         if end is None:
             return self._await(_Stage.ROOT, now + SIP_ROOT_WAIT)
         # Too long a Content-Length has swallowed the start of the next message.
@@ -304,12 +313,15 @@ class SipFramer:
     def _read_root(self, output: list[bytes | FrameError | KeepAlive]) -> bool:
         """Look for the end of the root element, or of what can be one."""
         buffer, declared = self._buffer, self._length or 0
-        if not declared:
+        if not declared and self._closing is None:
             first = buffer[self._head :].lstrip(_BLANKS)[:1]
             if first and first != b"<":
                 return self._fail(output, "Content-Length is missing", "Content-Length")
         end = self._find_root_end()
-        start = _START.search(buffer, self._head + declared) if declared else None
+        if not declared and self._closing is None and len(buffer) - self._head > MAX_SIP_ROOT:
+            text = f"Content-Length is missing and the body has no root tag in {MAX_SIP_ROOT} bytes"
+            return end is not None and self._emit(end - self._head, output) or self._fail(output, text, "Content-Length")
+        start = self._find_next_start(declared) if declared else None
         if start is not None and (end is None or start.end() < end):
             return self._emit(declared, output)
         limit = self._head + max(MAX_SIP_BODY_UNMEASURED, declared)
@@ -320,10 +332,28 @@ class SipFramer:
             return self._fail(output, text, "Content-Length", 413)
         return end is not None and self._emit(end - self._head, output)
 
+    def _find_next_start(self, declared: int) -> re.Match[bytes] | None:
+        self._start_scan = max(self._start_scan, self._head + declared)
+        start = _START.search(self._buffer, self._start_scan)
+        if start is None:
+            self._start_scan = max(self._start_scan, len(self._buffer) - _START_MARGIN)
+        return start
+
+    def _find_root(self) -> re.Match[bytes] | None:
+        """Look for the root tag where it must be, and where it was not looked for before."""
+        buffer, limit = self._buffer, self._head + MAX_SIP_ROOT
+        if buffer.find(b">", self._scan, limit) < 0:
+            return None
+        root = _ROOT.search(buffer, self._scan, limit)
+        if root is None:
+            # No tag reaches across the end of another.
+            self._scan = buffer.rfind(b">", self._scan, limit) + 1
+        return root
+
     def _find_root_end(self) -> int | None:
         buffer = self._buffer
         if self._closing is None:
-            root = _ROOT.search(buffer, self._head)
+            root = self._find_root()
             if root is None:
                 return None
             if root[2]:

@@ -23,7 +23,7 @@ _PLAIN_PARAMS = re.compile(r'[^",<>]*')
 class NameAddr:
     """An address with display name and header parameters."""
 
-    __slots__ = ("_params", "_params_text", "display", "uri")
+    __slots__ = ("_params", "_params_text", "_user", "display", "uri")
 
     def __init__(self, display: str, uri: str, params_text: str = "") -> None:
         self.display = display
@@ -32,6 +32,7 @@ class NameAddr:
         """The URI as written, of any scheme."""
         self._params_text = params_text
         self._params: Params | None = None
+        self._user: str | None = None
 
     @property
     def params(self) -> Params:
@@ -48,7 +49,10 @@ class NameAddr:
     @property
     def user(self) -> str:
         """The user part of the URI, the device or platform id in GB messages; '' without one."""
-        return user_of(self.uri)
+        user = self._user
+        if user is None:
+            user = self._user = user_of(self.uri)
+        return user
 
     @property
     def sip_uri(self) -> SipUri:

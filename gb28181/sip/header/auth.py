@@ -9,7 +9,7 @@ from gb28181.sip.params import Params
 
 __all__ = ["AuthValue", "parse_auth"]
 
-_SCHEME = re.compile(rf"({TOKEN})[ \t]+(.*)")
+_SCHEME = re.compile(rf"({TOKEN})[ \t]+(.+)")
 # Samples of the standard separate parameters by a blank only, some devices leave out quotes.
 _PARAM = re.compile(
     rf'[ \t,]*({TOKEN})[ \t]*=[ \t]*(?:("(?:[^"\\]|\\.)*")[ \t,]*|([^",]*)(?:[ \t,]+|$))'

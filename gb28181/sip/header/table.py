@@ -63,7 +63,7 @@ def _check_contact(value: str) -> None:
 def _check_accept(value: str) -> None:
     for part in split_list(value, field="Accept"):
         if part:
-            parse_media_type(part)
+            parse_media_type(part, field="Accept")
 
 
 # GB Subject is not checked: Mercury cameras swap its parts and others write free text (protocol 2.4).

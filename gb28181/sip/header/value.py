@@ -66,11 +66,11 @@ def parse_subscription_state(text: str) -> ParamValue:
     return ParamValue(state.value.lower(), state.params)
 
 
-def parse_media_type(text: str) -> ParamValue:
+def parse_media_type(text: str, *, field: str = "Content-Type") -> ParamValue:
     """Parse Content-Type to lower case; a missing subtype is accepted (one GB sample has `Application/`)."""
-    value = parse_param_value(text, field="Content-Type")
+    value = parse_param_value(text, field=field)
     if _MEDIA_TYPE.fullmatch(value.value) is None:
-        raise SipParseError(f"expected type/subtype, got {clip(text)!r}", field="Content-Type")
+        raise SipParseError(f"expected type/subtype, got {clip(text)!r}", field=field)
     kind = value.value.replace(" ", "").replace("\t", "").lower()
     return ParamValue(kind, value.params)
 

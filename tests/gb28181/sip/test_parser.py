@@ -242,12 +242,10 @@ def check_total(data: bytes) -> None:
     try:
         message.check()
     except SipParseError as error:
-        assert error.field
+        assert error.field  # noqa: PT017
 
 
-text = st.text(
-    st.characters(blacklist_characters="\r\n\x00", blacklist_categories=("Cs",)), max_size=30
-)
+text = st.text(st.characters(exclude_characters="\r\n\x00", exclude_categories=["Cs"]), max_size=30)
 names = st.sampled_from(["Subject", "X-Vendor", "User-Agent", "Route-Info", "s", "Server"])
 
 
