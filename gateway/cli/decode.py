@@ -45,7 +45,7 @@ def decode(url: str, result: Decoded, *, wanted: int, stop: threading.Event) -> 
             _decode(container, result, wanted, stop)
     except FFmpegError as exc:
         if not stop.is_set():
-            result.error = str(exc)
+            result.error = exc.strerror or str(exc)
     finally:
         if not result.frames and not result.error:
             result.error = "no picture"
@@ -54,12 +54,13 @@ def decode(url: str, result: Decoded, *, wanted: int, stop: threading.Event) -> 
 
 def _decode(container: Any, result: Decoded, wanted: int, stop: threading.Event) -> None:  # noqa: ANN401
     times: list[float] = []
+    if container.streams.audio:
+        result.audio = container.streams.audio[0].codec_context.name
     for frame in container.decode():
         if stop.is_set():
             return
         if isinstance(frame, av.AudioFrame):
             result.audio_frames += 1
-            result.audio = result.audio or container.streams.audio[0].codec_context.name
             continue
         if not isinstance(frame, av.VideoFrame):
             continue

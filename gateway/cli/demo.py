@@ -39,6 +39,8 @@ class DemoOptions:
     data_dir: Path | None = None
     """None: a temporary one."""
     channels: int = 4
+    quirks: frozenset[str] = frozenset()
+    """What the simulated recorder does wrong; see `gateway.simulator.quirk`."""
 
 
 class _Failed(Exception):
@@ -97,7 +99,7 @@ class Demo:
         return gateway
 
     async def _show(self, stack: AsyncExitStack, api: Api, gateway: "Gateway") -> None:
-        from gateway.simulator import Simulator, SimulatorOptions  # noqa: PLC0415 - only this command needs it
+        from gateway.simulator import Quirk, Simulator, SimulatorOptions  # noqa: PLC0415 - only this command needs it
         from gb28181.es.unit import Codec  # noqa: PLC0415 - only this command needs it
 
         sip_port = next(port for name, _, port in gateway.sip_addresses if name == "UDP")
@@ -110,6 +112,7 @@ class Demo:
             local_host="127.0.0.1",
             channels=self._options.channels,
             video=Codec(self._options.codec),
+            quirks=frozenset(Quirk(name) for name in self._options.quirks),
         )
         await stack.enter_async_context(Simulator(options))
         device, channel = await self._wait_for_channel(api)
@@ -123,6 +126,8 @@ class Demo:
         results = await self._watch(answer["urls"])
         await self._print_stages(api, answer["session_id"])
         self._judge(results, began)
+        if not self.succeeded:
+            await self._explain(api, answer["session_id"], results)
         if self.succeeded and self._options.duration:
             await self._run_on(api, stream, results[0])
 
@@ -185,10 +190,19 @@ class Demo:
             )
         missing = [r.format for r in results if r.frames < WANTED_FRAMES or r.error]
         self.succeeded = not missing
-        if missing:
-            self._tell("demo_bad", style="bold red", why=", ".join(missing))
-        else:
+        if self.succeeded:
             self._tell("demo_ok", style="bold green")
+
+    async def _explain(self, api: Api, session_id: str, results: list[Decoded]) -> None:
+        """Give the gateway's own reason if the session failed, else what the decoders met."""
+        ended = (await api.get(f"sessions/{session_id}"))["ended"]
+        if ended is not None:
+            await self._diagnose(api, session_id)
+            why = f"{ended['detail']} [{ended['reason']}]"
+        else:
+            counts = [f"{result.format} {result.frames}/{WANTED_FRAMES}" for result in results]
+            why = self._say("demo_too_few", counts=", ".join(counts))
+        self._tell("demo_bad", style="bold red", why=why)
 
     async def _run_on(self, api: Api, stream: str, result: Decoded) -> None:
         end = monotonic() + self._options.duration
@@ -217,12 +231,15 @@ class Demo:
     async def _refused(self, api: Api, refusal: ApiRefused) -> None:
         session_id = refusal.problem.get("session_id")
         if session_id:
-            diagnosis = await api.post("doctor/explain", {"session_id": session_id})
-            self._cli.out.print(view.diagnosis_view(diagnosis, self._say))
+            await self._diagnose(api, session_id)
         self._tell("demo_bad", style="bold red", why=f"{refusal.detail} [{refusal.code}]")
 
+    async def _diagnose(self, api: Api, session_id: str) -> None:
+        diagnosis = await api.post("doctor/explain", {"session_id": session_id})
+        self._cli.out.print(view.diagnosis_view(diagnosis, self._say))
+
     def _tell(self, key: str, *, style: str | None = None, **values: object) -> None:
-        self._cli.out.print(self._say(key, **values), style=style)
+        self._cli.out.print(self._say(key, **values), style=style, soft_wrap=True)
 
 
 def _free(port: int, *, udp: bool = False) -> int:

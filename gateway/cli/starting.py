@@ -121,6 +121,10 @@ def demo(
     transport: Annotated[
         str, typer.Option(help="udp, tcp_passive or tcp_active. 媒体传输方式")
     ] = "udp",
+    quirk: Annotated[
+        list[str] | None,
+        typer.Option(help="Let the recorder misbehave; --quirk help lists how. 设备怪癖"),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the logs. 显示日志")
     ] = False,
@@ -131,9 +135,15 @@ def demo(
     cli: Cli = context.obj
     if codec not in {"h264", "hevc"} or transport not in {"udp", "tcp_passive", "tcp_active"}:
         raise typer.BadParameter("--codec h264|hevc, --transport udp|tcp_passive|tcp_active")
+    if quirk and _quirks_listed(cli, quirk):
+        return
     configure_logging("auto", "info" if verbose else "error")
     options = DemoOptions(
-        duration=duration, codec=codec, transport=transport, data_dir=cli.data_dir
+        duration=duration,
+        codec=codec,
+        transport=transport,
+        data_dir=cli.data_dir,
+        quirks=frozenset(quirk or ()),
     )
     show = Demo(cli, options)
     try:
@@ -146,6 +156,20 @@ def demo(
             raise typer.Exit(INTERRUPTED) from None
     if not show.succeeded:
         raise typer.Exit(UNHEALTHY)
+
+
+def _quirks_listed(cli: Cli, chosen: list[str]) -> bool:
+    """List the quirks if that was asked for; an unknown one ends the command."""
+    from gateway.simulator import Quirk  # noqa: PLC0415 - only two commands need it
+
+    if "help" in chosen:
+        for item in Quirk:
+            cli.out.print(item.value)
+        return True
+    unknown = [name for name in chosen if name not in set(Quirk)]
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}; --quirk help", param_hint="--quirk")
+    return False
 
 
 def simulate(
@@ -178,9 +202,7 @@ def simulate(
     from gb28181.es.unit import Codec  # noqa: PLC0415 - only this command needs it
 
     cli: Cli = context.obj
-    if quirk and "help" in quirk:
-        for item in Quirk:
-            cli.out.print(item.value)
+    if quirk and _quirks_listed(cli, quirk):
         return
     try:
         host, _, port = server.rpartition(":")

@@ -177,6 +177,7 @@ _DEMO: _Catalog = {
     ),
     "demo_wait_device": ("设备没有上线", "the device did not come online"),
     "demo_wait_channels": ("没有收到目录", "no catalogue arrived"),
+    "demo_too_few": ("解码的帧太少: {counts}", "too few frames were decoded: {counts}"),
     "demo_none": ("无", "none"),
 }
 

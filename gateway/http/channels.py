@@ -10,7 +10,14 @@ from gateway.domain.errors import NotFound
 from gateway.http.deps import HttpDeps
 from gateway.http.options import HttpOptions
 from gateway.http.route import Route, body_of, json_answer, query_of
-from gateway.http.schemas import ChannelList, ChannelOut, ChannelQuery, PlayIn, PlayOut, UrlsOut
+from gateway.http.schemas.channel import (
+    ChannelList,
+    ChannelOut,
+    ChannelQuery,
+    PlayIn,
+    PlayOut,
+    UrlsOut,
+)
 from gateway.http.tokens import StreamSigner
 
 __all__ = ["ChannelApi"]

@@ -8,7 +8,7 @@ from gateway.domain.device import Device
 from gateway.domain.errors import NotFound
 from gateway.http.deps import HttpDeps
 from gateway.http.route import Route, body_of, json_answer, query_of
-from gateway.http.schemas import (
+from gateway.http.schemas.device import (
     DeviceList,
     DeviceOut,
     DeviceQuery,

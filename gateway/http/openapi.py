@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from gateway.http.route import Access, Route
-from gateway.http.schemas import ProblemOut
+from gateway.http.schemas.base import ProblemOut
 
 __all__ = ["describe", "describe_bytes"]
 

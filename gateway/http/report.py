@@ -9,7 +9,7 @@ from gateway.domain.device import Device, OfflineReason
 from gateway.domain.session import SessionRecord, SessionState
 from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
-from gateway.http.schemas import (
+from gateway.http.schemas.system import (
     DeviceCounts,
     ListenerOut,
     PortCounts,

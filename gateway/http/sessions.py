@@ -7,7 +7,13 @@ from aiohttp import web
 from gateway.domain.session import SessionRecord
 from gateway.http.deps import HttpDeps
 from gateway.http.route import Route, json_answer, query_of
-from gateway.http.schemas import SessionList, SessionOut, SessionQuery, StreamList, StreamOut
+from gateway.http.schemas.session import (
+    SessionList,
+    SessionOut,
+    SessionQuery,
+    StreamList,
+    StreamOut,
+)
 
 __all__ = ["SessionApi"]
 

@@ -9,7 +9,8 @@ from gateway.http.deps import HttpDeps
 from gateway.http.problem import ApiError
 from gateway.http.report import status_report
 from gateway.http.route import Access, Route, body_of, json_answer
-from gateway.http.schemas import CauseOut, DiagnosisOut, ExplainIn, SessionOut, StatusOut, Words
+from gateway.http.schemas.session import SessionOut
+from gateway.http.schemas.system import CauseOut, DiagnosisOut, ExplainIn, StatusOut, Words
 from gateway.observe.metrics import CONTENT_TYPE
 from gateway.sessions import diagnosis
 

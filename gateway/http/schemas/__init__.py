@@ -1,0 +1,1 @@
+"""JSON bodies of the API: the only pydantic models besides the settings."""

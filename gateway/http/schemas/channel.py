@@ -1,0 +1,82 @@
+"""Bodies about channels."""
+
+from datetime import datetime
+
+from pydantic import Field
+
+from gateway.domain.device import ChannelKind, MediaTransport
+from gateway.http.schemas.base import InModel, OutModel, PageQuery, Text
+
+__all__ = [
+    "ChannelList",
+    "ChannelOut",
+    "ChannelQuery",
+    "PlayIn",
+    "PlayOut",
+    "UrlsOut",
+]
+
+
+class ChannelOut(OutModel):
+    """One catalogue item."""
+
+    device_id: Text
+    channel_id: Text
+    kind: ChannelKind
+    name: Text
+    manufacturer: Text
+    model: Text
+    civil_code: Text
+    address: Text
+    parent_ids: list[Text]
+    business_group_id: Text
+    online: bool
+    """As the device claims; a channel can be played whatever it says."""
+    status_text: Text
+    longitude: float | None
+    latitude: float | None
+    secrecy: int
+    ptz_type: int | None
+    extra: dict[Text, Text]
+
+
+class ChannelList(OutModel):
+    """A page of channels."""
+
+    items: list[ChannelOut]
+    total: int
+
+
+class PlayIn(InModel):
+    """How to start a stream."""
+
+    transport: MediaTransport | None = None
+    """How the device shall send; null is the device's or the gateway's default."""
+
+
+class UrlsOut(OutModel):
+    """Where the stream can be fetched; each URL carries its token."""
+
+    flv: str
+    mp4: str
+    ws_flv: str
+    ws_mp4: str
+
+
+class PlayOut(OutModel):
+    """A running stream."""
+
+    session_id: str
+    urls: UrlsOut
+    expires_at: datetime
+    """Until when the URLs let viewers connect; one that is connected stays."""
+
+
+class ChannelQuery(PageQuery):
+    """Which channels."""
+
+    q: str = Field(default="", max_length=200)
+    """Part of the id, name or address."""
+    device_id: str | None = Field(default=None, max_length=64)
+    kind: ChannelKind | None = None
+    online: bool | None = None
