@@ -1,5 +1,6 @@
 """Which credential a device must prove: its own secret, else the common password, else none."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 
 import structlog
@@ -27,7 +28,7 @@ class SecretBook:
         self._realm = realm
         self._password = password
         self._own: dict[str, Credential] = {}
-        self._derived: dict[str, Credential] = {}
+        self._derived: OrderedDict[str, Credential] = OrderedDict()
 
     def restore(self, secrets: Mapping[str, DeviceSecret]) -> None:
         """Take over stored secrets. One made for another realm stays, and fails: it must be set anew."""
@@ -54,7 +55,7 @@ class SecretBook:
         if derived is None:
             if len(self._derived) >= MAX_DERIVED:
                 # Strangers' made-up ids come here too.
-                del self._derived[next(iter(self._derived))]
+                self._derived.popitem(last=False)
             derived = Credential.from_password(device_id, self._realm, self._password)
             self._derived[device_id] = derived
         return derived

@@ -21,7 +21,7 @@ from gb28181.aio.tasks import TaskScope
 from gb28181.errors import RemoteProtocolError
 from gb28181.flow.registrar import Accept, Challenge, Ignore, Refuse, Registrar, ok_headers
 from gb28181.manscdp.message import ManscdpMessage, parse_message
-from gb28181.manscdp.notify import Keepalive
+from gb28181.manscdp.notify import Keepalive, read_plain_keepalive
 from gb28181.manscdp.response import CatalogResponse, DeviceInfoResponse, DeviceStatusResponse
 
 __all__ = ["SipRouter"]
@@ -46,6 +46,7 @@ class SipRouter:
         wall: Wall clock, timezone-aware.
         send_date: Whether the answer to REGISTER carries Date.
         metrics: Counts what came and what became of it.
+        trust: Called with the number of a connection on which a device has proved itself.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class SipRouter:
         wall: Callable[[], datetime],
         send_date: bool = True,
         metrics: Metrics,
+        trust: Callable[[int], None],
     ) -> None:
         self._registrar = registrar
         self._registry = registry
@@ -70,6 +72,7 @@ class SipRouter:
         self._wall = wall
         self._send_date = send_date
         self._metrics = metrics
+        self._trust = trust
         self._registered = metrics.registrations.labels("accepted")
         self._challenged = metrics.registrations.labels("challenged")
         self._alive = metrics.keepalives.labels("ok")
@@ -158,6 +161,9 @@ class SipRouter:
         self._registry.note(device_id, TimelineKind.AUTH_FAILED, f"{detail} (from {host}:{port})")
 
     def _accept(self, incoming: IncomingRequest, decision: Accept) -> None:
+        connection = incoming.flow.connection
+        if connection is not None:
+            self._trust(connection)
         try:
             durable = self._settle(incoming, decision)
         except Unavailable as exc:
@@ -224,6 +230,11 @@ class SipRouter:
             self._registry.keepalive(device_id, ok=True, faults=(), now=self._now())
             self._answer(incoming, 200)
             return
+        alive = read_plain_keepalive(request.body)
+        if alive is not None:
+            self._answer(incoming, 200)
+            self._take_keepalive(device_id, alive)
+            return
         if len(request.body) > LARGE_BODY:
             self._scope.spawn(self._large(incoming, device_id), name=f"message:{device_id}")
             return
@@ -262,6 +273,9 @@ class SipRouter:
     def _keepalive(self, device_id: str, message: ManscdpMessage) -> None:
         content = message.content
         assert isinstance(content, Keepalive)
+        self._take_keepalive(device_id, content)
+
+    def _take_keepalive(self, device_id: str, content: Keepalive) -> None:
         (self._alive if content.is_ok else self._metrics.keepalives.labels("fault")).inc()
         self._registry.keepalive(
             device_id, ok=content.is_ok, faults=content.faults, now=self._now()
@@ -302,7 +316,13 @@ class SipRouter:
         self._answer(incoming, 481)
 
     def _identify(self, incoming: IncomingRequest) -> Identity:
-        return self._registry.identify(incoming.request.from_.user, _address(incoming), self._now())
+        flow = incoming.flow
+        identity = self._registry.identify(
+            incoming.request.from_.user, _address(incoming), self._now()
+        )
+        if identity.accepted and flow.connection is not None:
+            self._trust(flow.connection)
+        return identity
 
     _METHODS: ClassVar[Mapping[str, Callable[["SipRouter", IncomingRequest], None]]] = (
         MappingProxyType(

@@ -7,6 +7,7 @@ registration. With `qop="auth"` a nonce serves until it expires, as long as its 
 import enum
 import hashlib
 import hmac
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -107,7 +108,8 @@ class DigestServer:
         self._qop = qop
         self._ttl = nonce_ttl
         self._last_stamp = 0
-        self._used: dict[str, tuple[int, int]] = {}
+        # Ordered: the first key of a dict whose first keys were taken out is long looked for.
+        self._used: OrderedDict[str, tuple[int, int]] = OrderedDict()
         quoted = quote(realm)
         self._tails = [
             (name, f", algorithm={name}{', qop=' + quote('auth') if qop else ''}")

@@ -96,11 +96,14 @@ def key_of(name: str) -> str:
 class Headers:
     """Ordered (name, value) pairs; lookup ignores case and compact forms, the spelling is kept."""
 
-    __slots__ = ("_index", "_items")
+    # `index` is asked for forty times per request, so it is a plain attribute, made when it is missing.
+    __slots__ = ("_items", "index")
+
+    index: dict[str, list[str]]
+    """Values by key, in order; made anew after a change. Read only."""
 
     def __init__(self, items: Iterable[tuple[str, str]] = ()) -> None:
         self._items: list[tuple[str, str]] = list(items)
-        self._index: dict[str, list[str]] | None = None
 
     @classmethod
     def parse(cls, lines: list[str]) -> "Headers":
@@ -134,21 +137,16 @@ class Headers:
                 index[key] = [value]
         headers = cls()
         headers._items = items
-        headers._index = index
+        headers.index = index
         return headers
 
-    @property
-    def index(self) -> dict[str, list[str]]:
-        """Values by key, in order; built anew after a change. Read only."""
-        index = self._index
-        if index is None:
-            index = self._index = {}
-            for name, value in self._items:
-                key = key_of(name)
-                if key in index:
-                    index[key].append(value)
-                else:
-                    index[key] = [value]
+    def __getattr__(self, name: str) -> dict[str, list[str]]:
+        if name != "index":
+            raise AttributeError(name)
+        index: dict[str, list[str]] = {}
+        for spelling, value in self._items:
+            index.setdefault(key_of(spelling), []).append(value)
+        self.index = index
         return index
 
     def get(self, name: str) -> str | None:
@@ -163,7 +161,7 @@ class Headers:
     def add(self, name: str, value: str) -> None:
         """Append a header line."""
         self._items.append((name, value))
-        self._index = None
+        self._changed()
 
     def set(self, name: str, value: str) -> None:
         """Replace all lines of a header by one, at the place of the first, else at the end."""
@@ -179,12 +177,12 @@ class Headers:
         if not placed:
             kept.append((name, value))
         self._items = kept
-        self._index = None
+        self._changed()
 
     def insert_first(self, name: str, value: str) -> None:
         """Insert a header line before all others, as a new topmost Via needs."""
         self._items.insert(0, (name, value))
-        self._index = None
+        self._changed()
 
     def replace_first(self, name: str, value: str) -> None:
         """Replace the value of the first line of a header; its spelling and other lines stay."""
@@ -192,8 +190,7 @@ class Headers:
         for position, (spelling, _) in enumerate(self._items):
             if key_of(spelling) == key:
                 self._items[position] = (spelling, value)
-                if self._index is not None:
-                    self._index[key][0] = value
+                self.index[key][0] = value
                 return
         self.add(name, value)
 
@@ -201,7 +198,7 @@ class Headers:
         """Drop all lines of a header."""
         key = key_of(name)
         self._items = [item for item in self._items if key_of(item[0]) != key]
-        self._index = None
+        self._changed()
 
     def items(self) -> list[tuple[str, str]]:
         """Return the lines in order."""
@@ -210,6 +207,10 @@ class Headers:
     def copy(self) -> "Headers":
         """Return an independent copy."""
         return Headers(self._items)
+
+    def _changed(self) -> None:
+        if hasattr(self, "index"):
+            del self.index
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and key_of(name) in self.index

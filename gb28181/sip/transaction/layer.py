@@ -1,6 +1,6 @@
 """All transactions of one endpoint (RFC 3261 17): matching, timers, bounds, and what goes out."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -145,7 +145,7 @@ class TransactionLayer:
         self._unanswered: list[ServerTransaction] = []
         # INVITEs refused whose ACK may never come: strangers' must not stand in the way of devices.
         self._refused: set[ServerTransaction] = set()
-        self._brief: dict[str, _Brief] = {}
+        self._brief: OrderedDict[str, _Brief] = OrderedDict()
         self._by_connection: dict[int, dict[ClientTransaction | ServerTransaction, None]] = {}
         self._outbox: list[Outgoing] = []
 
@@ -232,7 +232,7 @@ class TransactionLayer:
         if transaction.request is None:
             return
         if len(self._brief) >= MAX_BRIEF_ANSWERS:
-            del self._brief[next(iter(self._brief))]
+            self._brief.popitem(last=False)
         self._brief[transaction.key] = (now + _BRIEF, _details(transaction.request), response)
         self.drop(transaction)
         self._outbox.append((response, transaction.flow, None))
