@@ -184,7 +184,8 @@ class Registrar:
             return _ignore(device_id, host)
         if FloodVerdict.SLOW in verdicts:
             return self._slow_down(device_id, host)
-        if credential is not None and result not in _FINAL:
+        # Known and unknown devices get the same answer, so that nobody can tell which ids exist.
+        if result in _REPEATABLE:
             return self._challenge(device_id, now, failed=result)
         detail = result.value if credential is not None else "no password is set for this device"
         return Refuse(403, None, _version(), device_id, detail)
@@ -258,7 +259,15 @@ def _ignore(device_id: str, host: str) -> Ignore:
     return Ignore(f"{device_id} from {host} registers too often without success")
 
 
-_FINAL = frozenset({DigestResult.WRONG_RESPONSE, DigestResult.WRONG_USER})
+_REPEATABLE = frozenset(
+    {
+        DigestResult.MALFORMED,
+        DigestResult.OTHER_SCHEME,
+        DigestResult.WRONG_ALGORITHM,
+        DigestResult.WRONG_REALM,
+    }
+)
+"""Credentials that say nothing about the password: a fresh challenge may help."""
 
 
 def _version() -> Headers:
