@@ -281,6 +281,7 @@ class Gateway:
             wall=utc_now,
             send_date=sip.send_date,
             metrics=self.metrics,
+            trust=self.driver.trust,
         )
 
     def _build_http(self) -> HttpServer:

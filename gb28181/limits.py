@@ -42,11 +42,15 @@ __all__ = [
     "MAX_SIP_HEADERS",
     "MAX_SIP_LINE",
     "MAX_SIP_RESYNC",
+    "MAX_SIP_ROOT",
     "MAX_SUBJECT_LENGTH",
     "MAX_TRACE_DUMP",
     "MAX_TRANSACTIONS",
     "MAX_UDP_BACKLOG",
     "MAX_UDP_MESSAGE",
+    "MAX_UNTRUSTED_BUFFER",
+    "MAX_UNTRUSTED_PER_HOST",
+    "MAX_UNTRUSTED_TIME",
     "MAX_WRITE_BUFFER",
     "MAX_XML_BYTES",
     "MAX_XML_DEPTH",
@@ -221,3 +225,15 @@ MAX_TRACE_DUMP = 8_192
 
 MAX_REFUSED_INVITES = 1_024
 """Refusals of INVITEs repeated until their ACK comes; beyond, an INVITE is refused by one packet."""
+
+MAX_UNTRUSTED_BUFFER = 65_536
+"""Bytes of an unfinished message on a connection nobody has registered on; a REGISTER has under 2,000."""
+
+MAX_UNTRUSTED_PER_HOST = 128
+"""Such connections of one address at once: a site behind one NAT after a power failure, each for a moment."""
+
+MAX_UNTRUSTED_TIME = 60.0
+"""Until a device must have registered on its connection; a slow one needs some seconds."""
+
+MAX_SIP_ROOT = 4_096
+"""From the head to the end of the root tag of a body without Content-Length; a declaration and a comment fit."""

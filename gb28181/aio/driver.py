@@ -198,6 +198,13 @@ class SipDriver:
             local = (local_host_towards(remote), local[1])
         return Flow(transport="UDP", remote=remote, local=local)
 
+    def trust(self, connection: int) -> None:
+        """Learn that a device has proved itself on a connection of a peer.
+
+        Until then little of it is kept, and it is closed after a minute: see `ConnectionLimits`.
+        """
+        self._streams.trust(connection)
+
     def drop_connection(self, connection: int, reason: str = "dropped") -> None:
         """Close a connection of ours or of a peer."""
         self._streams.close_connection(connection, reason)

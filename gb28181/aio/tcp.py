@@ -15,6 +15,9 @@ from gb28181.limits import (
     MAX_FIRST_MESSAGE,
     MAX_HANDSHAKE,
     MAX_IDLE,
+    MAX_UNTRUSTED_BUFFER,
+    MAX_UNTRUSTED_PER_HOST,
+    MAX_UNTRUSTED_TIME,
     MAX_WRITE_BUFFER,
 )
 from gb28181.sip.framer import FrameError, KeepAlive, SipFramer
@@ -36,6 +39,12 @@ class ConnectionLimits:
     """Until TLS is set up."""
     first_message: float = MAX_FIRST_MESSAGE
     """From there to the first whole message; does not apply to connections we opened."""
+    untrusted: float = MAX_UNTRUSTED_TIME
+    """From there until the owner trusts the connection; likewise."""
+    untrusted_per_host: int = MAX_UNTRUSTED_PER_HOST
+    """Connections of one address not trusted yet."""
+    untrusted_buffer: int = MAX_UNTRUSTED_BUFFER
+    """Bytes of an unfinished message on a connection not trusted yet."""
     idle: float = MAX_IDLE
     """Without a byte from the peer."""
     write_buffer: int = MAX_WRITE_BUFFER
@@ -73,6 +82,7 @@ class StreamConnections:
         self.limits = limits
         self._connections: dict[int, _Connection] = {}
         self._per_host: Counter[str] = Counter()
+        self._untrusted: Counter[str] = Counter()
         self._numbers = itertools.count(1)
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
@@ -129,6 +139,13 @@ class StreamConnections:
         found = self._connections.get(connection)
         return found is not None and found.send(data)
 
+    def trust(self, connection: int) -> None:
+        """Lift the bounds on connections of strangers; nothing if it is gone or trusted already."""
+        found = self._connections.get(connection)
+        if found is not None and found.flow is not None and not found.trusted:
+            found.trusted = True
+            _take_one(self._untrusted, found.flow.remote[0])
+
     def close_connection(self, connection: int, reason: str) -> None:
         """Close one connection after what has been written to it."""
         found = self._connections.get(connection)
@@ -158,22 +175,27 @@ class StreamConnections:
     def opened(self, connection: "_Connection", host: str) -> int | None:
         """Number a new connection; None if there are too many."""
         too_many = len(self._connections) >= self.limits.total
-        if too_many or self._per_host[host] >= self.limits.per_host:
+        too_many |= self._per_host[host] >= self.limits.per_host
+        if not connection.trusted:
+            too_many |= self._untrusted[host] >= self.limits.untrusted_per_host
+        if too_many:
             self.refused += 1
             return None
         number = next(self._numbers)
         self._connections[number] = connection
         self._per_host[host] += 1
+        if not connection.trusted:
+            self._untrusted[host] += 1
         if self._sweeper is None:
             self._plan_sweep()
         return number
 
     def closed(self, number: int, host: str, reason: str) -> None:
         """Forget a connection and tell the user."""
-        del self._connections[number]
-        self._per_host[host] -= 1
-        if not self._per_host[host]:
-            del self._per_host[host]
+        connection = self._connections.pop(number)
+        _take_one(self._per_host, host)
+        if not connection.trusted:
+            _take_one(self._untrusted, host)
         if not self._connections:
             self._empty.set()
         self.user.lost(number, reason)
@@ -191,20 +213,27 @@ class StreamConnections:
         self._sweeper = loop.call_later(self.limits.check_interval, self._sweep)
 
 
+def _take_one(counter: Counter[str], host: str) -> None:
+    counter[host] -= 1
+    if not counter[host]:
+        del counter[host]
+
+
 class _Connection(asyncio.Protocol):
     """One connection: bytes in, messages out to the user; messages in, bytes out."""
 
     def __init__(self, owner: StreamConnections, transport: str, *, accepted: bool) -> None:
         self.flow: Flow | None = None
+        self.trusted = not accepted
+        """Whether a device has registered on it, or we opened it."""
         self._owner = owner
         self._name = transport
-        self._accepted = accepted
         self._framer = SipFramer()
         self._transport: asyncio.Transport | None = None
         self._number = 0
         self._reason = ""
         self._heard_at = self._opened_at = monotonic()
-        self._proven = not accepted
+        self._spoke = not accepted
         self._frame_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -270,15 +299,17 @@ class _Connection(asyncio.Protocol):
         limits = self._owner.limits
         if now - self._heard_at > limits.idle:
             self.abort(f"nothing received for {limits.idle:g} s")
-        elif not self._proven and now - self._opened_at > limits.first_message:
+        elif not self._spoke and now - self._opened_at > limits.first_message:
             self.abort(f"no SIP message within {limits.first_message:g} s")
+        elif not self.trusted and now - self._opened_at > limits.untrusted:
+            self.close(f"no registration within {limits.untrusted:g} s")
 
     def _take(self, frames: "list[bytes | FrameError | KeepAlive]") -> None:
         user, flow = self._owner.user, self.flow
         assert flow is not None
         for frame in frames:
             if isinstance(frame, bytes):
-                self._proven = True
+                self._spoke = True
                 user.receive(frame, flow)
             elif isinstance(frame, FrameError):
                 user.refuse(frame, flow)
@@ -289,6 +320,9 @@ class _Connection(asyncio.Protocol):
                 # RFC 5626 4.4.1: a double CRLF asks for a single one.
                 self.send(b"\r\n")
         user.end_batch()
+        if not self.trusted and self._framer.buffered > self._owner.limits.untrusted_buffer:
+            self.abort("too long a message before a registration")
+            return
         self._arm()
 
     def _arm(self) -> None:

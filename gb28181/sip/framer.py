@@ -318,9 +318,10 @@ class SipFramer:
             if first and first != b"<":
                 return self._fail(output, "Content-Length is missing", "Content-Length")
         end = self._find_root_end()
-        if not declared and self._closing is None and len(buffer) - self._head > MAX_SIP_ROOT:
-            text = f"Content-Length is missing and the body has no root tag in {MAX_SIP_ROOT} bytes"
-            return end is not None and self._emit(end - self._head, output) or self._fail(output, text, "Content-Length")
+        rootless = end is None and self._closing is None and not declared
+        if rootless and len(buffer) - self._head >= MAX_SIP_ROOT:
+            text = f"no Content-Length, and no root tag within {MAX_SIP_ROOT} bytes"
+            return self._fail(output, text, "Content-Length")
         start = self._find_next_start(declared) if declared else None
         if start is not None and (end is None or start.end() < end):
             return self._emit(declared, output)

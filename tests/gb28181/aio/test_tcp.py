@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gb28181.aio.errors import SipTransportError
+from gb28181.aio.incoming import IncomingRequest
 from gb28181.aio.tcp import ConnectionLimits
 from gb28181.aio.tls import client_context, server_context
 from gb28181.limits import MAX_SIP_RESYNC
@@ -162,6 +163,93 @@ async def test_connections_beyond_the_bound_are_closed_at_once(limits: Connectio
         async with raw(address) as (reader, writer):
             writer.write(OPTIONS % (2, 2))
             assert (await answer(reader)).startswith(b"SIP/2.0 200")
+
+
+async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> bytes:
+    writer.write(OPTIONS % (number, number))
+    return await answer(reader)
+
+
+def trust_latest(platform: Peer) -> None:
+    """Do what the gateway does when a device has registered."""
+    connection = platform.incoming[-1].flow.connection
+    assert connection is not None
+    platform.driver.trust(connection)
+    platform.driver.trust(connection)
+
+
+def trust_all(platform: Peer) -> None:
+    def serve(incoming: IncomingRequest) -> None:
+        trust_latest(platform)
+        incoming.respond(200)
+
+    platform.handler = serve
+
+
+def registering(number: int) -> bytes:
+    return (OPTIONS % (number, number)).replace(b"OPTIONS", b"REGISTER")
+
+
+async def test_a_connection_on_which_nobody_registers_is_closed_in_time() -> None:
+    limits = ConnectionLimits(untrusted=0.3, check_interval=0.01)
+    async with peers(1, limits=limits) as (platform,):
+        address = await platform.driver.listen_tcp("127.0.0.1", 0)
+        trust_all(platform)
+        async with raw(address) as (device, to_device), raw(address) as (stranger, to_stranger):
+            to_device.write(registering(1))
+            assert (await answer(device)).startswith(b"SIP/2.0 200")
+            assert (await speak(stranger, to_stranger, 2)).startswith(b"SIP/2.0 200")
+            assert await ended(stranger) == b""
+            assert platform.lost[0][1] == "no registration within 0.3 s"
+            assert (await speak(device, to_device, 3)).startswith(b"SIP/2.0 200")
+            assert platform.driver.stats.connections == 1
+
+
+async def test_connections_without_a_registration_are_few_per_host() -> None:
+    limits = ConnectionLimits(untrusted_per_host=1)
+    async with peers(1, limits=limits) as (platform,):
+        address = await platform.driver.listen_tcp("127.0.0.1", 0)
+        trust_all(platform)
+        async with raw(address) as (reader, writer), raw(address) as (refused, _):
+            assert await ended(refused) == b""
+            writer.write(registering(1))
+            assert (await answer(reader)).startswith(b"SIP/2.0 200")
+            # One that is trusted makes room, and so does one that is gone.
+            for number in range(2, 5):
+                async with raw(address) as (other, to_other):
+                    assert (await speak(other, to_other, number)).startswith(b"SIP/2.0 200")
+                await eventually(platform, 1)
+
+
+async def test_our_own_connections_need_no_trust() -> None:
+    limits = ConnectionLimits(untrusted=0.02, untrusted_per_host=1, check_interval=0.01)
+    async with peers(1) as (platform,), peers(1, limits=limits) as (device,):
+        address = await platform.driver.listen_tcp("127.0.0.1", 0)
+        flows = [await device.driver.connect_tcp(*address) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        for flow in flows:
+            assert (await message(device, flow)).status == 200
+
+
+@pytest.mark.parametrize("registered", [True, False])
+async def test_a_long_message_is_collected_only_after_a_registration(registered: bool) -> None:
+    limits = ConnectionLimits(untrusted_buffer=10_000)
+    long = (OPTIONS % (2, 2)).replace(b"OPTIONS", b"MESSAGE")
+    long = long.replace(b"Content-Length: 0", b"Content-Length: 600000") + b"x" * 600_000
+    async with peers(1, limits=limits) as (platform,):
+        address = await platform.driver.listen_tcp("127.0.0.1", 0)
+        if registered:
+            trust_all(platform)
+        async with raw(address) as (reader, writer):
+            writer.write(registering(1))
+            assert (await answer(reader)).startswith(b"SIP/2.0 200")
+            writer.write(long)
+            if registered:
+                assert (await answer(reader)).startswith(b"SIP/2.0 200")
+            else:
+                assert await ended(reader) == b""
+                await eventually(platform, 0)
+                assert platform.lost[0][1] == "too long a message before a registration"
 
 
 async def test_a_peer_that_does_not_read_is_cut_off() -> None:
