@@ -36,6 +36,8 @@ class ReceiverSpec:
     transport: MediaTransport
     ssrc: int
     """SSRC that was offered in y=."""
+    device_host: str = ""
+    """Where the device is registered from; empty if unknown. Media from there is believed."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +65,8 @@ class StreamInfo:
     audio: TrackInfo | None = None
     source: str = ""
     """`host:port` the media comes from."""
+    remark: str = ""
+    """What is odd about the source, for people; empty if nothing is."""
     payload: str = ""
     """How it is packed: `ps`, `h264`, `hevc`, ..."""
     ssrc: str = ""
@@ -78,6 +82,8 @@ class StreamInfo:
     keyframes: int = 0
     viewers: Mapping[str, int] = field(default_factory=dict)
     """Viewers by output format."""
+    skipped: int = 0
+    """Frames that viewers lost because they were too slow, all viewers together."""
     started_s: float = 0.0
     """Seconds since the receiver was opened."""
 
@@ -92,7 +98,7 @@ class MediaEvents(Protocol):
         """The TCP media connection could not be made after all tries."""
 
     def media_first_packet(self, ssrc: int, source: str) -> None:
-        """The first RTP packet was accepted."""
+        """The first RTP packet was accepted; told again if a better sender takes the first one's place."""
 
     def media_decodable(self) -> None:
         """Parameter sets and a key frame are here: a decoder could start."""

@@ -51,6 +51,12 @@ class HubReader:
         if self.queue:
             self._on_units()
 
+    def restart(self) -> None:
+        """Drop what waits and everything up to the next key frame."""
+        self.queue.clear()
+        self._bytes = 0
+        self._await_keyframe = True
+
     def _queue(self, unit: MediaUnit) -> bool:
         video = unit.is_video
         if self._await_keyframe:
@@ -116,6 +122,13 @@ class Hub:
     def unsubscribe(self, reader: HubReader) -> None:
         """Stop; idempotent."""
         self._readers = tuple(other for other in self._readers if other is not reader)
+
+    def interrupt(self) -> None:
+        """Forget the pictures so far, which came from elsewhere; all readers wait for the next key frame."""
+        self._gop = []
+        self._gop_bytes = 0
+        for reader in self._readers:
+            reader.restart()
 
     def clear(self) -> None:
         """Forget the readers and the cache."""

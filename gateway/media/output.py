@@ -77,6 +77,8 @@ class Output:
         self._reader = HubReader(
             self._on_units, max_frames=options.reader_frames, max_bytes=options.reader_bytes
         )
+        self._skipped_before = 0
+        """Chunks that viewers lost who are gone."""
         self._feeds: tuple[SinkFeed, ...] = ()
         self._muxers: MuxSet | None = None
         self._codec: Codec | None = None
@@ -106,6 +108,10 @@ class Output:
         """Count the attached viewers."""
         return len(self._feeds)
 
+    def skipped(self) -> int:
+        """Count the chunks that viewers lost because they were too slow."""
+        return self._skipped_before + sum(feed.skipped for feed in self._feeds)
+
     def attach(self, sink: ViewerSink, *, audio: bool) -> SinkFeed:
         """Add a viewer; it gets the header and the last group of pictures as soon as they exist."""
         feed = SinkFeed(sink, audio=audio, options=self._options, on_detach=self._detached)
@@ -120,6 +126,7 @@ class Output:
         if self.closed:
             return
         self._release()
+        self._skipped_before = self.skipped()
         feeds, self._feeds = self._feeds, ()
         for feed in feeds:
             feed.end(code, detail)
@@ -331,6 +338,8 @@ class Output:
             self._owner.first_output()
 
     def _detached(self, feed: SinkFeed) -> None:
+        if feed in self._feeds:
+            self._skipped_before += feed.skipped
         self._feeds = tuple(other for other in self._feeds if other is not feed)
         self._owner.viewers_changed()
         if not self._feeds and not self.closed:

@@ -153,11 +153,24 @@ class EmbeddedMedia:
     async def close(self) -> None:
         """Close every receiver, all ports and the worker threads; idempotent."""
         self._stopping.set()
-        async with asyncio.TaskGroup() as group:
-            for receiver in tuple(self._receivers.values()):
-                group.create_task(receiver.close(), name=f"media:{receiver.spec.stream_id}:close")
-        self._pool.close()
-        await self._worker.close()
+        try:
+            async with asyncio.TaskGroup() as group:
+                for receiver in tuple(self._receivers.values()):
+                    group.create_task(
+                        self._close_one(receiver), name=f"media:{receiver.spec.stream_id}:close"
+                    )
+        finally:
+            try:
+                self._pool.close()
+            finally:
+                await self._worker.close()
+
+    async def _close_one(self, receiver: MediaReceiver) -> None:
+        try:
+            await receiver.close()
+        except Exception:
+            # A boundary: the other receivers are to be closed as well.
+            log.exception("media_close_failed", stream=receiver.spec.stream_id)
 
     async def _tend(self) -> None:
         while not self._stopping.is_set():
@@ -167,7 +180,10 @@ class EmbeddedMedia:
             except TimeoutError:
                 now = self._clock()
                 for receiver in tuple(self._receivers.values()):
-                    receiver.tick(now)
+                    try:
+                        receiver.tick(now)
+                    except Exception as exc:  # noqa: BLE001 - boundary: the other streams have no other watchdog
+                        receiver.fail(exc)
 
     def _forget(self, receiver: MediaReceiver) -> None:
         if self._receivers.get(receiver.spec.stream_id) is receiver:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ParamSpec
 
 import structlog
 
@@ -33,6 +33,8 @@ from gb28181.rtp.stats import ReceptionStats
 __all__ = ["MediaReceiver"]
 
 log = structlog.get_logger()
+
+P = ParamSpec("P")
 
 CNAME = "gb28181-gateway"
 RATE_TICKS = 7
@@ -75,9 +77,10 @@ class MediaReceiver:
         self._spawn = spawn
         self._on_closed = on_closed
         self._opened_at = clock()
-        self._gate = SsrcGate(spec.ssrc)
+        self._gate = SsrcGate(spec.ssrc, spec.device_host)
         self._reliable = spec.transport is not MediaTransport.UDP
         self._reorderer = RtpReorderer(options.reorder_packets, options.reorder_delay)
+        self._payloads: Mapping[int, str] = {}
         self._depacketizer = Depacketizer(reliable=self._reliable)
         self._stats = ReceptionStats()
         self._packets = 0
@@ -86,7 +89,10 @@ class MediaReceiver:
         self._last_packet: float | None = None
         self._report_due = 0.0
         self._problem_ticks = 0
+        self._preempted = 0
+        self._told_connected = False
         self._told_end = False
+        self._failed = False
         self._end = (EndReason.STOPPED.value, "The stream was stopped")
         self._rates: deque[tuple[float, int, int]] = deque(maxlen=RATE_TICKS)
         self._udp: UdpMedia | None = None
@@ -108,14 +114,15 @@ class MediaReceiver:
         now = self._clock()
         self._gate.answered(ssrc, remote[0] if remote else None, now)
         if payloads and not self.stream.hub.frames:
+            self._payloads = dict(payloads)
             self._depacketizer = Depacketizer(payloads, reliable=self._reliable)
         self._release_held(now)
         active = self.spec.transport is MediaTransport.TCP_ACTIVE
         if active and remote is not None and self._connector is None and not self._closed:
             self._connector = TcpMediaConnector(
                 remote,
-                on_packets=self._on_connection_packets,
-                on_closed=self._on_connection_closed,
+                on_packets=self._guarded(self._on_connection_packets),
+                on_closed=self._guarded(self._on_connection_closed),
                 ssrc=self.spec.ssrc if ssrc is None else ssrc,
             )
             self._spawn(self._dial(self._connector), f"media:{self.spec.stream_id}:dial")
@@ -128,18 +135,35 @@ class MediaReceiver:
             self._closed = True
             if self._dialling is not None:
                 self._dialling.cancel()
-            for part in (self._udp, self._listener, self._connector):
-                if part is not None:
-                    part.close()
-            self._lease.release()
-            self._on_closed(self)
+            try:
+                for part in (self._udp, self._listener, self._connector):
+                    if part is not None:
+                        part.close()
+            finally:
+                self._lease.release()
+                self._on_closed(self)
         await self.stream.close(*self._end)
+
+    def fail(self, exc: Exception) -> None:
+        """End this stream for a fault of the gateway's own; never raises."""
+        if self._failed or self._closed:
+            return
+        self._failed = True
+        try:
+            self._lose(
+                f"The gateway failed on this stream ({type(exc).__name__}); its log says more"
+            )
+        except Exception:
+            # A boundary: what the session does wrong must not reach other streams.
+            log.exception("media_event_failed", stream=self.spec.stream_id)
+        log.error("media_receiver_failed", stream=self.spec.stream_id, exc_info=exc)
 
     def tick(self, now: float) -> None:
         """Do what time asks for; called about twice a second."""
-        if self._closed:
+        if self._closed or self._failed:
             return
         self._release_held(now)
+        self._note_foreign_connection(now)
         self._rates.append((now, self._bytes, self.stream.hub.frames))
         for packet in self._reorderer.handle_timer(now):
             self.stream.feed(self._depacketizer.feed(packet), now)
@@ -166,6 +190,7 @@ class MediaReceiver:
             video=video,
             audio=stream.audio,
             source="{}:{}".format(*gate.source) if gate.source else "",
+            remark=self._remark(),
             payload=self._depacketizer.payload_kind,
             ssrc="" if gate.ssrc is None else f"{gate.ssrc:010d}",
             packets=self._packets,
@@ -177,21 +202,40 @@ class MediaReceiver:
             frames=stream.hub.frames,
             keyframes=stream.hub.keyframes,
             viewers=stream.viewers(),
+            skipped=stream.skipped(),
             started_s=self._clock() - self._opened_at,
         )
 
     def _open(self, receive_buffer: int) -> None:
         if self.spec.transport is MediaTransport.UDP:
-            self._udp = UdpMedia(self._lease, self._on_packets, on_rtcp=self._on_rtcp)
+            self._udp = UdpMedia(
+                self._lease,
+                self._guarded(self._on_packets),
+                on_rtcp=self._guarded(self._on_rtcp),
+            )
             enlarge_buffer(self._lease.rtp, receive_buffer)
         elif self.spec.transport is MediaTransport.TCP_PASSIVE:
             self._listener = TcpMediaListener(
                 self._lease,
-                on_connected=lambda _: self._events.media_connected(),
-                on_packets=self._on_connection_packets,
-                on_closed=self._on_connection_closed,
+                on_connected=self._guarded(self._on_connected),
+                on_packets=self._guarded(self._on_connection_packets),
+                on_closed=self._guarded(self._on_candidate_closed),
+                is_known=self._gate.knows,
                 ssrc=self.spec.ssrc,
             )
+
+    def _guarded(self, handler: Callable[P, None]) -> Callable[P, None]:
+        """Wrap a socket's callback, so that what goes wrong in it ends this stream alone."""
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> None:
+            if self._failed:
+                return
+            try:
+                handler(*args, **kwargs)
+            except Exception as exc:  # noqa: BLE001 - boundary between streams
+                self.fail(exc)
+
+        return call
 
     async def _dial(self, connector: TcpMediaConnector) -> None:
         async with asyncio.TaskGroup() as group:
@@ -219,8 +263,37 @@ class MediaReceiver:
                 media.append(packet)
         self._on_packets(media, source)
 
+    def _on_connected(self, source: Source) -> None:
+        if self._gate.knows(source):
+            self._tell_connected()
+        else:
+            log.warning(
+                "media_connected_from_elsewhere",
+                stream=self.spec.stream_id,
+                source="{}:{}".format(*source),
+            )
+
+    def _tell_connected(self) -> None:
+        if not self._told_connected:
+            self._told_connected = True
+            self._events.media_connected()
+
+    def _note_foreign_connection(self, now: float) -> None:
+        listener = self._listener
+        if listener is None or self._told_connected or not listener.sources:
+            return
+        if self._gate.settled(now) or any(map(self._gate.knows, listener.sources)):
+            self._tell_connected()
+
     def _on_connection_closed(self, reason: str) -> None:
         self._lose(f"The media connection was closed: {reason}")
+
+    def _on_candidate_closed(self, reason: str, source: Source) -> None:
+        gate, listener = self._gate, self._listener
+        # Who has shown nothing may go without ado, and another may still be the device.
+        ours = source == gate.source or gate.knows(source)
+        if ours and listener is not None and not listener.sources:
+            self._on_connection_closed(reason)
 
     def _on_packets(self, packets: list[bytes], source: Source) -> None:
         now = self._clock()
@@ -243,6 +316,7 @@ class MediaReceiver:
                     continue
                 ssrc = packet.ssrc
                 self._bound(source)
+                depacketize = self._depacketizer.feed
             accepted += 1
             size += len(data)
             count_field(packet.ssrc, packet.sequence, packet.timestamp, now)
@@ -258,13 +332,36 @@ class MediaReceiver:
 
     def _bound(self, source: Source) -> None:
         gate = self._gate
+        first = self._last_packet is None
         if self._udp is not None:
             self._udp.follow(source)
+        if self._listener is not None:
+            self._tell_connected()
+            self._listener.choose(source, final=gate.locked)
         gate.drop_candidates()
-        if self._last_packet is None:
-            self._last_packet = self._clock()
-            assert gate.ssrc is not None
-            self._events.media_first_packet(gate.ssrc, "{}:{}".format(*source))
+        preempted = gate.preempted != self._preempted
+        if preempted:
+            self._preempted = gate.preempted
+            self._start_over()
+        if not (first or preempted):
+            return
+        self._last_packet = self._clock()
+        assert gate.ssrc is not None
+        if gate.foreign or preempted:
+            log.warning(
+                "media_source_replaced" if preempted else "media_came_from_elsewhere",
+                stream=self.spec.stream_id,
+                source="{}:{}".format(*source),
+                ssrc=f"{gate.ssrc:010d}",
+            )
+        self._events.media_first_packet(gate.ssrc, "{}:{}".format(*source))
+
+    def _start_over(self) -> None:
+        """Forget what another sender left."""
+        self._reorderer.flush()
+        self._depacketizer = Depacketizer(self._payloads, reliable=self._reliable)
+        self._problem_ticks = 0
+        self.stream.hub.interrupt()
 
     def _release_held(self, now: float) -> None:
         released = self._gate.release(now)
@@ -312,8 +409,20 @@ class MediaReceiver:
     def _lose(self, detail: str) -> None:
         if not self._told_end and not self._closed:
             self._told_end = True
+            remark = self._remark()
+            detail = f"{detail}. {remark}" if remark else detail
             self._end = (EndReason.SOURCE_LOST.value, detail)
             self._events.media_lost(detail)
+
+    def _remark(self) -> str:
+        gate = self._gate
+        if gate.source is None or not gate.foreign:
+            return ""
+        sure = "" if gate.locked else "; nothing else shows that it is the device"
+        return (
+            f"The media came from {gate.source[0]}:{gate.source[1]}, which is neither "
+            f"the answered nor the registered address{sure}"
+        )
 
     def _measured(self) -> tuple[float, float]:
         if len(self._rates) < 2:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+import structlog
+
 from gateway.domain.errors import Unavailable
 from gateway.domain.media import MediaEvents, OutputFormat, TrackInfo, Viewer, ViewerSink
 from gateway.media.audio import AacSource
@@ -18,8 +20,11 @@ from gb28181.es.unit import Codec, MediaUnit
 
 __all__ = ["LiveStream"]
 
+log = structlog.get_logger()
+
 AAC_LC = "mp4a.40.2"
-CLOSE_WAIT = 5.0
+CLOSE_WAIT = 2.0
+"""Seconds for the tasks of a closing stream; PyAV in a thread cannot be interrupted."""
 
 
 class LiveStream:
@@ -58,6 +63,7 @@ class LiveStream:
         self._keyframe_at: float | None = None
         self._audio_at: float | None = None
         self._outputs: tuple[Output, ...] = ()
+        self._skipped = 0
         self._source: AacSource | None = None
         self._told_first_output = False
         self._tasks = 0
@@ -100,16 +106,23 @@ class LiveStream:
             counts[name] = counts.get(name, 0) + output.viewers()
         return counts
 
+    def skipped(self) -> int:
+        """Count the frames that slow viewers lost, also of viewers that are gone."""
+        return self._skipped + sum(output.skipped() for output in self._outputs)
+
     async def close(self, code: str, detail: str) -> None:
-        """End all viewers and wait for the tasks; idempotent."""
+        """End all viewers and wait a moment for the tasks; idempotent."""
         self._closed = True
         for output in self._outputs:
             output.close(code, detail)
         if self._source is not None:
             self._source.close()
         self.hub.clear()
-        async with asyncio.timeout(CLOSE_WAIT):
-            await self._idle.wait()
+        try:
+            async with asyncio.timeout(CLOSE_WAIT):
+                await self._idle.wait()
+        except TimeoutError:
+            log.warning("stream_tasks_stuck", stream=self._name, tasks=self._tasks)
 
     def _joinable(self, output: Output, wanted: OutputFormat) -> bool:
         if output.format is not wanted or output.closed:
@@ -198,6 +211,8 @@ class LiveStream:
         self._events.media_viewers(sum(output.viewers() for output in self._outputs))
 
     def _ended(self, output: Output) -> None:
+        if output in self._outputs:
+            self._skipped += output.skipped()
         self._outputs = tuple(other for other in self._outputs if other is not output)
 
     def _task(self, coro: Coroutine[Any, Any, None], what: str) -> None:

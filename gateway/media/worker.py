@@ -5,7 +5,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+import structlog
+
 __all__ = ["MediaWorker"]
+
+log = structlog.get_logger()
+
+CLOSE_WAIT = 2.0
+"""Seconds for the work under way; a thread cannot be interrupted."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,12 +34,16 @@ class MediaWorker:
         self._submit(work)
 
     async def close(self) -> None:
-        """Wait for the work under way, then end the threads."""
+        """Wait a moment for the work under way, then end the threads."""
         pending = [asyncio.wrap_future(future) for future in tuple(self._running)]
-        if pending:
-            await asyncio.wait(pending)
-        # Nothing is queued any more: the threads are idle and leave at once.
-        self._executor.shutdown(wait=False)
+        try:
+            if pending:
+                _, stuck = await asyncio.wait(pending, timeout=CLOSE_WAIT)
+                if stuck:
+                    log.warning("media_workers_stuck", jobs=len(stuck))
+        finally:
+            # Idle threads leave at once, a stuck one as soon as it can.
+            self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         future = self._executor.submit(work, *args, **kwargs)

@@ -123,6 +123,7 @@ class LiveSession:
             session_id=record.session_id,
             transport=MediaTransport(record.transport),
             ssrc=self.ssrc,
+            device_host=self.device.address.host if self.device.address else "",
         )
         self._receiver = await self._media.open_receiver(spec, self)
         self._reach(Stage.PORT_LEASED)

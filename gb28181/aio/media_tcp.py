@@ -14,7 +14,6 @@ from gb28181.aio.reader import Poller, SocketReader
 from gb28181.errors import Gb28181Error
 from gb28181.limits import MAX_FRAME, MAX_MEDIA_CONNECTIONS
 from gb28181.rtp.framing import Framing, FramingLost, StreamFramer
-from gb28181.rtp.packet import is_rtcp
 
 __all__ = ["MediaConnectFailed", "TcpMediaConnection", "TcpMediaConnector", "TcpMediaListener"]
 
@@ -164,18 +163,19 @@ class TcpMediaConnection:
 
 
 class TcpMediaListener:
-    """Waits on a leased port for the device to connect; one connection is taken.
+    """Waits on a leased port for the device to connect, until the caller knows which one it is.
 
-    A connection replaces the one before only from the same host and after that fell silent.
+    Anybody may connect to the port, so up to `MAX_MEDIA_CONNECTIONS` are kept and read; `choose`
+    takes one. Once the choice is final the others are closed, and a new connection is let in only
+    from the same host and after the chosen one fell silent.
 
     Args:
         lease: With a listening socket; stays the caller's to release, after `close`.
-        on_connected: Gets the source of the connection that was taken.
+        on_connected: Gets the source of each connection that was let in.
         on_packets: Gets a batch of packets and their source.
-        on_closed: Gets the reason why the connection ended.
-        expected_host: Only connections from here are taken; None for any.
+        on_closed: Gets the reason why a connection ended and its source, not after it was refused.
+        is_known: Whether the device is expected from there; others make room for it.
         ssrc: Passed on to the framer.
-        only_ssrc: Take the connection whose first RTP packet has `ssrc`, whoever connects first.
     """
 
     def __init__(
@@ -184,34 +184,49 @@ class TcpMediaListener:
         *,
         on_connected: Callable[[Address], None],
         on_packets: Callable[[list[bytes], Address], None],
-        on_closed: Callable[[str], None],
-        expected_host: str | None = None,
+        on_closed: Callable[[str, Address], None],
+        is_known: Callable[[Address], bool] = lambda _: True,
         ssrc: int | None = None,
-        only_ssrc: bool = False,
     ) -> None:
         if lease.tcp is None:
             raise ValueError("the port was leased without TCP")
-        self.expected_host = expected_host
         self.refused = 0
-        """Connections closed because another was taken, or from elsewhere."""
+        """Connections closed because another was chosen, or to make room."""
         self.connection: TcpMediaConnection | None = None
-        """The one that was taken, until it ends."""
+        """The one that was chosen, until it ends."""
+        self._final = False
         self._on_connected = on_connected
         self._on_packets = on_packets
         self._on_closed = on_closed
+        self._is_known = is_known
         self._ssrc = ssrc
-        self._only_ssrc = only_ssrc and ssrc is not None
         self._poller = lease.poller
-        self._candidates: list[TcpMediaConnection] = []
+        self._connections: dict[Address, TcpMediaConnection] = {}
         self._listener = lease.tcp
         self._reader = SocketReader(lease.tcp, self._accept)
 
+    @property
+    def sources(self) -> list[Address]:
+        """Where the open connections come from, the oldest first."""
+        return list(self._connections)
+
+    def choose(self, source: Address, *, final: bool) -> None:
+        """Take the connection from `source`, and close the others if the choice is final."""
+        chosen = self._connections.get(source)
+        if chosen is None:
+            return
+        self.connection = chosen
+        self._final = final
+        if final:
+            for other in [other for other in self._connections if other != source]:
+                self._refuse(other)
+
     def close(self) -> None:
-        """Stop listening and close the connection; idempotent."""
+        """Stop listening and close the connections; idempotent."""
         self._reader.stop()
-        for connection in [*self._candidates, *([self.connection] if self.connection else [])]:
+        for connection in self._connections.values():
             connection.close()
-        self._candidates.clear()
+        self._connections.clear()
         self.connection = None
 
     def _accept(self) -> None:
@@ -223,70 +238,53 @@ class TcpMediaListener:
             self._admit(sock, address[:2])
 
     def _admit(self, sock: socket.socket, source: Address) -> None:
-        if not self._is_welcome(source):
+        if not self._is_welcome(source) or not self._make_room(source):
             self.refused += 1
             sock.close()
             return
-        connection = self._open(sock, source)
-        if self._only_ssrc:
-            self._candidates.append(connection)
-        else:
-            self._take(connection)
+        try:
+            self._connections[source] = TcpMediaConnection(
+                sock,
+                source,
+                on_packets=lambda packets: self._on_packets(packets, source),
+                on_closed=lambda reason: self._lose(source, reason),
+                ssrc=self._ssrc,
+                poller=self._poller,
+            )
+        except OSError:  # reset before it was looked at
+            sock.close()
+            return
+        self._on_connected(source)
 
     def _is_welcome(self, source: Address) -> bool:
-        if self.expected_host is not None and source[0] != self.expected_host:
-            return False
-        if len(self._candidates) >= MAX_MEDIA_CONNECTIONS:
-            return False
-        current = self.connection
-        if current is None:
+        chosen = self.connection
+        if chosen is None or not self._final:
             return True
-        silent = monotonic() - current.last_data >= _IDLE
-        return silent and current.remote[0] == source[0]
+        return chosen.remote[0] == source[0] and monotonic() - chosen.last_data >= _IDLE
 
-    def _open(self, sock: socket.socket, source: Address) -> TcpMediaConnection:
-        connection = TcpMediaConnection(
-            sock,
-            source,
-            on_packets=lambda packets: self._receive(connection, packets),
-            on_closed=lambda reason: self._lose(connection, reason),
-            ssrc=self._ssrc,
-            poller=self._poller,
-        )
-        return connection
+    def _make_room(self, source: Address) -> bool:
+        if len(self._connections) < MAX_MEDIA_CONNECTIONS:
+            return True
+        spare = [
+            other for other in self._connections if self._connections[other] is not self.connection
+        ]
+        strangers = [other for other in spare if not self._is_known(other)]
+        if not strangers and not self._is_known(source):
+            return False
+        # The oldest had most time to show what it is.
+        self._refuse((strangers or spare)[0])
+        return True
 
-    def _take(self, connection: TcpMediaConnection) -> None:
-        if self.connection is not None:
-            self.connection.close()
-        self.connection = connection
-        self._on_connected(connection.remote)
+    def _refuse(self, source: Address) -> None:
+        self.refused += 1
+        self._connections.pop(source).close()
 
-    def _receive(self, connection: TcpMediaConnection, packets: list[bytes]) -> None:
-        if connection is not self.connection:
-            if all(is_rtcp(packet) for packet in packets):
-                return
-            if not self._proves_itself(packets):
-                self._candidates.remove(connection)
-                connection.close()
-                self.refused += 1
-                return
-            self._candidates.remove(connection)
-            for other in self._candidates:
-                other.close()
-                self.refused += 1
-            self._candidates.clear()
-            self._take(connection)
-        self._on_packets(packets, connection.remote)
-
-    def _proves_itself(self, packets: list[bytes]) -> bool:
-        return any(int.from_bytes(packet[8:12]) == self._ssrc for packet in packets)
-
-    def _lose(self, connection: TcpMediaConnection, reason: str) -> None:
-        if connection is self.connection:
+    def _lose(self, source: Address, reason: str) -> None:
+        lost = self._connections.pop(source)
+        if lost is self.connection:
             self.connection = None
-            self._on_closed(reason)
-        elif connection in self._candidates:
-            self._candidates.remove(connection)
+            self._final = False
+        self._on_closed(reason, source)
 
 
 class TcpMediaConnector:

@@ -59,7 +59,10 @@ class Poller:
         return len(self._drains)
 
     def add(self, sock: socket.socket, drain: Callable[[], object]) -> None:
-        """Call `drain` when `sock` has something; `remove` it before it is closed."""
+        """Call `drain` when `sock` has something; `remove` it before it is closed.
+
+        A socket whose `drain` raises is watched no more; the loop's exception handler is told.
+        """
         if self._epoll is None:
             self._epoll = select.epoll()
             self._loop = asyncio.get_running_loop()
@@ -96,7 +99,6 @@ class Poller:
     def _look(self) -> None:
         if self._loop is None or self._epoll is None:
             return
-        # Scheduled first, so that a failing receiver cannot stop the others.
         timer = self._timer = self._loop.call_later(self._interval, self._look)
         if not self._drain():
             timer.cancel()
@@ -109,6 +111,21 @@ class Poller:
         ready = self._epoll.poll(0, _MAX_EVENTS)
         for number, _ in ready:
             drain = self._drains.get(number)
-            if drain is not None:
+            if drain is None:
+                continue
+            try:
                 drain()
+            except Exception as exc:  # noqa: BLE001 - boundary: one socket's owner must not stop the others
+                self._give_up(number, drain, exc)
         return bool(ready)
+
+    def _give_up(self, number: int, drain: Callable[[], object], exc: Exception) -> None:
+        if self._epoll is None or self._loop is None:
+            return
+        context = {"message": "reading a media socket failed", "exception": exc}
+        self._loop.call_exception_handler(context)
+        if self._drains.get(number) is drain:
+            del self._drains[number]
+            self._epoll.unregister(number)
+            if not self._drains:
+                self._close()

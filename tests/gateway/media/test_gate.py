@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.media.gate import HELD_PACKETS, SsrcGate
+from gateway.media.gate import HELD_BYTES, HELD_PACKETS, SsrcGate
 
 DEVICE = ("10.0.0.5", 40_000)
 OTHER = ("10.0.0.9", 50_000)
@@ -94,3 +94,77 @@ def test_the_right_ssrc_from_a_new_address_is_taken_once_the_old_one_is_silent(
     send(gate, OFFERED, DEVICE, 0.0)
     assert send(gate, OFFERED, OTHER, silence) is taken
     assert not send(gate, STRANGE, ("10.0.0.7", 1), silence)
+
+
+def test_the_registered_host_is_believed_like_the_answered_one() -> None:
+    gate = SsrcGate(OFFERED, DEVICE[0])
+    assert not send(gate, STRANGE, DEVICE), "the answer may still name an SSRC"
+    gate.answered(None, "192.168.1.64", 0.0)
+    assert gate.release(0.0) == (DEVICE, [b"packet"])
+    assert gate.locked
+    assert not gate.foreign
+
+
+@pytest.mark.parametrize(
+    ("ssrc", "source"),
+    [(OFFERED, ("10.0.0.7", 1)), (OWN, ("10.0.0.7", 1)), (STRANGE, DEVICE), (0, ("10.0.0.6", 1))],
+    ids=["offered SSRC", "answered SSRC", "answered host", "registered host"],
+)
+def test_a_stranger_who_came_first_makes_room_for_the_device(
+    ssrc: int, source: tuple[str, int]
+) -> None:
+    gate = SsrcGate(OFFERED, "10.0.0.6")
+    gate.answered(OWN, DEVICE[0], 0.0)
+    assert send(gate, STRANGE, OTHER, 1.5)
+    assert (gate.foreign, gate.locked) == (True, False)
+    assert send(gate, ssrc, source, 1.6)
+    assert (gate.ssrc, gate.source, gate.preempted) == (ssrc, source, 1)
+    assert gate.locked
+    assert not send(gate, STRANGE, OTHER, 1.7)
+    assert not send(gate, STRANGE + 1, ("10.0.0.7", 2), 9.0)
+    assert gate.source == source
+
+
+def test_of_two_who_wait_the_better_one_is_released() -> None:
+    gate = SsrcGate(OFFERED)
+    send(gate, STRANGE, OTHER)
+    send(gate, STRANGE, DEVICE)
+    gate.answered(None, DEVICE[0], 0.0)
+    assert gate.release(3.0) == (DEVICE, [b"packet"])
+
+
+def test_the_right_ssrc_from_the_right_host_beats_the_ssrc_alone() -> None:
+    gate = SsrcGate(OFFERED)
+    assert send(gate, OFFERED, OTHER)
+    gate.answered(None, DEVICE[0], 0.0)
+    assert send(gate, OFFERED, DEVICE, 0.1)
+    assert not send(gate, OFFERED, OTHER, 0.2)
+    assert gate.preempted == 1
+
+
+def test_a_stranger_who_fell_silent_leaves_the_place_to_the_next() -> None:
+    gate = SsrcGate(OFFERED)
+    gate.answered(None, "192.168.1.64", 0.0)
+    assert send(gate, STRANGE, OTHER, 1.5)
+    assert not send(gate, OWN, DEVICE, 2.0)
+    assert send(gate, OWN, DEVICE, 3.6)
+
+
+def test_strangers_who_wait_make_room_for_the_device() -> None:
+    gate = SsrcGate(OFFERED, DEVICE[0])
+    for number in range(4):
+        send(gate, STRANGE, ("10.0.0.9", number))
+    send(gate, STRANGE, DEVICE)
+    gate.answered(None, None, 0.0)
+    assert gate.release(0.0) == (DEVICE, [b"packet"])
+    assert gate.discarded == 1
+
+
+def test_what_one_sender_may_leave_is_bounded_in_bytes() -> None:
+    gate = SsrcGate(OFFERED)
+    for _ in range(100):
+        gate.accepts(STRANGE, OTHER, bytes(60_000), 0.0)
+    gate.answered(None, OTHER[0], 0.0)
+    released = gate.release(0.0)
+    assert released is not None
+    assert sum(map(len, released[1])) <= HELD_BYTES + 60_000

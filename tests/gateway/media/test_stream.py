@@ -314,6 +314,7 @@ async def test_a_viewer_that_stays_behind_is_closed_as_too_slow() -> None:
         assert slow.closed[0] == "too_slow"
         assert fast.closed is None
         assert bench.stream.viewers() == {"flv": 1}
+        assert bench.stream.skipped() > 0
 
 
 async def test_without_viewers_nothing_is_muxed() -> None:

@@ -1,6 +1,7 @@
 """Media over TCP on loopback."""
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from gb28181.aio import media_tcp
 from gb28181.aio.media_tcp import MediaConnectFailed, TcpMediaConnector, TcpMediaListener
 from gb28181.aio.ports import PortPool
+from gb28181.limits import MAX_MEDIA_CONNECTIONS
 from gb28181.rtp.packet import RtpPacket
 
 pytestmark = pytest.mark.net
@@ -60,7 +62,11 @@ async def open_listener(pool: PortPool) -> AsyncIterator[Any]:
     def listen(**options: Any) -> Any:
         events, lease = Events(), pool.lease(tcp=True)
         listener = TcpMediaListener(
-            lease, on_connected=events.connected.append, **events.callbacks(), **options
+            lease,
+            on_connected=events.connected.append,
+            on_packets=lambda packets, source: events.packets.extend(packets),
+            on_closed=lambda reason, source: events.closed.append(reason),
+            **options,
         )
         opened.append((listener, lease))
         return listener, events, (HOST, lease.port)
@@ -91,53 +97,76 @@ async def test_a_device_connects_and_its_packets_come(open_listener: Any) -> Non
     assert events.closed == ["closed by the peer"]
 
 
-async def test_a_second_connection_is_refused_and_counted(open_listener: Any) -> None:
+async def test_all_connections_are_read_until_one_is_chosen_for_good(open_listener: Any) -> None:
+    listener, events, address = open_listener(ssrc=SSRC)
+    with dial(address) as silent, dial(address) as wrong, dial(address) as right:
+        wrong.sendall(frame(packet(1, ssrc=5)))
+        right.sendall(frame(packet(2)))
+        await until(lambda: len(events.packets) == 2)
+        listener.choose(wrong.getsockname(), final=False)
+        assert listener.connection.remote == wrong.getsockname()
+        assert len(listener.sources) == 3
+        listener.choose(right.getsockname(), final=True)
+        assert await asyncio.to_thread(silent.recv, 1) == b""
+        assert await asyncio.to_thread(wrong.recv, 1) == b""
+        right.sendall(frame(packet(3)))
+        await until(lambda: events.packets[2:] == [packet(3)])
+    assert listener.refused == 2
+    await until(lambda: events.closed)
+    assert listener.connection is None
+
+
+async def test_after_a_final_choice_others_are_refused_and_counted(open_listener: Any) -> None:
     listener, events, address = open_listener()
-    with dial(address) as first, dial(address) as second:
-        await until(lambda: listener.refused)
-        assert await asyncio.to_thread(second.recv, 1) == b""
+    with dial(address) as first:
+        await until(lambda: events.connected)
+        listener.choose(first.getsockname(), final=True)
+        with dial(address) as second:
+            assert await asyncio.to_thread(second.recv, 1) == b""
         first.sendall(frame(packet(1)))
         await until(lambda: events.packets)
     assert (listener.refused, len(events.connected)) == (1, 1)
 
 
-async def test_a_new_connection_of_the_same_host_replaces_a_silent_one(
+async def test_a_new_connection_of_the_same_host_may_replace_a_silent_one(
     open_listener: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listener, events, address = open_listener()
     monkeypatch.setattr(media_tcp, "_IDLE", 0.0)
     with dial(address) as first:
         await until(lambda: events.connected)
+        listener.choose(first.getsockname(), final=True)
         with dial(address) as second:
-            await until(lambda: len(events.connected) == 2)
-            assert await asyncio.to_thread(first.recv, 1) == b""
             second.sendall(frame(packet(1)))
             await until(lambda: events.packets)
-    assert listener.refused == 0
+            listener.choose(second.getsockname(), final=True)
+            assert await asyncio.to_thread(first.recv, 1) == b""
     await until(lambda: events.closed)
     assert len(events.closed) == 1, "the first was replaced, not lost"
 
 
-async def test_only_the_expected_host_is_let_in(open_listener: Any) -> None:
-    listener, events, address = open_listener(expected_host="192.0.2.7")
-    with dial(address) as device:
-        assert await asyncio.to_thread(device.recv, 1) == b""
-    assert (listener.refused, events.connected) == (1, [])
-
-
-async def test_the_connection_with_the_right_ssrc_is_taken_whoever_came_first(
+async def test_strangers_cannot_fill_the_port_before_the_device_connects(
     open_listener: Any,
 ) -> None:
-    listener, events, address = open_listener(ssrc=SSRC, only_ssrc=True)
-    with dial(address) as silent, dial(address) as wrong, dial(address) as right:
-        wrong.sendall(frame(packet(1, ssrc=5)))
-        await until(lambda: listener.refused == 1)
-        assert await asyncio.to_thread(wrong.recv, 1) == b""
-        right.sendall(frame(packet(2)))
-        await until(lambda: events.packets == [packet(2)])
-        assert events.connected == [right.getsockname()]
-        assert await asyncio.to_thread(silent.recv, 1) == b""
-    assert listener.refused == 2
+    known: set[tuple[str, int]] = set()
+    listener, _, address = open_listener(is_known=lambda source: source in known)
+    with contextlib.ExitStack() as stack:
+        strangers = [stack.enter_context(dial(address)) for _ in range(MAX_MEDIA_CONNECTIONS + 3)]
+        await until(lambda: listener.refused == 3)
+        assert listener.sources == [sock.getsockname() for sock in strangers[3:]]
+        device = stack.enter_context(socket.socket())
+        device.bind((HOST, 0))
+        known.add(device.getsockname())
+        device.settimeout(5)
+        device.connect(address)
+        await until(lambda: device.getsockname() in listener.sources)
+        known.update(sock.getsockname() for sock in strangers)
+        known.discard(strangers[5].getsockname())
+        last = stack.enter_context(dial(address))
+        await until(lambda: last.getsockname() in listener.sources)
+        assert strangers[5].getsockname() not in listener.sources
+        assert device.getsockname() in listener.sources
+    assert listener.refused == 5
 
 
 async def test_a_reset_and_lost_framing_are_told_apart(open_listener: Any) -> None:
@@ -158,6 +187,7 @@ async def test_reports_are_framed_as_the_device_frames(open_listener: Any) -> No
     with dial(address) as device:
         device.sendall(b"$\x00" + frame(packet(1)))
         await until(lambda: events.packets)
+        listener.choose(device.getsockname(), final=True)
         listener.connection.send([b"report"])
         assert await asyncio.to_thread(device.recv, 100) == b"$\x00\x00\x06report"
 

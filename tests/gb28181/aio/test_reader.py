@@ -127,3 +127,30 @@ async def test_a_reader_stops_once_and_may_do_so_while_reading(pairs: Pairs) -> 
     await asyncio.sleep(0.01)
     reader.stop()
     assert seen == [b"x"]
+
+
+@pytest.mark.parametrize("many", [1, 60])
+async def test_a_reader_that_fails_is_given_up_and_the_others_go_on(
+    pairs: Pairs, many: int
+) -> None:
+    poller, seen, told = Poller(many=many), list[bytes](), list[Exception]()
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: told.append(context["exception"])
+    )
+
+    def fail() -> None:
+        raise ValueError("a bug in one stream")
+
+    poller.add(pairs[0][1], fail)
+    for _, far in pairs[1:]:
+        poller.add(far, drain(far, seen))
+    for _ in range(3):
+        for near, _ in pairs:
+            near.send(b"x")
+        await asyncio.sleep(0.02)
+    assert len(seen) == 15
+    assert [str(exc) for exc in told] == ["a bug in one stream"]
+    assert len(poller) == 5
+    for _, far in pairs:
+        poller.remove(far)
+    assert len(poller) == 0
