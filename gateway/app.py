@@ -211,6 +211,7 @@ class Gateway:
             charset=sip.charset,
             timeout=sip.request_timeout,
             media_host=rtp.advertise or sip.advertise,
+            find=self.registry.get,
         )
         self.catalog = CatalogSync(
             registry=self.registry,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gateway.domain.device import Device
+from gateway.domain.device import Device, DeviceAddress
 from gateway.domain.errors import Unavailable
 from gateway.domain.signalling import InviteAnswer, InviteFailed
 from gateway.signalling.pending import PendingAnswers
@@ -20,11 +20,27 @@ MANSCDP = "Application/MANSCDP+xml"
 
 
 class DeviceDialog:
-    """An established INVITE dialog, as the domain sees it."""
+    """An established INVITE dialog, as the domain sees it.
 
-    def __init__(self, dialog: InviteDialog, bye_timeout: float) -> None:
+    Args:
+        dialog: The dialog.
+        bye_timeout: Seconds to wait for the answer to BYE.
+        invited: The way the INVITE went.
+        locate: Tells the way to the device now, None while it is offline.
+    """
+
+    def __init__(
+        self,
+        dialog: InviteDialog,
+        bye_timeout: float,
+        *,
+        invited: Flow,
+        locate: Callable[[], Flow | None],
+    ) -> None:
         self._dialog = dialog
         self._bye_timeout = bye_timeout
+        self._invited = invited
+        self._locate = locate
 
     @property
     def call_id(self) -> str:
@@ -37,7 +53,14 @@ class DeviceDialog:
         return InviteAnswer(self._dialog.response.status, self._dialog.response.body)
 
     async def bye(self) -> None:
-        """End the dialog; never raises."""
+        """End the dialog; never raises.
+
+        A device behind NAT whose port has changed, or that has connected anew, gets the BYE where it is
+        now: at the old place it would go on sending.
+        """
+        flow = self._locate()
+        if flow is not None and flow != self._invited:
+            self._dialog.retarget(flow)
         await self._dialog.bye(timeout=self._bye_timeout)
 
 
@@ -50,6 +73,7 @@ class SipSignaller:
         charset: Charset of MANSCDP bodies towards devices without a setting of their own.
         timeout: Seconds to wait for the answer to a MESSAGE.
         media_host: `[rtp] advertise`; empty for the local address of the device's registration.
+        find: Gives a device as it is now.
     """
 
     def __init__(
@@ -62,6 +86,7 @@ class SipSignaller:
         charset: str,
         timeout: float,
         media_host: str = "",
+        find: Callable[[str], Device | None],
     ) -> None:
         self._client = client
         self._pending = pending
@@ -70,6 +95,7 @@ class SipSignaller:
         self._charset = charset
         self._timeout = timeout
         self._media_host = media_host
+        self._find = find
 
     def local_host(self, device: Device) -> str:
         """Address to write into SDP for this device."""
@@ -114,7 +140,12 @@ class SipSignaller:
             raise InviteFailed(
                 None, f"INVITE could not be sent to {device.device_id}: {exc}", transport=True
             ) from exc
-        return DeviceDialog(dialog, self._timeout)
+        return DeviceDialog(
+            dialog,
+            self._timeout,
+            invited=flow,
+            locate=lambda: self._locate(device.device_id),
+        )
 
     async def query_catalog(self, device: Device, sn: int) -> None:
         """Send a Catalog query (protocol 4.7.3)."""
@@ -170,17 +201,27 @@ class SipSignaller:
         if not device.online or address is None:
             reason = device.offline_reason.value if device.offline_reason else "no address"
             raise Unavailable("device_offline", f"Device {device.device_id} is offline ({reason})")
-        flow = Flow(
-            transport=address.transport,
-            remote=(address.host, address.port),
-            local=(address.local_host, address.local_port),
-            connection=address.connection,
-        )
+        flow = _flow(address)
         host = f"[{address.host}]" if ":" in address.host else address.host
         return flow, f"sip:{target}@{host}:{address.port}"
 
+    def _locate(self, device_id: str) -> Flow | None:
+        device = self._find(device_id)
+        if device is None or not device.online or device.address is None:
+            return None
+        return _flow(device.address)
+
     def _name(self, user: str) -> str:
         return f"<sip:{user}@{self._domain}>"
+
+
+def _flow(address: DeviceAddress) -> Flow:
+    return Flow(
+        transport=address.transport,
+        remote=(address.host, address.port),
+        local=(address.local_host, address.local_port),
+        connection=address.connection,
+    )
 
 
 def _refusal(device: Device, response: Response) -> str:

@@ -195,6 +195,10 @@ class InviteDialog:
         """Whether a BYE was sent or received, or the peer never acknowledged."""
         return self._session.ended
 
+    def retarget(self, flow: Flow) -> None:
+        """Send what follows this way: the peer is known to have moved, or its connection is another."""
+        self._session.dialog.flow = flow
+
     async def bye(self, timeout: float = BYE_TIMEOUT) -> None:
         """End the session; returns after the answer or `timeout` seconds. Idempotent, never raises."""
         await self._client.hang_up(self._session, timeout)
