@@ -53,6 +53,9 @@ log = structlog.get_logger()
 GC_THRESHOLDS = (50_000, 20, 20)
 """Objects, collections and collections between collections of the three generations."""
 
+SETTLE = 1.5
+"""Seconds at the end for devices to answer CANCELs: three times T1."""
+
 
 class Gateway:
     """A whole gateway in this process; use as an async context manager.
@@ -198,6 +201,7 @@ class Gateway:
         try:
             yield driver
         finally:
+            await driver.client.settle(SETTLE)
             await driver.close()
 
     def _build_signalling(self) -> None:

@@ -22,6 +22,8 @@ from gb28181.sip.transaction.layer import ClientTransaction
 
 __all__ = ["ClientEvent", "InviteDialog", "InviteRefused", "SipClient"]
 
+_SETTLE_INTERVAL = 0.02
+
 ClientEvent = (
     ResponseReceived
     | RequestFailed
@@ -235,6 +237,21 @@ class SipClient:
                 self._call_back(dialog.on_bye if dialog else None, "on_bye")
             case _:
                 self._handle_call(event)
+
+    async def settle(self, timeout: float) -> None:
+        """Before closing: let the calls that were given up end, so that no device goes on streaming.
+
+        CANCELs still held back go out at once; a 2xx that comes all the same is acknowledged and ended
+        with BYE. Returns when no such call is left, at the latest after `timeout` seconds.
+        """
+        engine = self._engine
+        for call in engine.endpoint.cancelled_calls():
+            call.hurry(engine.now())
+        engine.transmit()
+        give_up = engine.now() + timeout
+        # Only at the end of a process: not worth an event for each of these calls.
+        while engine.endpoint.cancelled_calls() and engine.now() < give_up:  # noqa: ASYNC110
+            await asyncio.sleep(_SETTLE_INTERVAL)
 
     def close(self) -> None:
         """Fail whatever is still waited for."""

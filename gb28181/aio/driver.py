@@ -210,7 +210,10 @@ class SipDriver:
         self._streams.close_connection(connection, reason)
 
     async def close(self) -> None:
-        """Close all sockets and fail what is waited for. Sends nothing: hang up first."""
+        """Close all sockets and fail what is waited for.
+
+        Sends nothing: hang up first, and let `client.settle` see cancelled calls to their end.
+        """
         if self._closed:
             return
         self._closed = True

@@ -108,6 +108,11 @@ class InviteCall:
             self._cancel_at = self._sent_at + self._timers.t4
             self._context.queue.arm(self, self._cancel_at)
 
+    def hurry(self, now: float) -> None:
+        """Send a CANCEL that is held back, since there is no time left to wait."""
+        if self._cancel_at is not None:
+            self._send_cancel(now)
+
     def next_timer(self) -> float | None:
         """Monotonic second at which :meth:`handle_timer` must run, if any."""
         return self._cancel_at

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterable
 from gb28181.errors import LocalProtocolError, SipParseError
 from gb28181.sip.build import bad_request_response, build_request, build_response
 from gb28181.sip.dialog.context import DialogContext
-from gb28181.sip.dialog.invite_call import InviteCall
+from gb28181.sip.dialog.invite_call import CallState, InviteCall
 from gb28181.sip.dialog.invite_session import InviteSession
 from gb28181.sip.dialog.user_agent import UserAgent
 from gb28181.sip.endpoint.event import EndpointStats, Event, MessageRefused, RequestReceived
@@ -228,6 +228,14 @@ class SipEndpoint:
             contact=contact,
         )
         return InviteCall(self.dialogs, request, flow, now)
+
+    def cancelled_calls(self) -> list[InviteCall]:
+        """Return the calls we gave up whose final response has not come."""
+        return [
+            user
+            for user in self.transactions.inviters()
+            if isinstance(user, InviteCall) and user.state is CallState.CANCELLING
+        ]
 
     # Verbs of a user agent server
 

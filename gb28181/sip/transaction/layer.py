@@ -277,6 +277,10 @@ class TransactionLayer:
             return None
         return transaction if response.from_.tag == transaction.request.from_.tag else None
 
+    def inviters(self) -> list[RequestUser]:
+        """Return the users of all INVITEs of ours without a final response or with a fresh one."""
+        return [transaction.user for transaction in self._invites.values()]
+
     def send_stateless(self, message: bytes, flow: Flow) -> None:
         """Send what is never repeated: an ACK to a 2xx, an answer nobody remembers."""
         self._outbox.append((message, flow, None))

@@ -189,6 +189,69 @@ async def test_cancelling_the_caller_cancels_the_invite() -> None:
             await withdrawn.wait()
 
 
+async def give_up(platform: Peer, flow: Flow) -> None:
+    """Call and lose interest before anything has come back."""
+    with pytest.raises(SipTimeout):
+        await call(platform, flow, timeout=0.05)
+
+
+async def test_settling_sends_held_cancels_and_waits_for_the_end() -> None:
+    async with peers() as (platform, device):
+        flow = await open_flow(platform, device)
+        device.handler = lambda incoming: None
+        cancelled = []
+
+        def note(incoming: IncomingRequest) -> None:
+            incoming.on_cancel = lambda: cancelled.append(incoming)
+
+        device.handler = note
+        await give_up(platform, flow)
+        assert cancelled == []
+        async with asyncio.timeout(1):
+            await platform.driver.client.settle(5.0)
+        assert len(cancelled) == 1
+        assert platform.driver.endpoint.cancelled_calls() == []
+
+
+async def test_settling_ends_a_call_that_is_accepted_all_the_same() -> None:
+    async with peers() as (platform, device):
+        flow = await open_flow(platform, device)
+        told = []
+
+        def take_late(incoming: IncomingRequest) -> None:
+            def accept() -> None:
+                dialog = incoming.accept_invite(ANSWER)
+                dialog.on_bye = lambda: told.append("bye")
+
+            asyncio.get_running_loop().call_later(0.1, accept)
+
+        device.handler = take_late
+        await give_up(platform, flow)
+        # The CANCEL is lost on the way.
+        platform.driver.endpoint.cancelled_calls()[0].hurry = lambda now: None  # type: ignore[method-assign]
+        await platform.driver.client.settle(2.0)
+        await platform.driver.close()
+        async with asyncio.timeout(2):
+            while not told:
+                await asyncio.sleep(0.005)
+        assert told == ["bye"]
+
+
+async def test_settling_is_bounded_and_immediate_without_calls() -> None:
+    async with peers(1) as (platform,):
+        async with asyncio.timeout(0.05):
+            await platform.driver.client.settle(5.0)
+        local = await platform.driver.listen_udp("127.0.0.1", 0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+            silent.bind(("127.0.0.1", 0))
+            await give_up(platform, platform.driver.flow_udp(silent.getsockname(), local))
+            async with asyncio.timeout(1):
+                await platform.driver.client.settle(0.1)
+            silent.setblocking(False)
+            heard = [silent.recv(4_096)[:6], silent.recv(4_096)[:6]]
+        assert heard == [b"INVITE", b"CANCEL"]
+
+
 async def test_a_lost_connection_fails_the_call_at_once() -> None:
     async with peers() as (platform, camera):
 
