@@ -80,7 +80,7 @@ def run_sipp(scenario: str, ids: Path, port: int, pid: int, calls: int, rate: in
     command = [
         "taskset", "-c", "1", "sipp", f"127.0.0.1:{port}", "-i", "127.0.0.1",
         "-sf", str(HERE / "scenarios" / f"{scenario}.xml"), "-inf", str(ids),
-        "-m", str(calls), "-r", str(rate), "-l", "2000", "-timeout", "120", "-nostdin",
+        "-m", str(calls), "-r", str(rate), "-l", "1000", "-timeout", "120", "-nostdin",
         "-trace_stat", "-stf", str(stats), "-fd", "1", "-buff_size", "8388608",
     ]  # fmt: skip
     before, start = cpu_seconds(pid), time.monotonic()

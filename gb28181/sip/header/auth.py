@@ -19,6 +19,7 @@ _PARAM = re.compile(
 _PLAIN_PARAM = rf'({TOKEN})=(?:"([^"\\]*)"|([^"\\, \t]*))(?:,[ \t]*|$)'
 _PLAIN = re.compile(f"(?:{_PLAIN_PARAM})+")
 _PLAIN_ITEMS = re.compile(_PLAIN_PARAM)
+_DIGEST = "Digest "
 
 
 class AuthValue(NamedTuple):
@@ -34,15 +35,13 @@ def parse_auth(value: str, *, field: str) -> AuthValue:
     Raises:
         SipParseError: There is no scheme, or a parameter is malformed.
     """
+    if value.startswith(_DIGEST) and _PLAIN.fullmatch(value, len(_DIGEST)) is not None:
+        return AuthValue("digest", _read_plain(value, len(_DIGEST)))
     match = _SCHEME.fullmatch(value)
     if match is None:
         raise SipParseError(f"{field} has no scheme and parameters: {clip(value)!r}", field=field)
     scheme, rest = match.groups()
     params: Params = {}
-    if _PLAIN.fullmatch(rest) is not None:
-        for name, quoted, plain in _PLAIN_ITEMS.findall(rest):
-            params.setdefault(name.lower(), quoted or plain)
-        return AuthValue(scheme.lower(), params)
     position = 0
     while position < len(rest):
         param = _PARAM.match(rest, position)
@@ -54,3 +53,10 @@ def parse_auth(value: str, *, field: str) -> AuthValue:
         params.setdefault(name.lower(), unquote(quoted) if quoted else plain.rstrip(" \t"))
         position = param.end()
     return AuthValue(scheme.lower(), params)
+
+
+def _read_plain(value: str, start: int) -> Params:
+    params: Params = {}
+    for name, quoted, plain in _PLAIN_ITEMS.findall(value, start):
+        params.setdefault(name.lower(), quoted or plain)
+    return params
