@@ -1,10 +1,12 @@
 """The composition root: builds every part from the settings, starts them in order and stops them in reverse."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import secrets
 import signal
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -49,6 +51,9 @@ from gb28181.sip.endpoint import MessageRefused
 __all__ = ["Gateway", "serve"]
 
 log = structlog.get_logger()
+
+PORT_TRIES = 50
+"""Ports looked at when any free one will do."""
 
 GC_THRESHOLDS = (50_000, 20, 20)
 """Objects, collections and collections between collections of the three generations."""
@@ -322,10 +327,11 @@ class Gateway:
     async def _listen(self) -> None:
         """Open the SIP listeners last: whatever comes in finds everything ready."""
         sip = self.settings.sip
-        host, port = await _bound("UDP", sip.host, sip.port, self.driver.listen_udp)
+        # With port 0 both transports still share one number, as devices expect.
+        wanted = sip.port or _free_port(sip.host)
+        host, port = await _bound("UDP", sip.host, wanted, self.driver.listen_udp)
         self.sip_addresses.append(("UDP", host, port))
         if sip.tcp:
-            # With port 0 both transports still share one number, as devices expect.
             self.sip_addresses.append(
                 ("TCP", *await _bound("TCP", sip.host, port, self.driver.listen_tcp))
             )
@@ -416,6 +422,19 @@ class _SessionMetrics:
             self._metrics.sessions_ended.labels(record.ended.reason.value).inc()
         for stage, seconds in record.stages.items():
             self._metrics.stage_seconds.labels(stage.value).observe(seconds)
+
+
+def _free_port(host: str) -> int:
+    """A port that is free for TCP and UDP at this moment."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for _ in range(PORT_TRIES):
+        with socket.socket(family) as tcp, socket.socket(family, socket.SOCK_DGRAM) as udp:
+            tcp.bind((host, 0))
+            port = int(tcp.getsockname()[1])
+            with contextlib.suppress(OSError):
+                udp.bind((host, port))
+                return port
+    raise Unavailable("sip_port_taken", f"No port on {host} is free for both UDP and TCP")
 
 
 def _task_count() -> float:

@@ -26,6 +26,9 @@ AAC_LC = "mp4a.40.2"
 CLOSE_WAIT = 2.0
 """Seconds for the tasks of a closing stream; PyAV in a thread cannot be interrupted."""
 
+KNOWN_AUDIO_PATIENCE = 4
+"""Times `audio_wait` that an output waits for the sound of a stream that has sound."""
+
 
 class LiveStream:
     """Takes units in, lets viewers join.
@@ -159,7 +162,8 @@ class LiveStream:
     def _audio_deadline(self) -> float | None:
         now = self._clock()
         if self._audio_at is not None:
-            return now + self._options.audio_wait
+            # It is there; only the transcoder needs its time, more on a loaded machine.
+            return now + KNOWN_AUDIO_PATIENCE * self._options.audio_wait
         if self._keyframe_at is None:
             return None
         deadline = self._keyframe_at + self._options.audio_wait

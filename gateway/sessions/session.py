@@ -313,7 +313,8 @@ class LiveSession:
         self._wake.set()
 
     def _reach(self, stage: Stage) -> None:
-        if stage not in self.record.stages:
+        # What still arrives while it ends is no progress.
+        if stage not in self.record.stages and self._ending is None:
             self.record.stages[stage] = self._now() - self._began
             self._wake.set()
 
