@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import secrets
 import signal
 import socket
@@ -509,8 +510,16 @@ def _tame_collector() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
+def raise_file_limit() -> None:
+    """Take all the file descriptors the system grants: each stream and viewer needs some, 1,024 are soon gone."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 async def serve(settings: Settings) -> None:
     """Run a gateway until SIGINT or SIGTERM."""
+    raise_file_limit()
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -287,6 +287,12 @@ class LiveSession:
         self.record.ssrc.received = f"{ssrc:010d}"
         self._first_packet_at = self._now()
         self._reach(Stage.FIRST_PACKET)
+        address = self.device.address
+        host = source.rpartition(":")[0].strip("[]")
+        if address is not None and host and host != address.host:
+            self.record.remarks.append(
+                f"media comes from {source}, the device is registered from {address.host}"
+            )
 
     def media_decodable(self) -> None:
         """Note that a decoder could start."""

@@ -130,6 +130,10 @@ class StreamOut(OutModel):
     lost: int
     reordered: int
     discarded: int
+    skipped: int
+    """Frames that slow viewers lost."""
+    remark: Text
+    """What is odd about the source; empty if nothing."""
     bitrate_kbps: float
     frames: int
     keyframes: int
