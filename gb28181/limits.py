@@ -166,7 +166,7 @@ MAX_SIP_RESYNC = 65_536
 MAX_TRANSACTIONS = 65_536
 """SIP requests waiting for an answer, in both directions: five seconds of a full load."""
 
-MAX_ANSWERED_TRANSACTIONS = 65_536
+MAX_ANSWERED_TRANSACTIONS = 16_384
 """Answered requests remembered for retransmissions, of 1 KB each; the oldest are forgotten first."""
 
 MAX_DIALOGS = 16_384

@@ -51,6 +51,16 @@ def local_host_towards(remote: tuple[str, int]) -> str:
         return host
 
 
+GATHER = 0.002
+"""Seconds between two looks at the socket under load."""
+GATHER_WAKES = 100
+"""So many wake-ups ..."""
+GATHER_WITHIN = 0.05
+"""... in so many seconds are load."""
+GATHER_LEAST = 3
+"""Messages in one look below which the load has passed."""
+
+
 class UdpListener:
     """A bound socket that hands on datagrams with their flows.
 
@@ -92,7 +102,11 @@ class UdpListener:
         self.address: tuple[str, int] = (name[0], name[1])
         """What it is bound to."""
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket, self._read_any if self._any else self._read_one)
+        self._drain = self._drain_any if self._any else self._drain_one
+        self._wakes = 0
+        self._looked_at = 0.0
+        self._gathering: asyncio.TimerHandle | None = None
+        self._loop.add_reader(self._socket, self._readable)
 
     @property
     def wildcard(self) -> bool:
@@ -117,34 +131,62 @@ class UdpListener:
     def close(self) -> None:
         """Close the socket; idempotent."""
         if self._socket.fileno() >= 0:
+            if self._gathering is not None:
+                self._gathering.cancel()
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._socket.close()
 
-    def _read_any(self) -> None:
+    def _readable(self) -> None:
+        self._drain()
+        self._end_batch()
+        # Waking up costs as much as handling a message. Under load the socket is looked at every
+        # GATHER seconds instead, until little comes again.
+        self._wakes += 1
+        if self._wakes < GATHER_WAKES:
+            return
+        now = self._loop.time()
+        if now - self._looked_at < GATHER_WITHIN and self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._gathering = self._loop.call_later(GATHER, self._look)
+        self._looked_at, self._wakes = now, 0
+
+    def _look(self) -> None:
+        self._gathering = None
+        count = self._drain()
+        self._end_batch()
+        if self._socket.fileno() < 0:
+            return
+        if count >= GATHER_LEAST:
+            self._gathering = self._loop.call_later(GATHER, self._look)
+        else:
+            self._looked_at = self._loop.time()
+            self._loop.add_reader(self._socket, self._readable)
+
+    def _drain_any(self) -> int:
         receive_message, buffers = self._socket.recvmsg_into, [self._buffer]
-        for _ in range(BATCH):
+        for count in range(BATCH):
             try:
                 size, ancillary, _, source = receive_message(buffers, _ANCILLARY)
             except OSError:
-                break
+                return count
             local = _NO_ADDRESS
             for level, kind, value in ancillary:
                 if level == socket.IPPROTO_IP and kind == IP_PKTINFO:
                     local = _PKTINFO.unpack(value)[1]
             self._receive(self._view[:size].tobytes(), self._flow(source, local))
-        self._end_batch()
+        return BATCH
 
-    def _read_one(self) -> None:
+    def _drain_one(self) -> int:
         receive_from, buffer = self._socket.recvfrom_into, self._buffer
-        for _ in range(BATCH):
+        for count in range(BATCH):
             try:
                 size, source = receive_from(buffer)
             except OSError:
-                break
+                return count
             flow = self._flow((source[0], source[1]), _NO_ADDRESS)
             self._receive(self._view[:size].tobytes(), flow)
-        self._end_batch()
+        return BATCH
 
     def _flow(self, remote: tuple[str, int], local: bytes) -> Flow:
         key = (remote, local)
