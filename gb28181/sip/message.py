@@ -1,6 +1,7 @@
 """Requests and responses (RFC 3261 section 7): raw headers, typed values parsed when asked for."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar, cast
 
 from gb28181.errors import SipParseError
@@ -69,7 +70,7 @@ class _Headed:
         if values is None:
             return None
         try:
-            return self._typed("contact", "Contact", _parse_contact)
+            return self._typed("contact", "Contact", _shared_contact)
         except SipParseError:
             return None
 
@@ -201,11 +202,26 @@ def _parse_contact(value: str) -> NameAddr:
     return NameAddr("", "*") if first == "*" else parse_name_addr(first, field="Contact")
 
 
+def _shared(parse: Callable[[str], _T], size: int) -> Callable[[str], _T]:
+    """Let messages share a value that a device writes alike in each: To, Contact, CSeq. It is never changed.
+
+    The newest `size` are kept, and none of unusual length.
+    """
+    kept = lru_cache(maxsize=size)(parse)
+    return lambda text: kept(text) if len(text) <= _SHARED_LENGTH else parse(text)
+
+
+_SHARED_LENGTH = 160
+_SHARED_DEVICES = 20_000
+_shared_to = _shared(_parse_to, _SHARED_DEVICES)
+_shared_contact = _shared(_parse_contact, _SHARED_DEVICES)
+_shared_cseq = _shared(parse_cseq, 4_096)
+
 _ESSENTIALS: tuple[tuple[str, Callable[[str], object]], ...] = (
     ("via", parse_via),
     ("from", _parse_from),
-    ("to", _parse_to),
+    ("to", _shared_to),
     ("call-id", parse_call_id),
-    ("cseq", parse_cseq),
-    ("max-forwards", parse_max_forwards),
+    ("cseq", _shared_cseq),
+    ("max-forwards", _shared(parse_max_forwards, 256)),
 )
