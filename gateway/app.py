@@ -35,6 +35,7 @@ from gateway.registry.settings import RegistrySettings
 from gateway.sessions.live import LiveSessions
 from gateway.sessions.ports import SessionSettings
 from gateway.signalling.catalog import CatalogSync
+from gateway.signalling.journal import DialogJournal
 from gateway.signalling.outbound import SipSignaller
 from gateway.signalling.pending import PendingAnswers
 from gateway.signalling.router import SipRouter
@@ -143,6 +144,8 @@ class Gateway:
         self.media = await enter(self._build_media())
         self.driver = await enter(self._build_driver())
         self.scope = await enter(TaskScope(self._crashed))
+        self.journal = DialogJournal(settings.data_dir / "dialogs.json", self.scope)
+        ghosts = await self.journal.load()
         self._build_signalling()
         self.sessions = await enter(self._build_sessions())
         self.router = self._build_router()
@@ -155,6 +158,9 @@ class Gateway:
         self.scope.spawn(self.registry.supervise(), name="registry")
         self.catalog.start()
         self._ready = True
+        for device in self.registry.devices():
+            if device.online:
+                self._end_ghosts(device)
         known, online, channels = self.registry.counts()
         log.info(
             "gateway_started",
@@ -164,6 +170,7 @@ class Gateway:
             devices=known,
             online=online,
             channels=channels,
+            ghosts=ghosts,
         )
 
     def _build_media(self) -> EmbeddedMedia:
@@ -221,6 +228,7 @@ class Gateway:
             charset=sip.charset,
             timeout=sip.request_timeout,
             media_host=rtp.advertise or sip.advertise,
+            journal=self.journal,
             find=self.registry.get,
         )
         self.catalog = CatalogSync(
@@ -351,7 +359,12 @@ class Gateway:
         self.registry.on_offline.append(self._device_offline)
         self.registry.on_rebooted.append(self._device_rebooted)
 
+    def _end_ghosts(self, device: Device) -> None:
+        if self.journal.has_ghosts(device.device_id):
+            self.scope.spawn(self.signaller.end_ghosts(device), name=f"ghosts:{device.device_id}")
+
     def _device_online(self, device: Device) -> None:
+        self._end_ghosts(device)
         self.metrics.transitions.labels("online", "").inc()
         self.catalog.request(device)
 

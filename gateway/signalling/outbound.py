@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+import structlog
+
 from gateway.domain.device import Device, DeviceAddress
 from gateway.domain.errors import Unavailable
 from gateway.domain.signalling import InviteAnswer, InviteFailed
+from gateway.signalling.journal import GHOST_CSEQ, DialogJournal, OpenDialog
 from gateway.signalling.pending import PendingAnswers
 from gb28181.aio.client import InviteDialog, InviteRefused, SipClient
 from gb28181.aio.errors import SipTimeout, SipTransportError
@@ -14,6 +17,8 @@ from gb28181.sip.endpoint import Flow
 from gb28181.sip.message import Response
 
 __all__ = ["DeviceDialog", "SipSignaller"]
+
+log = structlog.get_logger()
 
 MANSCDP = "Application/MANSCDP+xml"
 """The capital A is what some vendors insist on (quirk 21)."""
@@ -27,6 +32,7 @@ class DeviceDialog:
         bye_timeout: Seconds to wait for the answer to BYE.
         invited: The way the INVITE went.
         locate: Tells the way to the device now, None while it is offline.
+        closed: Called once it has ended.
     """
 
     def __init__(
@@ -36,8 +42,10 @@ class DeviceDialog:
         *,
         invited: Flow,
         locate: Callable[[], Flow | None],
+        closed: Callable[[], None],
     ) -> None:
         self._dialog = dialog
+        self._closed = closed
         self._bye_timeout = bye_timeout
         self._invited = invited
         self._locate = locate
@@ -62,6 +70,7 @@ class DeviceDialog:
         if flow is not None and flow != self._invited:
             self._dialog.retarget(flow)
         await self._dialog.bye(timeout=self._bye_timeout)
+        self._closed()
 
 
 class SipSignaller:
@@ -74,6 +83,7 @@ class SipSignaller:
         timeout: Seconds to wait for the answer to a MESSAGE.
         media_host: `[rtp] advertise`; empty for the local address of the device's registration.
         find: Gives a device as it is now.
+        journal: Keeps the open dialogs over a crash.
     """
 
     def __init__(
@@ -87,8 +97,10 @@ class SipSignaller:
         timeout: float,
         media_host: str = "",
         find: Callable[[str], Device | None],
+        journal: DialogJournal | None = None,
     ) -> None:
         self._client = client
+        self._journal = journal
         self._pending = pending
         self._platform_id = platform_id
         self._domain = domain
@@ -140,12 +152,53 @@ class SipSignaller:
             raise InviteFailed(
                 None, f"INVITE could not be sent to {device.device_id}: {exc}", transport=True
             ) from exc
+        call_id, journal = dialog.call_id, self._journal
+        if journal is not None:
+            response = dialog.response
+            journal.opened(
+                OpenDialog(
+                    device_id=device.device_id,
+                    channel_id=channel_id,
+                    call_id=call_id,
+                    local_tag=response.from_.tag or "",
+                    remote_tag=response.to.tag or "",
+                )
+            )
         return DeviceDialog(
             dialog,
             self._timeout,
             invited=flow,
             locate=lambda: self._locate(device.device_id),
+            closed=lambda: None if journal is None else journal.closed(call_id),
         )
+
+    async def end_ghosts(self, device: Device) -> None:
+        """BYE the dialogs that a former run of the gateway left open with a device."""
+        ghosts = [] if self._journal is None else self._journal.ghosts(device.device_id)
+        for ghost in ghosts:
+            try:
+                flow, uri = self._route(device, ghost.channel_id)
+                response = await self._client.request(
+                    "BYE",
+                    uri,
+                    flow=flow,
+                    from_=self._name(self._platform_id),
+                    to=f"{self._name(ghost.channel_id)};tag={ghost.remote_tag}",
+                    call_id=ghost.call_id,
+                    from_tag=ghost.local_tag,
+                    cseq=GHOST_CSEQ,
+                    timeout=self._timeout,
+                )
+                outcome = str(response.status)
+            except (Unavailable, SipTimeout, SipTransportError) as exc:
+                outcome = str(exc)
+            log.info(
+                "ghost_dialog_ended",
+                device_id=device.device_id,
+                channel_id=ghost.channel_id,
+                call_id=ghost.call_id,
+                detail=outcome,
+            )
 
     async def query_catalog(self, device: Device, sn: int) -> None:
         """Send a Catalog query (protocol 4.7.3)."""

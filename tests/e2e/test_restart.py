@@ -115,6 +115,35 @@ async def test_after_kill_9_everything_is_known_and_devices_need_not_register_an
                 assert await camera.register(SECRET) == "SIP/2.0 200 OK"
 
 
+async def test_a_camera_that_streamed_when_the_gateway_was_killed_gets_its_bye_afterwards(
+    tmp_path: Path,
+) -> None:
+    async with (
+        GatewayProcess(tmp_path) as gateway,
+        Simulator(options(gateway)) as simulator,
+    ):
+        recorder, channels = await registered(gateway, simulator)
+        status, answer = await gateway.call("POST", f"channels/{recorder}/{channels[0]}/play")
+        assert status == 200, answer
+        await written(gateway, recorder)
+        journal = tmp_path / "data" / "dialogs.json"
+
+        async def noted() -> bool:
+            return journal.exists() and channels[0] in journal.read_text()
+
+        await eventually(noted, 5.0, "the dialog in the journal")
+        assert await gateway.end(signal.SIGKILL) == -signal.SIGKILL
+        assert simulator.session_count == 1
+        await gateway.start()
+
+        async def hung_up() -> bool:
+            return simulator.session_count == 0
+
+        await eventually(hung_up, 5.0, "the BYE of the session before the kill")
+        status, answer = await gateway.call("POST", f"channels/{recorder}/{channels[0]}/play")
+        assert status == 200, answer
+
+
 async def written(gateway: GatewayProcess, recorder: str) -> None:
     """Wait until the recorder has said all and nothing of it waits to be written."""
 
