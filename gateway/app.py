@@ -146,6 +146,7 @@ class Gateway:
         self.scope = await enter(TaskScope(self._crashed))
         self.journal = DialogJournal(settings.data_dir / "dialogs.json", self.scope)
         ghosts = await self.journal.load()
+        self._stack.push_async_callback(self.journal.flush)
         self._build_signalling()
         self.sessions = await enter(self._build_sessions())
         self.router = self._build_router()

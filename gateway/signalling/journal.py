@@ -5,7 +5,6 @@ soon as it can be reached (quirks 27 and 115).
 """
 
 import asyncio
-import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
@@ -85,16 +84,16 @@ class DialogJournal:
             self._writing = True
             self._scope.spawn(self._write(), name="dialog-journal")
 
+    async def flush(self) -> None:
+        """Write what is open now; the last act of a clean end."""
+        waiting = [entry for entries in self._ghosts.values() for entry in entries]
+        entries = [asdict(entry) for entry in (*waiting, *self._open.values())]
+        await asyncio.to_thread(self._store, json.dumps(entries))
+
     async def _write(self) -> None:
-        try:
-            await asyncio.sleep(WRITE_DELAY)
-        finally:
-            # Also when the gateway is stopping: an empty journal is the sign of a clean end.
-            self._writing = False
-            waiting = [entry for entries in self._ghosts.values() for entry in entries]
-            entries = [asdict(entry) for entry in (*waiting, *self._open.values())]
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.to_thread(self._store, json.dumps(entries))
+        await asyncio.sleep(WRITE_DELAY)
+        self._writing = False
+        await self.flush()
 
     def _store(self, text: str) -> None:
         temporary = self._path.with_suffix(".new")

@@ -14,6 +14,8 @@ from tests.support.gateway import RunningGateway, eventually, running_gateway
 
 pytestmark = [pytest.mark.net, pytest.mark.timeout(60)]
 
+SENDS_ALREADY = "answered first_packet decodable"
+"""Media may overtake the answer that cannot be used."""
 NEIGHBOUR = "34020000001189000001"
 
 
@@ -38,8 +40,8 @@ async def watch(it: RunningGateway, device_id: str, transport: str) -> tuple[int
         (Quirk.ANSWER_4XX, "udp", "invite_refused", "trying", 502),
         (Quirk.ANSWER_5XX, "udp", "invite_refused", "trying", 502),
         (Quirk.NEVER_ANSWER_INVITE, "udp", "invite_timeout", "trying", 504),
-        (Quirk.ANSWER_PORT_ZERO, "udp", "answer_unusable", "answered", 502),
-        (Quirk.ANSWER_WITHOUT_SDP, "udp", "answer_unusable", "answered", 502),
+        (Quirk.ANSWER_PORT_ZERO, "udp", "answer_unusable", SENDS_ALREADY, 502),
+        (Quirk.ANSWER_WITHOUT_SDP, "udp", "answer_unusable", SENDS_ALREADY, 502),
         (Quirk.SEND_NOTHING, "udp", "no_packet", "answered", 502),
         (Quirk.SEND_NOTHING, "tcp_passive", "no_packet", "connected", 502),
         (Quirk.DROP_MEDIA, "udp", "source_lost", "first_output", 200),
@@ -69,7 +71,8 @@ async def test_a_bad_camera_gets_a_reason_and_its_neighbour_plays_on(
             assert watched.result()[3] == 50
             got, record = bad_one.result()
             assert got == status
-            assert (record["ended"]["reason"], record["stage"]) == (reason, stage)
+            assert record["ended"]["reason"] == reason
+            assert record["stage"] in stage.split()
             timeline = await it.api.get(f"devices/{simulator.devices[0].device_id}/timeline")
             assert any(
                 entry["kind"] == "session_ended" and reason in entry["detail"]

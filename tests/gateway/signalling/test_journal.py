@@ -31,6 +31,7 @@ async def test_what_is_open_is_found_by_the_next_run_once(tmp_path: Path) -> Non
         for number in range(3):
             journal.opened(dialog(f"call-{number}"))
         journal.closed("call-1")
+        await journal.flush()
     assert await asyncio.to_thread(kept, path) == ["call-0", "call-2"]
     async with TaskScope(lambda name, exc: pytest.fail(f"{name}: {exc!r}")) as scope:
         journal = DialogJournal(path, scope)
@@ -39,6 +40,7 @@ async def test_what_is_open_is_found_by_the_next_run_once(tmp_path: Path) -> Non
         ghosts = journal.ghosts("34020000001180000001")
         assert ghosts == [dialog("call-0"), dialog("call-2")]
         assert journal.ghosts("34020000001180000001") == []
+        await journal.flush()
     assert await asyncio.to_thread(kept, path) == []
 
 
