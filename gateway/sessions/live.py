@@ -189,21 +189,20 @@ class LiveSessions:
         return session
 
     async def _make_room(self, device_id: str) -> bool:
-        """End the sessions of a device that only wait for their grace to pass; False if there are none."""
+        """End the session of a device that nobody has watched for longest; False if all are watched."""
         idle = [
-            session
+            (session.idle_since, session)
             for session in self._running.values()
             if session.record.device_id == device_id
             and session.record.state is SessionState.RUNNING
-            and not session.record.viewers
+            and session.idle_since is not None
         ]
-        for session in idle:
-            session.finish(
-                EndReason.NO_READERS, "Ended early: the device is at its limit of streams"
-            )
-        for session in idle:
-            await session.finished()
-        return bool(idle)
+        if not idle:
+            return False
+        _, longest = min(idle, key=lambda item: item[0])
+        longest.finish(EndReason.NO_READERS, "Ended early: the device is at its limit of streams")
+        await longest.finished()
+        return True
 
     async def _join(
         self, device_id: str, channel_id: str, transport: MediaTransport | None

@@ -94,6 +94,11 @@ class LiveSession:
         """Whether it is on its way out and must not be joined."""
         return self._ending is not None
 
+    @property
+    def idle_since(self) -> float | None:
+        """Monotonic second since which nobody watches; None while somebody does, or before the answer."""
+        return self._idle_since
+
     # Its one task
 
     async def run(self) -> None:

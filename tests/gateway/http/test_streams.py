@@ -103,6 +103,8 @@ async def test_a_reset_connection_detaches(bench: HttpBench) -> None:
     await viewer.head()
     viewer.writer.transport.abort()
     await watcher.detached.wait()
+    await _idle(bench)
+    assert bench.server.viewers == 0
 
 
 async def test_the_end_of_a_stream_closes_the_connection(bench: HttpBench) -> None:
@@ -302,6 +304,7 @@ async def test_a_page_of_a_configured_origin_may_open_a_websocket(tmp_path: Path
     async with http_bench(tmp_path, cors_origins=("https://ops.example",)) as bench:
         async with bench.client.ws_connect(bench.url + url(bench), origin="https://ops.example"):
             watcher = await bench.sessions.watchers.get()
+            assert watcher.stream_id == f"{DEVICE}/{CHANNEL}"
         await watcher.detached.wait()
 
 
