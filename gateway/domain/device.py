@@ -66,7 +66,8 @@ class TimelineEntry:
 
     at: datetime
     """When; the latest time if it happened several times in a row."""
-    kind: TimelineKind
+    kind: enum.StrEnum
+    """A `TimelineKind`, or a `PlatformEvent` of a platform's timeline."""
     detail: str
     count: int = 1
     """How many times in a row; repetitions are merged so that a flood cannot push the rest out."""

@@ -1,6 +1,7 @@
 """Errors of the gateway.
 
 GatewayError
+ +-- Forbidden            403  the sharing policy says no; carries the deciding rule
  +-- NotFound             404  no such device, channel, session or stream
  +-- Conflict             409  the request contradicts the present state
  +-- Invalid              422  a value that cannot be used
@@ -10,7 +11,15 @@ GatewayError
 
 from gateway.domain.session import Ended
 
-__all__ = ["Conflict", "GatewayError", "Invalid", "NotFound", "SessionFailed", "Unavailable"]
+__all__ = [
+    "Conflict",
+    "Forbidden",
+    "GatewayError",
+    "Invalid",
+    "NotFound",
+    "SessionFailed",
+    "Unavailable",
+]
 
 
 class GatewayError(Exception):
@@ -27,6 +36,22 @@ class GatewayError(Exception):
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+class Forbidden(GatewayError):
+    """The sharing policy says no.
+
+    Args:
+        code: Stable word, `Decision.reason`.
+        detail: A sentence for people.
+        rule: The deciding rule; empty if nothing matched.
+    """
+
+    status = 403
+
+    def __init__(self, code: str, detail: str, *, rule: str = "") -> None:
+        super().__init__(code, detail)
+        self.rule = rule
 
 
 class NotFound(GatewayError):

@@ -13,6 +13,10 @@ __all__ = [
     "OutputFormat",
     "Receiver",
     "ReceiverSpec",
+    "Sender",
+    "SenderEvents",
+    "SenderInfo",
+    "SenderSpec",
     "StreamInfo",
     "TrackInfo",
     "Viewer",
@@ -155,6 +159,84 @@ class Viewer(Protocol):
         """Stop; idempotent."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderSpec:
+    """A stream relayed to a media receiver elsewhere (an upper platform), as PS over RTP."""
+
+    sender_id: str
+    """Unique; names the relay in logs."""
+    stream_id: str
+    transport: MediaTransport
+    """Our own role: UDP, TCP passive (we listen) or TCP active (we dial)."""
+    ssrc: int
+    """SSRC that was answered in y=; every packet carries it."""
+    payload_type: int = 96
+    remote: tuple[str, int] | None = None
+    """Where to send or to dial (c= and m= of the upper); None while unknown (INVITE without SDP): see `Sender.start`."""
+    rtcp: bool = False
+    """Send a sender report every 5 s, and call `sender_lost` when no receiver report came for 30 s after the first."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SenderInfo:
+    """A relay and its counters since its start."""
+
+    sender_id: str
+    stream_id: str
+    transport: str
+    remote: str = ""
+    ssrc: str = ""
+    packets: int = 0
+    bytes: int = 0
+    dropped: int = 0
+    """Packets left out because the receiver or the network was too slow; whole frames from TCP."""
+    remuxed: bool = False
+    """Whether PS is made here because the source sends something else."""
+    bitrate_kbps: float = 0.0
+
+
+class SenderEvents(Protocol):
+    """What the owner of a sender (a bridge) is told; called on the loop, must not block or raise."""
+
+    def sender_connected(self) -> None:
+        """The TCP connection to the receiver stands."""
+
+    def sender_first_packet(self) -> None:
+        """The first packet went out."""
+
+    def sender_lost(self, code: str, detail: str) -> None:
+        """The receiver is gone; told at most once, the owner closes the sender.
+
+        Args:
+            code: `connect_failed`, `connection_closed`, `unreachable`, `no_receiver_reports`, `source_ended`.
+            detail: A sentence for people.
+        """
+
+
+class Sender(Protocol):
+    """An open relay: a leased port. It counts as a viewer of its stream from `start` to `close`."""
+
+    @property
+    def port(self) -> int:
+        """Local RTP port to write into the SDP (even)."""
+
+    def start(
+        self, remote: tuple[str, int] | None = None, *, payload_type: int | None = None
+    ) -> None:
+        """Begin (after the ACK): send, dial, or take the connection the receiver makes. Idempotent.
+
+        Args:
+            remote: Where to send, if `SenderSpec.remote` was None or has changed (re-INVITE).
+            payload_type: Instead of the spec's, if the answer came in the ACK.
+        """
+
+    def info(self) -> SenderInfo:
+        """Facts."""
+
+    async def close(self) -> None:
+        """Stop sending and give the port back; idempotent."""
+
+
 class MediaPlane(Protocol):
     """Receives, fans out. The embedded default runs in this process."""
 
@@ -173,6 +255,17 @@ class MediaPlane(Protocol):
         Raises:
             NotFound: no receiver has that stream id.
         """
+
+    async def open_sender(self, spec: SenderSpec, events: SenderEvents) -> Sender:
+        """Lease a port for relaying a stream.
+
+        Raises:
+            NotFound: `stream_not_found`: no receiver has that stream id.
+            Unavailable: `rtp_ports_exhausted`.
+        """
+
+    def senders(self) -> list[SenderInfo]:
+        """Facts of all relays."""
 
     def stream(self, stream_id: str) -> StreamInfo | None:
         """Facts of one stream."""

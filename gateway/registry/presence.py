@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 import structlog
@@ -273,7 +274,7 @@ class Presence:
             self.online -= 1
             self._tell(self.on_offline, entry.device)
 
-    def note(self, entry: DeviceEntry, kind: TimelineKind, detail: str, at: datetime) -> None:
+    def note(self, entry: DeviceEntry, kind: StrEnum, detail: str, at: datetime) -> None:
         """Add to a device's timeline."""
         sequence, added = entry.timeline.add(kind, detail, at)
         self._store.add_timeline(entry.device.device_id, sequence, added)

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from gateway.domain.device import TimelineEntry, TimelineKind
 from gateway.domain.store import TIMELINE_KEPT
@@ -19,7 +20,7 @@ _SLACK = 40
 
 # A repetition is merged into an entry of its kind among the last `reach` ones that is younger than `age`.
 # What a peer can cause at will is merged most, so that a flood takes one entry a minute at worst.
-_MERGE: dict[TimelineKind, tuple[int, timedelta]] = {
+_MERGE: dict[StrEnum, tuple[int, timedelta]] = {
     TimelineKind.REFRESHED: (1, timedelta.max),
     TimelineKind.AUTH_FAILED: (8, timedelta(minutes=1)),
     TimelineKind.ADDRESS_REFUSED: (8, timedelta(minutes=1)),
@@ -53,7 +54,7 @@ class Timeline:
         self._entries = list(entries)
         self._next = last_sequence + 1
 
-    def add(self, kind: TimelineKind, detail: str, at: datetime) -> tuple[int, TimelineEntry]:
+    def add(self, kind: StrEnum, detail: str, at: datetime) -> tuple[int, TimelineEntry]:
         """Add an entry or merge it into a recent equal one; return it with its number."""
         if len(detail) > MAX_DETAIL:
             detail = detail[: MAX_DETAIL - 3] + "..."

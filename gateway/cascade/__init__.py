@@ -1,0 +1,1 @@
+"""Upper platforms: registration, catalogue, bridged streams and controls."""

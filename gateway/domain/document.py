@@ -1,0 +1,50 @@
+"""Small things that must survive: platforms, policies, grants, keys, webhooks, and shared codes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = ["DocumentStore", "SharedId", "SharedIdStore"]
+
+
+class DocumentStore(Protocol):
+    """JSON documents by collection and key; a few thousand in each at most.
+
+    The futures are resolved once the write would survive a power failure, or fail with `Unavailable`.
+    """
+
+    async def load_documents(self, collection: str) -> dict[str, dict[str, Any]]:
+        """Return all documents of a collection, by key, in the order of their keys."""
+
+    def save_document(
+        self, collection: str, key: str, body: Mapping[str, Any]
+    ) -> asyncio.Future[None]:
+        """Write one document durably."""
+
+    def delete_document(self, collection: str, key: str) -> asyncio.Future[None]:
+        """Delete one document durably; one that is not there is no error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedId:
+    """Under which code one upper platform knows one of our items; never reused for another item."""
+
+    platform_id: str
+    shared_id: str
+    device_id: str
+    """Empty for an item of our own: our platform, a node of its virtual tree."""
+    channel_id: str
+
+
+class SharedIdStore(Protocol):
+    """Keeps the codes given out, for ever: an item that comes back gets its old code."""
+
+    def load_shared_ids(self, platform_id: str) -> AsyncIterator[Sequence[SharedId]]:
+        """Yield all codes given to a platform, in parts."""
+
+    def save_shared_ids(self, ids: Sequence[SharedId]) -> asyncio.Future[None]:
+        """Write codes durably, in parts if they are many."""
+
+    def forget_shared_ids(self, platform_id: str) -> asyncio.Future[None]:
+        """Delete all codes of a platform that was deleted."""

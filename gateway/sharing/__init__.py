@@ -1,0 +1,1 @@
+"""Who may see, watch and control what, and the record of it."""
