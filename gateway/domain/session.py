@@ -12,7 +12,13 @@ __all__ = [
     "SessionState",
     "SsrcFacts",
     "Stage",
+    "stream_name",
 ]
+
+
+def stream_name(device_id: str, channel_id: str, stream: int = 0) -> str:
+    """Return the name of a channel's stream: `device/channel`, a sub stream with `~1` behind."""
+    return f"{device_id}/{channel_id}" + (f"~{stream}" if stream else "")
 
 
 class SessionKind(enum.StrEnum):
@@ -101,6 +107,8 @@ class SessionRecord:
     transport: str
     """`udp`, `tcp_passive` or `tcp_active`: the gateway's own role in the offer."""
     created_at: datetime
+    stream: int = 0
+    """0 the main stream, 1 the first sub stream."""
     state: SessionState = SessionState.IDLE
     stages: dict[Stage, float] = field(default_factory=dict)
     ssrc: SsrcFacts = field(default_factory=SsrcFacts)
@@ -125,4 +133,4 @@ class SessionRecord:
     @property
     def stream_id(self) -> str:
         """Name under which the media plane and the stream URLs know this session's stream."""
-        return f"{self.device_id}/{self.channel_id}"
+        return stream_name(self.device_id, self.channel_id, self.stream)

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.domain.device import Device
 
-__all__ = ["InviteAnswer", "InviteFailed", "MediaDialog", "Signaller"]
+if TYPE_CHECKING:
+    from gb28181.manscdp.control import DeviceControl
+
+__all__ = ["InviteAnswer", "InviteFailed", "MediaDialog", "Origin", "Signaller"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,16 @@ class InviteAnswer:
 
     status: int
     sdp: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who stands behind a request that goes on to a lower platform."""
+
+    identity: str = ""
+    """Monitor-User-Identity to send, our own code in front already; empty: made for ourselves."""
+    max_forwards: int = 70
+    """What is left of the request's hops."""
 
 
 class InviteFailed(Exception):
@@ -64,8 +77,11 @@ class Signaller(Protocol):
         timeout: float,
         on_trying: Callable[[], None],
         on_bye: Callable[[], None],
+        origin: Origin | None = None,
     ) -> MediaDialog:
         """INVITE a channel; CANCELs at `timeout` seconds.
+
+        `origin` is told to lower platforms only.
 
         Raises:
             InviteFailed: refused, unanswered or not sendable.
@@ -83,6 +99,23 @@ class Signaller(Protocol):
 
         Raises:
             Unavailable: as for `query_catalog`.
+        """
+
+    async def control(
+        self,
+        device: Device,
+        channel_id: str,
+        command: "DeviceControl",
+        *,
+        origin: Origin | None = None,
+    ) -> str:
+        """Send a DeviceControl to a channel, with an SN of our own.
+
+        Returns:
+            `OK`, `ERROR` or what else the device's Result says; empty if the command has no answer (protocol 4.5).
+
+        Raises:
+            Unavailable: as for `query_catalog`; `device_silent` when an answer was due and none came.
         """
 
     async def query_device_status(self, device: Device) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from gateway.domain.device import CatalogDiff, Channel, ChannelKind
 
-__all__ = ["CatalogChange", "ChannelIndex"]
+__all__ = ["CatalogChange", "ChannelIndex", "merged_channel"]
 
 _SLICE = 1000
 """Channels compared before the loop gets its turn."""
@@ -19,7 +19,7 @@ class _Catalog:
     """One device's channels in order, each with the lower-case text that is searched."""
 
     channels: dict[str, Channel] = field(default_factory=dict)
-    texts: list[str] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     next_position: int = 0
 
@@ -77,7 +77,7 @@ class ChannelIndex:
             catalog.positions[channel.channel_id] = catalog.next_position
             catalog.next_position += 1
             catalog.channels[channel.channel_id] = channel
-            catalog.texts.append(_text(channel))
+            catalog.texts[channel.channel_id] = _text(channel)
 
     def remove(self, device_id: str) -> None:
         """Forget all channels of a device."""
@@ -108,6 +108,68 @@ class ChannelIndex:
         for channel_id in change.diff.removed:
             self._disown(channel_id, device_id)
         return change
+
+    def patch(
+        self,
+        device_id: str,
+        *,
+        listed: Sequence[Channel],
+        removed: Iterable[str],
+        statuses: Mapping[str, bool],
+    ) -> CatalogChange:
+        """Take over single changes, as a catalogue subscription reports them.
+
+        Args:
+            device_id: Whose.
+            listed: Channels added or changed; what a known one now leaves out stays as it was.
+            removed: Channels no longer listed.
+            statuses: Channels that went on- or off-line; unknown ones are passed over.
+        """
+        catalog = self._catalogs.setdefault(device_id, _Catalog())
+        gone = tuple(code for code in dict.fromkeys(removed) if code in catalog.channels)
+        for channel_id in gone:
+            for table in (catalog.channels, catalog.texts, catalog.positions):
+                del table[channel_id]
+            self._disown(channel_id, device_id)
+        added: list[str] = []
+        changed: list[str] = []
+        for channel in listed:
+            old = catalog.channels.get(channel.channel_id)
+            if old is None:
+                self._put(catalog, channel)
+                self._own(channel)
+                added.append(channel.channel_id)
+            elif (merged := merged_channel(old, channel)) != old:
+                self._put(catalog, merged)
+                changed.append(channel.channel_id)
+        for channel_id, online in statuses.items():
+            known = catalog.channels.get(channel_id)
+            if known is not None and known.online is not online:
+                text = "ON" if online else "OFF"
+                self._put(catalog, replace(known, online=online, status_text=text))
+                changed.append(channel_id)
+        saved = [
+            (catalog.positions[code], catalog.channels[code])
+            for code in dict.fromkeys((*added, *changed))
+        ]
+        return CatalogChange(
+            CatalogDiff(
+                added=tuple(dict.fromkeys(added)),
+                removed=gone,
+                changed=tuple(dict.fromkeys(code for code in changed if code not in added)),
+                total=len(catalog.channels),
+            ),
+            saved,
+        )
+
+    def _put(self, catalog: _Catalog, channel: Channel) -> None:
+        _share_words(channel)
+        code = channel.channel_id
+        if code not in catalog.positions:
+            catalog.positions[code] = catalog.next_position
+            catalog.next_position += 1
+        catalog.channels[code] = channel
+        catalog.texts[code] = _text(channel)
 
     def search(
         self,
@@ -140,7 +202,9 @@ class ChannelIndex:
             if words:
                 matches = [
                     channel
-                    for channel, text in zip(catalog.channels.values(), catalog.texts, strict=True)
+                    for channel, text in zip(
+                        catalog.channels.values(), catalog.texts.values(), strict=True
+                    )
                     if words in text
                 ]
             else:
@@ -182,13 +246,13 @@ class ChannelIndex:
                 saved.append((position, channel))
             fresh.positions[channel_id] = position
             fresh.channels[channel_id] = kept
-            fresh.texts.append(_text(kept))
+            fresh.texts[channel_id] = _text(kept)
         missing = tuple(channel_id for channel_id in base.channels if channel_id not in latest)
         if not complete:
             for channel_id in missing:
                 fresh.channels[channel_id] = base.channels[channel_id]
                 fresh.positions[channel_id] = base.positions[channel_id]
-                fresh.texts.append(_text(base.channels[channel_id]))
+                fresh.texts[channel_id] = base.texts[channel_id]
         diff = CatalogDiff(
             added=tuple(added),
             removed=missing if complete else (),
@@ -217,6 +281,26 @@ class ChannelIndex:
         if isinstance(owners, tuple):
             rest = tuple(owner for owner in owners if owner != device_id)
             self._owners[channel_id] = rest[0] if len(rest) == 1 else rest
+
+
+def merged_channel(old: Channel, new: Channel) -> Channel:
+    """Return a known channel after an UPDATE: what the update does not say stays (absent is not zero)."""
+    return replace(
+        new,
+        name=new.name or old.name,
+        manufacturer=new.manufacturer or old.manufacturer,
+        model=new.model or old.model,
+        civil_code=new.civil_code or old.civil_code,
+        address=new.address or old.address,
+        parent_ids=new.parent_ids or old.parent_ids,
+        business_group_id=new.business_group_id or old.business_group_id,
+        online=new.online if new.status_text else old.online,
+        status_text=new.status_text or old.status_text,
+        longitude=old.longitude if new.longitude is None else new.longitude,
+        latitude=old.latitude if new.latitude is None else new.latitude,
+        ptz_type=old.ptz_type if new.ptz_type is None else new.ptz_type,
+        extra={**old.extra, **new.extra},
+    )
 
 
 def _page(catalogs: Iterable[_Catalog], limit: int, offset: int) -> tuple[list[Channel], int]:

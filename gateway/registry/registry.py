@@ -7,7 +7,7 @@ the store in batches. All methods run on the event loop; `now` is monotonic seco
 
 import asyncio
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -26,7 +26,7 @@ from gateway.domain.device import (
 )
 from gateway.domain.errors import Invalid, NotFound, Unavailable
 from gateway.domain.store import DeviceStore
-from gateway.registry.channel import ChannelIndex
+from gateway.registry.channel import CatalogChange, ChannelIndex
 from gateway.registry.entry import DeviceEntry
 from gateway.registry.presence import Clock, DeviceListener, Presence
 from gateway.registry.secret import SecretBook
@@ -68,6 +68,8 @@ class DeviceRegistry:
         self._secrets = SecretBook(settings.realm, settings.password)
         self._strangers = StrangerTable()
         self._unsaved_catalogs: set[str] = set()
+        self.on_catalog: list[Callable[[str, CatalogDiff], None]] = []
+        """Called with a device whose channels changed and how; also when it was forgotten."""
         self._retry_catalogs_at = 0.0
 
     # Life
@@ -250,11 +252,14 @@ class DeviceRegistry:
             Unavailable: the store failed: the device may be back after a restart.
         """
         self._require(device_id)
+        gone = CatalogDiff(removed=tuple(item.channel_id for item in self._channels.all(device_id)))
         self._presence.remove(device_id)
         self._channels.remove(device_id)
         self._secrets.put(device_id, None)
         self._unsaved_catalogs.discard(device_id)
         _log.info("device_forgotten", device_id=device_id)
+        for listener in tuple(self.on_catalog):
+            listener(device_id, gone)
         await self._store.forget_device(device_id)
 
     async def set_secret(self, device_id: str, password: str | None) -> None:
@@ -351,11 +356,42 @@ class DeviceRegistry:
         if self._presence.entries.get(device_id) is not entry:
             self._channels.remove(device_id)
             raise NotFound("device_unknown", f"device {device_id} was deleted meanwhile")
-        diff, device = change.diff, entry.device
-        device.channel_count = diff.total
-        device.catalog_at = self._clock.utc_now()
-        kind, detail = describe_diff(diff)
+        kind, detail = describe_diff(change.diff)
         self.note(device_id, kind, detail)
+        entry.device.catalog_at = self._clock.utc_now()
+        return await self._catalog_changed(entry.device, change)
+
+    async def patch_catalog(
+        self,
+        device_id: str,
+        *,
+        listed: Sequence[Channel] = (),
+        removed: Collection[str] = (),
+        statuses: Mapping[str, bool] | None = None,
+    ) -> CatalogDiff:
+        """Take over single changes, as a catalogue subscription reports them (protocol 7.3).
+
+        Args:
+            device_id: Whose.
+            listed: Channels added or changed; what a known one now leaves out stays as it was.
+            removed: Channels no longer listed.
+            statuses: Channels that went on- or off-line.
+
+        Raises:
+            NotFound: `device_unknown`.
+        """
+        entry = self._require(device_id)
+        change = self._channels.patch(
+            device_id, listed=listed, removed=removed, statuses=statuses or {}
+        )
+        return await self._catalog_changed(entry.device, change)
+
+    async def _catalog_changed(self, device: Device, change: CatalogChange) -> CatalogDiff:
+        diff, device_id = change.diff, device.device_id
+        device.channel_count = diff.total
+        if diff.added or diff.removed or diff.changed:
+            for listener in tuple(self.on_catalog):
+                listener(device_id, diff)
         try:
             if change.saved or diff.removed:
                 await self._store.save_channels(device, change.saved, diff.removed)
@@ -365,6 +401,10 @@ class DeviceRegistry:
             self._unsaved_catalogs.add(device_id)
             _log.warning("catalog_not_stored", device_id=device_id, detail=exc.detail)
         return diff
+
+    def channels(self, device_id: str) -> list[Channel]:
+        """Return a device's channels in the order of its catalogue."""
+        return self._channels.all(device_id)
 
     def channel(self, device_id: str, channel_id: str) -> Channel | None:
         """Return one channel."""

@@ -83,7 +83,7 @@ class Timeline:
         kept = self._entries[-self._kept :]
         return list(enumerate(kept, start=self._next - len(kept)))
 
-    def _find(self, kind: TimelineKind, detail: str, at: datetime) -> int | None:
+    def _find(self, kind: StrEnum, detail: str, at: datetime) -> int | None:
         entries = self._entries
         if not entries:
             return None

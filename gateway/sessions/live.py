@@ -10,14 +10,23 @@ import structlog
 
 from gateway.domain.device import Device, MediaTransport, TimelineKind
 from gateway.domain.errors import Conflict, NotFound, SessionFailed, Unavailable
-from gateway.domain.media import MediaPlane, OutputFormat, Viewer, ViewerSink
+from gateway.domain.media import (
+    MediaPlane,
+    OutputFormat,
+    Sender,
+    SenderEvents,
+    SenderSpec,
+    Viewer,
+    ViewerSink,
+)
 from gateway.domain.session import (
     EndReason,
     SessionKind,
     SessionRecord,
     SessionState,
+    stream_name,
 )
-from gateway.domain.signalling import Signaller
+from gateway.domain.signalling import Origin, Signaller
 from gateway.sessions.ports import DeviceDirectory, SessionObserver, SessionSettings
 from gateway.sessions.session import LiveSession
 from gb28181.aio.tasks import TaskScope
@@ -98,17 +107,28 @@ class LiveSessions:
             f"No session {session_id} runs, nor is it among the last {self._settings.history}",
         )
 
-    def running(self, device_id: str, channel_id: str) -> SessionRecord | None:
-        """The running session of a channel, if there is one."""
-        session = self._running.get(f"{device_id}/{channel_id}")
+    def running(self, device_id: str, channel_id: str, stream: int = 0) -> SessionRecord | None:
+        """The running session of a channel's stream, if there is one."""
+        session = self._running.get(stream_name(device_id, channel_id, stream))
         return session.record if session else None
 
     # Asking for streams
 
     async def play(
-        self, device_id: str, channel_id: str, *, transport: MediaTransport | None = None
+        self,
+        device_id: str,
+        channel_id: str,
+        *,
+        transport: MediaTransport | None = None,
+        stream: int = 0,
     ) -> SessionRecord:
         """Start a channel's stream, or join the running one; return once the device has answered.
+
+        Args:
+            device_id: The device.
+            channel_id: Its channel.
+            transport: Instead of the device's or the gateway's default.
+            stream: 0 main, 1 first sub stream.
 
         Raises:
             NotFound: unknown device or channel.
@@ -116,17 +136,23 @@ class LiveSessions:
             Conflict: it already runs over another transport.
             SessionFailed: refused, unanswered, or an unusable answer.
         """
-        return (await self._established(device_id, channel_id, transport)).record
+        return (await self._established(device_id, channel_id, transport, stream)).record
 
     async def watch(
-        self, device_id: str, channel_id: str, output: OutputFormat, sink: ViewerSink
+        self,
+        device_id: str,
+        channel_id: str,
+        output: OutputFormat,
+        sink: ViewerSink,
+        *,
+        stream: int = 0,
     ) -> Viewer:
         """Attach a viewer, starting the stream if need be.
 
         Raises:
             As :meth:`play`.
         """
-        session = await self._established(device_id, channel_id, None)
+        session = await self._established(device_id, channel_id, None, stream)
         try:
             return self._media.attach(session.record.stream_id, output, sink)
         except NotFound:
@@ -134,6 +160,38 @@ class LiveSessions:
             await session.finished()
             assert session.record.ended is not None
             raise SessionFailed(session.record.session_id, session.record.ended) from None
+
+    async def relay(
+        self,
+        device_id: str,
+        channel_id: str,
+        make: Callable[[SessionRecord], SenderSpec],
+        events: SenderEvents,
+        *,
+        stream: int = 0,
+        origin: Origin | None = None,
+    ) -> tuple[SessionRecord, Sender]:
+        """Open a relay of a channel's stream, starting the stream if need be.
+
+        Args:
+            device_id: The device.
+            channel_id: Its channel.
+            make: Makes the sender's spec once the session is there.
+            events: Told of the sender's life.
+            stream: 0 main, 1 first sub stream.
+            origin: Who asks, for a lower platform; of those who share a stream only the first is told.
+
+        Raises:
+            As :meth:`play`; `Unavailable` `rtp_ports_exhausted`.
+        """
+        session = await self._established(device_id, channel_id, None, stream, origin)
+        try:
+            sender = await self._media.open_sender(make(session.record), events)
+        except NotFound:
+            await session.finished()
+            assert session.record.ended is not None
+            raise SessionFailed(session.record.session_id, session.record.ended) from None
+        return session.record, sender
 
     async def stop(self, session_id: str) -> SessionRecord:
         """End a session for all its viewers; returns once everything is given back.
@@ -175,16 +233,21 @@ class LiveSessions:
     # Inside
 
     async def _established(
-        self, device_id: str, channel_id: str, transport: MediaTransport | None
+        self,
+        device_id: str,
+        channel_id: str,
+        transport: MediaTransport | None,
+        stream: int,
+        origin: Origin | None = None,
     ) -> LiveSession:
-        session = await self._join(device_id, channel_id, transport)
+        session = await self._join(device_id, channel_id, transport, stream, origin)
         try:
             await session.established()
         except SessionFailed as exc:
             # At the device's limit a stream that nobody watches any more is one too many (quirk 27).
             if exc.ended.sip_status != 486 or not await self._make_room(device_id):
                 raise
-            session = await self._join(device_id, channel_id, transport)
+            session = await self._join(device_id, channel_id, transport, stream, origin)
             await session.established()
         return session
 
@@ -205,9 +268,14 @@ class LiveSessions:
         return True
 
     async def _join(
-        self, device_id: str, channel_id: str, transport: MediaTransport | None
+        self,
+        device_id: str,
+        channel_id: str,
+        transport: MediaTransport | None,
+        stream: int,
+        origin: Origin | None,
     ) -> LiveSession:
-        stream_id = f"{device_id}/{channel_id}"
+        stream_id = stream_name(device_id, channel_id, stream)
         while (session := self._running.get(stream_id)) is not None and session.ending:
             # Never a second INVITE while the first one's BYE is on its way (quirk 27).
             await session.finished()
@@ -219,7 +287,8 @@ class LiveSessions:
                     f"or ask without a transport",
                 )
             return session
-        return self._start(self._checked_device(device_id, channel_id), channel_id, transport)
+        device = self._checked_device(device_id, channel_id)
+        return self._start(device, channel_id, transport, stream, origin)
 
     def _checked_device(self, device_id: str, channel_id: str) -> Device:
         if self._closed:
@@ -259,7 +328,12 @@ class LiveSessions:
         return device
 
     def _start(
-        self, device: Device, channel_id: str, transport: MediaTransport | None
+        self,
+        device: Device,
+        channel_id: str,
+        transport: MediaTransport | None,
+        stream: int,
+        origin: Origin | None,
     ) -> LiveSession:
         chosen = transport or device.settings.media_transport or self._settings.transport
         try:
@@ -273,6 +347,7 @@ class LiveSessions:
             channel_id=channel_id,
             transport=chosen.value,
             created_at=self._wall(),
+            stream=stream,
         )
         record.ssrc.offered = f"{ssrc:010d}"
         session = LiveSession(
@@ -283,6 +358,7 @@ class LiveSessions:
             media=self._media,
             settings=self._settings,
             now=self._now,
+            origin=origin,
         )
         self._running[record.stream_id] = session
         if self._observer is not None:

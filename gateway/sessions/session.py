@@ -12,7 +12,7 @@ from gateway.domain.device import Device, MediaTransport
 from gateway.domain.errors import GatewayError, SessionFailed
 from gateway.domain.media import MediaPlane, Receiver, ReceiverSpec
 from gateway.domain.session import Ended, EndReason, SessionRecord, SessionState, Stage
-from gateway.domain.signalling import InviteFailed, MediaDialog, Signaller
+from gateway.domain.signalling import InviteFailed, MediaDialog, Origin, Signaller
 from gateway.sessions.ports import SessionSettings
 from gb28181.errors import SdpError
 from gb28181.flow.subject import build_subject
@@ -34,6 +34,7 @@ class LiveSession:
         device: Where to send the INVITE.
         ssrc: SSRC leased for this session; the caller takes it back.
         now: Monotonic clock in seconds.
+        origin: Who asked first, for a lower platform.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class LiveSession:
         media: MediaPlane,
         settings: SessionSettings,
         now: Callable[[], float],
+        origin: Origin | None = None,
     ) -> None:
+        self._origin = origin
         self.record = record
         self.device = device
         self.ssrc = ssrc
@@ -141,6 +144,8 @@ class LiveSession:
             transport=record.transport,
             ssrc=self.ssrc,
             gb_version=self.device.gb_version,
+            # A line that older devices do not know they ignore (protocol 5.11).
+            streamnumber=record.stream if record.stream or _is_2022(self.device) else None,
         )
         await self._invite(offer)
         if self._dialog is not None and self._ending is None:
@@ -178,6 +183,7 @@ class LiveSession:
                 timeout=self._settings.invite_timeout,
                 on_trying=lambda: self._reach(Stage.TRYING),
                 on_bye=self._device_said_bye,
+                origin=self._origin,
             )
         except InviteFailed as exc:
             self.finish(_invite_reason(exc), exc.detail, exc.status)
@@ -328,6 +334,10 @@ class LiveSession:
         if stage not in self.record.stages and self._ending is None:
             self.record.stages[stage] = self._now() - self._began
             self._wake.set()
+
+
+def _is_2022(device: Device) -> bool:
+    return device.gb_version.startswith("3")
 
 
 def _invite_reason(exc: InviteFailed) -> EndReason:

@@ -36,6 +36,7 @@ class SsrcPool:
         digits = DeviceId(domain_id).ssrc_digits or _domain_digits(domain_id)
         self._base = int(digits) * _NUMBERS
         self._quarantine = quarantine
+        self._foreign: set[int] = set()
         self._kinds = (_Kind(start, reserved=self._base == 0), _Kind(start))
 
     def lease(self, now: float, history: bool = False) -> int:  # noqa: FBT001, FBT002 -- the house contract's call
@@ -52,18 +53,40 @@ class SsrcPool:
             )
         return self._base + number + (_HISTORY if history else 0)
 
+    def claim(self, ssrc: int, now: float) -> bool:
+        """Take an SSRC that a peer chose; False when it is in use here, resting, or none (0).
+
+        One of another domain is only remembered: the pool never gives it out itself.
+        """
+        place = self._place(ssrc)
+        if place is not None:
+            return place[0].take_this(place[1], now)
+        if not 0 < ssrc < 2 * _HISTORY or ssrc in self._foreign:
+            return False
+        self._foreign.add(ssrc)
+        return True
+
     def release(self, ssrc: int, now: float) -> bool:
-        """Give an SSRC back; False when it was not leased from this pool (nothing happens)."""
+        """Give an SSRC back; False when it was not taken from this pool (nothing happens)."""
+        place = self._place(ssrc)
+        if place is not None:
+            return place[0].give_back(place[1], now + self._quarantine)
+        if ssrc not in self._foreign:
+            return False
+        self._foreign.remove(ssrc)
+        return True
+
+    def _place(self, ssrc: int) -> "tuple[_Kind, int] | None":
         history, rest = divmod(ssrc, _HISTORY)
         number = rest - self._base
         if history not in {0, 1} or not 0 <= number < _NUMBERS:
-            return False
-        return self._kinds[history].give_back(number, now + self._quarantine)
+            return None
+        return self._kinds[history], number
 
     @property
     def in_use(self) -> int:
-        """SSRCs leased at present, live and history together."""
-        return sum(kind.leased for kind in self._kinds)
+        """SSRCs taken at present, live and history together."""
+        return sum(kind.leased for kind in self._kinds) + len(self._foreign)
 
 
 class _Kind:
@@ -87,6 +110,15 @@ class _Kind:
         number = self._fresh.popleft()
         self._leased.add(number)
         return number
+
+    def take_this(self, number: int, now: float) -> bool:
+        while self._resting and self._resting[0][0] <= now:
+            self._fresh.append(self._resting.popleft()[1])
+        if number not in self._fresh:
+            return False
+        self._fresh.remove(number)
+        self._leased.add(number)
+        return True
 
     def give_back(self, number: int, free_at: float) -> bool:
         if number not in self._leased:

@@ -10,10 +10,13 @@ from gateway.domain.media import (
     MediaEvents,
     OutputFormat,
     ReceiverSpec,
+    SenderEvents,
+    SenderInfo,
+    SenderSpec,
     StreamInfo,
     ViewerSink,
 )
-from gateway.domain.signalling import InviteAnswer
+from gateway.domain.signalling import InviteAnswer, Origin
 
 __all__ = ["ANSWER", "ScriptedDirectory", "ScriptedMedia", "ScriptedSignaller", "device"]
 
@@ -102,6 +105,7 @@ class ScriptedSignaller:
         timeout: float,
         on_trying: Callable[[], None],
         on_bye: Callable[[], None],
+        origin: Origin | None = None,
     ) -> ScriptedDialog:
         self.offers.append(sdp)
         self.subjects.append(subject)
@@ -159,12 +163,56 @@ class ScriptedViewer:
         self._receiver.events.media_viewers(self._media.viewers)
 
 
+class ScriptedSender:
+    """A relay whose receiver the test invents."""
+
+    def __init__(
+        self,
+        media: "ScriptedMedia",
+        receiver: ScriptedReceiver,
+        spec: SenderSpec,
+        events: SenderEvents,
+    ) -> None:
+        self.port = 30100
+        self.spec = spec
+        self.events = events
+        self.started: list[tuple[str, int] | None] = []
+        self.payload_type = spec.payload_type
+        self.closed = False
+        self._media = media
+        self._receiver = receiver
+
+    def start(
+        self, remote: tuple[str, int] | None = None, *, payload_type: int | None = None
+    ) -> None:
+        if not self.started:
+            self._media.viewers += 1
+            self._receiver.events.media_viewers(self._media.viewers)
+        self.started.append(remote or self.spec.remote)
+        self.payload_type = payload_type or self.payload_type
+
+    def info(self) -> SenderInfo:
+        return SenderInfo(
+            sender_id=self.spec.sender_id,
+            stream_id=self.spec.stream_id,
+            transport=self.spec.transport.value,
+        )
+
+    async def close(self) -> None:
+        if self.started and not self.closed:
+            self._media.viewers -= 1
+            self._receiver.events.media_viewers(self._media.viewers)
+        self.closed = True
+
+
 class ScriptedMedia:
     """A media plane whose packets the test invents."""
 
     def __init__(self, *, error: Unavailable | None = None) -> None:
         self.error = error
         self.receivers: list[ScriptedReceiver] = []
+        self.relays: list[ScriptedSender] = []
+        self.sender_error: Unavailable | None = None
         self.viewers = 0
 
     async def open_receiver(self, spec: ReceiverSpec, events: MediaEvents) -> ScriptedReceiver:
@@ -182,6 +230,18 @@ class ScriptedMedia:
                 receiver.events.media_viewers(self.viewers)
                 return ScriptedViewer(self, receiver)
         raise NotFound("stream_unknown", f"No stream {stream_id}")
+
+    async def open_sender(self, spec: SenderSpec, events: SenderEvents) -> "ScriptedSender":
+        if self.sender_error is not None:
+            raise self.sender_error
+        for receiver in self.receivers:
+            if receiver.spec.stream_id == spec.stream_id and not receiver.closed:
+                self.relays.append(ScriptedSender(self, receiver, spec, events))
+                return self.relays[-1]
+        raise NotFound("stream_not_found", f"No stream {spec.stream_id}")
+
+    def senders(self) -> list[SenderInfo]:
+        return [relay.info() for relay in self.relays if not relay.closed]
 
     def stream(self, stream_id: str) -> StreamInfo | None:
         return None

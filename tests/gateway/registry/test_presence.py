@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from enum import StrEnum
 
 import pytest
 
@@ -64,7 +65,7 @@ def known(registry: DeviceRegistry, device_id: str = DEVICE) -> Device:
     return device
 
 
-def kinds(registry: DeviceRegistry, device_id: str = DEVICE) -> list[TimelineKind]:
+def kinds(registry: DeviceRegistry, device_id: str = DEVICE) -> list[StrEnum]:
     """Oldest first."""
     return [entry.kind for entry in reversed(registry.timeline(device_id))]
 

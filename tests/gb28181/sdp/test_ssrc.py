@@ -88,3 +88,31 @@ def test_no_ssrc_is_held_twice_and_none_leaks(steps: list[tuple[bool, bool, int]
             returned[ssrc] = now
             assert pool.release(ssrc, now)
         assert pool.in_use == len(held)
+
+
+def test_a_number_a_peer_chose_is_claimed_once_and_never_given_out_meanwhile() -> None:
+    pool = SsrcPool("37132600002000000001", quarantine=20)
+    own = 326000001
+    assert pool.claim(own, 0.0)
+    assert not pool.claim(own, 0.0)
+    assert own not in {pool.lease(0.0) for _ in range(20)}
+    assert pool.release(own, 1.0)
+    assert not pool.claim(own, 2.0), "it rests first"
+    assert pool.claim(own, 21.5)
+
+
+def test_a_number_of_another_domain_is_claimed_and_released_without_rest() -> None:
+    pool = SsrcPool("37132600002000000001")
+    foreign = 100000001
+    assert pool.claim(foreign, 0.0)
+    assert not pool.claim(foreign, 0.0)
+    assert pool.in_use == 1
+    assert pool.release(foreign, 0.0)
+    assert not pool.release(foreign, 0.0)
+    assert pool.in_use == 0
+
+
+def test_no_ssrc_at_all_cannot_be_claimed() -> None:
+    pool = SsrcPool("37132600002000000001")
+    assert not pool.claim(0, 0.0)
+    assert not pool.claim(2_000_000_000, 0.0)

@@ -1,0 +1,69 @@
+"""What an upper platform is told when something fails here (protocol 10.2)."""
+
+from gateway.domain.errors import Forbidden, GatewayError, NotFound, SessionFailed
+from gateway.domain.session import EndReason
+
+__all__ = ["Refused", "refusal_of"]
+
+
+class Refused(Exception):
+    """A request of an upper that cannot be met.
+
+    Args:
+        status: SIP status of the answer.
+        detail: A sentence for our own log and timeline; it never goes to the upper.
+        reason: Reason phrase instead of the standard one.
+        headers: Further headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        reason: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.reason = reason
+        self.headers = headers
+
+
+_BY_END = {
+    EndReason.INVITE_TIMEOUT: 408,
+    EndReason.DEVICE_OFFLINE: 480,
+    EndReason.PORTS_EXHAUSTED: 486,
+    EndReason.CODEC_UNSUPPORTED: 488,
+    EndReason.SHUTDOWN: 503,
+}
+_BY_CODE = {
+    "device_offline": 480,
+    "rtp_ports_exhausted": 486,
+    "ssrc_exhausted": 486,
+    "too_many_sessions": 486,
+    "too_many_viewers": 486,
+    "too_many_streams": 486,
+    "device_busy": 486,
+    "shutting_down": 503,
+    "stopped": 480,
+}
+# What the device below said is passed on where it means the same to the one above.
+_PASSED_ON = frozenset({404, 408, 480, 482, 483, 486, 487, 488})
+
+
+def refusal_of(exc: GatewayError) -> Refused:
+    """Return what an upper is told of an error: 403, 404, 408, 480, 486, 488, 503 or 500."""
+    status = 500
+    match exc:
+        case SessionFailed():
+            said = exc.ended.sip_status
+            status = said if said in _PASSED_ON else _BY_END.get(exc.ended.reason, 503)
+        case Forbidden():
+            status = 486 if exc.code == "too_many_streams" else 403
+        case NotFound():
+            status = 404
+        case GatewayError():
+            status = _BY_CODE.get(exc.code, 503)
+    return Refused(status, f"{exc.code}: {exc.detail}")
