@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["DocumentStore", "SharedId", "SharedIdStore"]
+__all__ = ["DocumentStore", "SecretBox", "SharedId", "SharedIdStore"]
 
 
 class DocumentStore(Protocol):
@@ -48,3 +48,17 @@ class SharedIdStore(Protocol):
 
     def forget_shared_ids(self, platform_id: str) -> asyncio.Future[None]:
         """Delete all codes of a platform that was deleted."""
+
+
+class SecretBox(Protocol):
+    """Encrypts what must be kept and read again: passwords of platforms, secrets of keys and webhooks."""
+
+    def seal(self, text: str) -> str:
+        """Return it encrypted, as text for a document."""
+
+    def unseal(self, sealed: str) -> str:
+        """Return the plain text.
+
+        Raises:
+            Unavailable: `secret_unreadable`: sealed with another key, or damaged.
+        """
