@@ -21,6 +21,7 @@ from gateway.config.section import (
     SipSettings,
     StoreSettings,
 )
+from gateway.config.sharing import AuditSettings, CascadeSettings, SharingSettings
 from gateway.config.source import ConfigError, ConfigFile, describe, unknown_variables
 
 __all__ = ["DEFAULT_PATH", "ConfigError", "Settings", "load_settings"]
@@ -47,6 +48,9 @@ class Settings(BaseSettings):
     rtp: RtpSettings = Field(default_factory=RtpSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
+    cascade: CascadeSettings = Field(default_factory=CascadeSettings)
+    sharing: SharingSettings = Field(default_factory=SharingSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     log: LogSettings = Field(default_factory=LogSettings)
 

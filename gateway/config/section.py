@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import NoDecode
+
+from gateway.config.base import Section
 
 __all__ = [
     "HttpSettings",
@@ -52,11 +54,7 @@ def _split_list(value: object) -> object:
     return value
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class SipSettings(_Section):
+class SipSettings(Section):
     """`[sip]`: who we are for devices, and how they register."""
 
     id: str = "34020000002000000001"
@@ -159,7 +157,7 @@ class SipSettings(_Section):
         return bool(self.tls_cert)
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """`[http]`: API, console and streams."""
 
     host: str = "127.0.0.1"
@@ -200,7 +198,7 @@ class HttpSettings(_Section):
         return value.rstrip("/")
 
 
-class RtpSettings(_Section):
+class RtpSettings(Section):
     """`[rtp]`: ports on which media arrives."""
 
     host: str = "0.0.0.0"  # noqa: S104 - devices come from outside
@@ -242,7 +240,7 @@ class RtpSettings(_Section):
         return int(first), int(last)
 
 
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """`[store]`: what is kept."""
 
     url: str = Field(default="", repr=False)
@@ -267,7 +265,7 @@ class StoreSettings(_Section):
         return value
 
 
-class MediaSettings(_Section):
+class MediaSettings(Section):
     """`[media]`: live sessions."""
 
     transport: Transport = "udp"
@@ -290,7 +288,7 @@ class MediaSettings(_Section):
     """Bytes kept per stream so that a new viewer starts at once at the last key frame; 0: none."""
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """`[limits]`: protection of the gateway as a whole."""
 
     max_devices: Count = 100_000
@@ -309,7 +307,7 @@ class LimitSettings(_Section):
     """Seconds for which such a source is ignored."""
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """`[log]`: to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
