@@ -9,12 +9,21 @@ Sans-IO. The owner sends what `next_event` gives and reports what became of it:
 4. Call `handle_timer(now)` when `next_timer()` is due; go to 2 after each call.
 """
 
-import enum
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from gb28181.errors import RemoteProtocolError
+from gb28181.errors import RemoteProtocolError, SipParseError
+from gb28181.flow.register_event import (
+    Event,
+    Offline,
+    Online,
+    RegisterClientConfig,
+    RegisterClientState,
+    RegistrationFailed,
+    SendKeepalive,
+    SendRegister,
+    Stopped,
+)
 from gb28181.sip.digest import authorize
 from gb28181.sip.message import Response
 
@@ -32,105 +41,6 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterClientConfig:
-    """Who registers where, and the times of GB 9.1.1 and 9.6.1; seconds."""
-
-    device_id: str
-    server_id: str
-    domain: str
-    password: str
-    server_uri: str = ""
-    """Request-URI of REGISTER; empty for `sip:server_id@domain`."""
-    expires: int | None = 86_400
-    """None leaves the Expires header out, which the standard does not allow."""
-    gb_version: str = "2.0"
-    """X-GB-Ver; empty for none."""
-    retry_delay: float = 60.0
-    """Least wait after a failure (9.1.1: normally at least 60)."""
-    keepalive_interval: float | None = 60.0
-    """None sends no keepalive."""
-    keepalive_misses: int = 3
-    """Unanswered keepalives in a row after which the server counts as off-line."""
-    refresh_share: float = 0.8
-    """Part of the granted time after which a registration is refreshed."""
-    answer_refresh_challenge: bool = True
-    """Whether the 401 of a refresh is answered; some firmware never does."""
-
-
-class RegisterClientState(enum.Enum):
-    """Where a registration stands."""
-
-    IDLE = enum.auto()
-    REGISTERING = enum.auto()
-    """REGISTER without credentials is out."""
-    AUTHORIZING = enum.auto()
-    """REGISTER with credentials is out."""
-    REGISTERED = enum.auto()
-    REFRESHING = enum.auto()
-    """As REGISTERING, while the old registration still stands."""
-    REAUTHORIZING = enum.auto()
-    """As AUTHORIZING, while the old registration still stands."""
-    WAITING = enum.auto()
-    """After a failure, until the next try."""
-    LEAVING = enum.auto()
-    """REGISTER with Expires 0 is out, without or with credentials."""
-    STOPPED = enum.auto()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendRegister:
-    """A REGISTER to send, with these identities and headers."""
-
-    uri: str
-    call_id: str
-    from_tag: str
-    cseq: int
-    address: str
-    """From and To without tag."""
-    headers: tuple[tuple[str, str], ...]
-    expires: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class SendKeepalive:
-    """A Keepalive notification to send by MESSAGE."""
-
-    sn: int
-
-
-@dataclass(frozen=True, slots=True)
-class Online:
-    """Registered; told once per change from off-line."""
-
-    expires: float
-
-
-@dataclass(frozen=True, slots=True)
-class Offline:
-    """The server does not answer or the connection is gone; another registration follows."""
-
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class RegistrationFailed:
-    """One try failed; the next follows after `retry_in` seconds."""
-
-    status: int | None
-    detail: str
-    retry_in: float
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """Logged out, or left without an answer."""
-
-    confirmed: bool
-
-
-Event = SendRegister | SendKeepalive | Online | Offline | RegistrationFailed | Stopped
-
 _State = RegisterClientState
 _TIMER_REFRESH = "refresh"
 _TIMER_RETRY = "retry"
@@ -139,6 +49,12 @@ _MAX_AUTHORIZATIONS = 2
 _MAX_RETRY_AFTER = 3600.0
 _ASSUMED_EXPIRES = 3600
 """Seconds, where neither side named an expiry."""
+_MAX_CONTACTS = 8
+"""Contacts of a redirection looked at; one is usual."""
+_MAX_DIGITS = 10
+"""Digits of an expiry; the longest that is not refused as absurd by the header parser."""
+_MAX_RAISES = 3
+"""423s obeyed in one try: a server that always asks for more would never be done with."""
 
 
 class RegisterClient:
@@ -169,7 +85,10 @@ class RegisterClient:
         self._sn = 0
         self._expires = config.expires
         self._authorizations = 0
+        self._raises = 0
         self._missed = 0
+        self._keepalive_at = 0.0
+        self._granted = 0.0
         self._is_online = False
         self._contact = ""
 
@@ -183,6 +102,16 @@ class RegisterClient:
         """Whether the server counts as on-line: it granted a registration and answers keepalives."""
         return self._is_online
 
+    @property
+    def granted(self) -> float:
+        """Seconds for which the newest registration was granted, within the limits."""
+        return self._granted
+
+    @property
+    def missed(self) -> int:
+        """Keepalives in a row that were not answered."""
+        return self._missed
+
     def start(self, now: float, *, contact: str) -> None:
         """Register, as after power on: with a new Call-ID; `contact` is the Contact URI."""
         self._contact = contact
@@ -195,6 +124,7 @@ class RegisterClient:
 
     def send_keepalive(self, now: float) -> None:
         """Send a keepalive now (9.6: at once on a fault); the next follows an interval later."""
+        self._keepalive_at = now
         self._keepalive(now)
 
     def stop(self, now: float) -> None:
@@ -275,6 +205,7 @@ class RegisterClient:
         self._from_tag = self._new_token()
         self._cseq = 0
         self._authorizations = 0
+        self._raises = 0
         self._missed = 0
         self._state = _State.REGISTERING
         self._send_register(expires=self._expires)
@@ -282,6 +213,7 @@ class RegisterClient:
     def _refresh(self, now: float) -> None:
         self._timers.pop(_TIMER_REFRESH, None)
         self._authorizations = 0
+        self._raises = 0
         self._state = _State.REFRESHING
         self._send_register(expires=self._expires)
 
@@ -328,7 +260,7 @@ class RegisterClient:
                 challenges,
                 method="REGISTER",
                 uri=self._server_uri,
-                username=self.config.device_id,
+                username=self.config.username or self.config.device_id,
                 password=self.config.password,
                 cnonce=self._new_token(),
             )
@@ -344,15 +276,18 @@ class RegisterClient:
         if self._state is _State.LEAVING:
             self._left(confirmed=True)
         else:
-            granted = response.expires
+            granted = _granted(response)
             self._registered(now, float(granted or self._expires or _ASSUMED_EXPIRES))
 
     def _registered(self, now: float, expires: float) -> None:
+        config = self.config
         self._state = _State.REGISTERED
         self._missed = 0
-        self._timers[_TIMER_REFRESH] = now + max(1.0, expires * self.config.refresh_share)
-        if self.config.keepalive_interval is not None:
-            self._timers.setdefault(_TIMER_KEEPALIVE, now + self.config.keepalive_interval)
+        self._granted = expires = min(max(expires, config.min_granted), config.max_granted)
+        self._timers[_TIMER_REFRESH] = now + max(1.0, expires * config.refresh_share)
+        if config.keepalive_interval is not None and _TIMER_KEEPALIVE not in self._timers:
+            self._keepalive_at = now + config.keepalive_interval
+            self._timers[_TIMER_KEEPALIVE] = self._keepalive_at
         if not self._is_online:
             self._is_online = True
             self._events.append(Online(expires))
@@ -362,8 +297,9 @@ class RegisterClient:
         if not least.strip().isdecimal() or self._expires is None:
             return False
         wanted = int(least)
-        if wanted <= self._expires or wanted >= 2**31:
+        if wanted <= self._expires or wanted >= 2**31 or self._raises >= _MAX_RAISES:
             return False
+        self._raises += 1
         self._expires = wanted
         self._authorizations = 0
         return True
@@ -373,20 +309,32 @@ class RegisterClient:
             self._left(confirmed=False)
             return
         detail = f"REGISTER answered {response.status} {response.reason}"
-        self._fail(now, response.status, detail, _retry_after(response))
+        moved = 300 <= response.status < 400
+        contacts = tuple(response.headers.get_all("Contact"))[:_MAX_CONTACTS] if moved else ()
+        self._fail(now, response.status, detail, _retry_after(response), contacts)
 
     def _fail(
-        self, now: float, status: int | None, detail: str, retry_after: float | None = None
+        self,
+        now: float,
+        status: int | None,
+        detail: str,
+        retry_after: float | None = None,
+        contacts: tuple[str, ...] = (),
     ) -> None:
+        config = self.config
+        authorized = status is not None and self._authorizations > 0
         self._timers.clear()
         self._state = _State.WAITING
-        delay = self.config.retry_delay if retry_after is None else retry_after
-        delay *= 1 + self._new_fraction()
-        self._timers[_TIMER_RETRY] = now + delay
+        if config.retries:
+            delay = config.retry_delay if retry_after is None else retry_after
+            delay *= 1 + self._new_fraction()
+            self._timers[_TIMER_RETRY] = now + delay
+        else:
+            delay = retry_after or 0.0
         if self._is_online:
             self._is_online = False
             self._events.append(Offline(detail))
-        self._events.append(RegistrationFailed(status, detail, delay))
+        self._events.append(RegistrationFailed(status, detail, delay, authorized, contacts))
 
     def _left(self, *, confirmed: bool) -> None:
         self._timers.clear()
@@ -397,14 +345,29 @@ class RegisterClient:
     def _keepalive(self, now: float) -> None:
         self._sn += 1
         self._events.append(SendKeepalive(self._sn))
-        if self.config.keepalive_interval is not None and self._state in _ALIVE:
-            self._timers[_TIMER_KEEPALIVE] = now + self.config.keepalive_interval
+        interval = self.config.keepalive_interval
+        if interval is not None and self._state in _ALIVE:
+            # From when it was due, not from now: lateness must not add up. After a standstill one is enough.
+            late = max(0.0, now - self._keepalive_at)
+            self._keepalive_at += interval * (late // interval + 1)
+            self._timers[_TIMER_KEEPALIVE] = self._keepalive_at
 
     _ON_TIMER = {  # noqa: RUF012 - a table, written once
         _TIMER_REFRESH: _refresh,
         _TIMER_RETRY: _begin,
         _TIMER_KEEPALIVE: _keepalive,
     }
+
+
+def _granted(response: Response) -> int | None:
+    """Seconds granted: Expires, as GB has it, else the expires of the Contact (RFC 3261 10.3)."""
+    if response.expires is not None or response.contact is None:
+        return response.expires
+    try:
+        value = response.contact.params.get("expires") or ""
+    except SipParseError:
+        return None
+    return int(value) if value.isdecimal() and len(value) <= _MAX_DIGITS else None
 
 
 def _retry_after(response: Response) -> float | None:

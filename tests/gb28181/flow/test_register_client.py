@@ -157,11 +157,92 @@ def test_a_wrong_password_ends_the_try_after_one_answer_and_waits() -> None:
     device.receive_register_response(challenge(), 1.0)
 
     (failed,) = events(device)
-    assert failed == RegistrationFailed(401, "REGISTER answered 401 Reason", 90.0)
+    assert failed == RegistrationFailed(401, "REGISTER answered 401 Reason", 90.0, authorized=True)
     assert device.next_timer() == 91.0
     device.handle_timer(91.0)
     (again,) = events(device)
     assert header(again, "Authorization") is None
+
+
+@pytest.mark.parametrize(
+    ("answered", "granted"),
+    [
+        (("Expires", "0"), 86_400.0),
+        (("Expires", "1"), 60.0),
+        (("Expires", "3600"), 3600.0),
+        (("Expires", "1000000000"), 86_400.0),
+        (("Expires", "soon"), 86_400.0),
+        (("Contact", f"<{CONTACT}>;expires=1800"), 1800.0),
+        (("Contact", f"<{CONTACT}>;expires=99999999999999999999"), 86_400.0),
+        (("Contact", f'<{CONTACT}>;expires="18'), 86_400.0),
+    ],
+)
+def test_absurd_grants_are_taken_at_the_limits(answered: tuple[str, str], granted: float) -> None:
+    device = client(min_granted=60.0, max_granted=86_400.0, keepalive_interval=None)
+    device.start(0.0, contact=CONTACT)
+    events(device)
+    device.receive_register_response(answer(200, answered), 0.0)
+
+    assert device.granted == granted
+    assert events(device) == [Online(granted)]
+    assert device.next_timer() == pytest.approx(0.8 * granted)
+
+
+def test_the_digest_user_may_differ_from_the_identity() -> None:
+    device = client(username="shared")
+    device.start(0.0, contact=CONTACT)
+    device.receive_register_response(challenge(), 0.0)
+
+    _, second = events(device)
+    assert 'username="shared"' in (header(second, "Authorization") or "")
+    assert isinstance(second, SendRegister)
+    assert second.address == f"<sip:{DEVICE}@3402000000>"
+
+
+def test_an_owner_that_retries_by_itself_is_told_all_it_needs_and_no_timer_runs() -> None:
+    device = client(retries=False, keepalive_interval=None)
+    device.start(0.0, contact=CONTACT)
+    device.receive_register_response(
+        answer(302, ("Contact", "<sip:34020000002000000009@192.0.2.9:5060>")), 0.0
+    )
+    events_ = events(device)
+    assert events_[-1] == RegistrationFailed(
+        302,
+        "REGISTER answered 302 Reason",
+        0.0,
+        contacts=("<sip:34020000002000000009@192.0.2.9:5060>",),
+    )
+    assert device.next_timer() is None
+
+    device.start(1.0, contact=CONTACT)
+    device.receive_register_response(answer(503, ("Retry-After", "300")), 1.0)
+    assert events(device)[-1] == RegistrationFailed(503, "REGISTER answered 503 Reason", 300.0)
+    assert device.next_timer() is None
+
+
+def test_a_server_that_always_wants_a_longer_expiry_is_given_up() -> None:
+    device = client()
+    device.start(0.0, contact=CONTACT)
+    sent = 0
+    for number in range(10):
+        sent += sum(isinstance(event, SendRegister) for event in events(device))
+        device.receive_register_response(answer(423, ("Min-Expires", str(90_000 + number))), 0.0)
+
+    assert sent == 4
+    assert device.state is RegisterClientState.WAITING
+
+
+def test_late_timers_do_not_make_keepalives_drift_and_a_standstill_makes_no_burst() -> None:
+    device = client(expires=10**6)
+    register(device, 0.0, "1000000")
+    for number in range(1, 51):
+        device.handle_timer(number * 60.0 + 0.5)
+        assert len(events(device)) == 1
+    assert device.next_timer() == 51 * 60.0
+
+    device.handle_timer(10_000.0)
+    assert events(device) == [SendKeepalive(51)]
+    assert device.next_timer() == 10_020.0
 
 
 def test_an_expired_nonce_is_replaced_once() -> None:
