@@ -57,6 +57,8 @@ class AuditEntry:
     via: str = ""
     duration_s: float | None = None
     ref: str = ""
+    lasting: bool = False
+    """An `END` will follow; if the gateway dies first, the next start writes one with result `interrupted`."""
 
 
 class AuditSink(Protocol):
@@ -93,11 +95,24 @@ class AuditFiles(Protocol):
     def read(self, number: int) -> bytes:
         """Read a whole segment."""
 
-    def append(self, number: int, data: bytes) -> None:
-        """Append to a segment and make it durable (fsync); creates it."""
+    def append(self, number: int, data: bytes, *, at: int) -> None:
+        """Append to a segment of `at` bytes (0 creates it) and make it durable (fsync).
+
+        Raises:
+            OSError: it has another size than that, somebody else writes here, or the disk refuses.
+        """
 
     def replace(self, number: int, data: bytes) -> None:
         """Put a stub in place of a sealed segment, atomically."""
 
     def truncate(self, number: int, size: int) -> None:
         """Cut a half-written last line after a crash."""
+
+    def read_beside(self, name: str) -> bytes | None:
+        """Read a small file kept beside the segments (`checkpoint.json`, `public.pem`); None if there is none."""
+
+    def write_beside(self, name: str, data: bytes) -> None:
+        """Replace such a file, atomically and durably."""
+
+    def close(self) -> None:
+        """Let others write here."""
