@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from gateway.domain.device import Channel, ChannelKind, Device, DeviceAddress, TimelineKind
 from gateway.domain.errors import NotFound, Unavailable
@@ -17,6 +18,9 @@ from gateway.domain.media import (
     ViewerSink,
 )
 from gateway.domain.signalling import InviteAnswer, Origin
+
+if TYPE_CHECKING:
+    from gb28181.manscdp.control import DeviceControl
 
 __all__ = ["ANSWER", "ScriptedDirectory", "ScriptedMedia", "ScriptedSignaller", "device"]
 
@@ -88,6 +92,9 @@ class ScriptedSignaller:
         self.hold: asyncio.Event | None = None
         self.offers: list[bytes] = []
         self.subjects: list[str] = []
+        self.origins: list[Origin | None] = []
+        self.controls: list[tuple[str, str, DeviceControl]] = []
+        self.result = "OK"
         self.dialogs: list[ScriptedDialog] = []
         self.cancelled = 0
         self.on_bye: Callable[[], None] = lambda: None
@@ -109,6 +116,7 @@ class ScriptedSignaller:
     ) -> ScriptedDialog:
         self.offers.append(sdp)
         self.subjects.append(subject)
+        self.origins.append(origin)
         self.on_bye = on_bye
         on_trying()
         if self.hold is not None:
@@ -130,6 +138,22 @@ class ScriptedSignaller:
 
     async def query_device_status(self, device: Device) -> dict[str, str]:
         return {}
+
+    async def control(
+        self,
+        device: Device,
+        channel_id: str,
+        command: "DeviceControl",
+        *,
+        origin: Origin | None = None,
+    ) -> str:
+        if self.hold is not None:
+            await self.hold.wait()
+        if self.error is not None:
+            raise self.error
+        self.controls.append((device.device_id, channel_id, command))
+        self.origins.append(origin)
+        return self.result
 
 
 class ScriptedReceiver:
