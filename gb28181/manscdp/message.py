@@ -3,14 +3,16 @@
 Four roots: `Control`, `Query`, `Notify`, `Response`; first children `CmdType`, `SN`, `DeviceID`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from lxml import etree
 
 from gb28181.errors import LocalProtocolError
 from gb28181.manscdp import fields
-from gb28181.manscdp.notify import Keepalive
+from gb28181.manscdp.alarm import AlarmNotify, AlarmQuery, join_methods, split_methods
+from gb28181.manscdp.control import DeviceControl
+from gb28181.manscdp.notify import CatalogEvent, CatalogNotify, Keepalive
 from gb28181.manscdp.query import CatalogQuery, DeviceInfoQuery, DeviceStatusQuery
 from gb28181.manscdp.registry import ROOTS, Registry, core_registry
 from gb28181.manscdp.response import (
@@ -20,6 +22,7 @@ from gb28181.manscdp.response import (
     Response,
 )
 from gb28181.manscdp.schema import flatten
+from gb28181.manscdp.spec import edition_year
 from gb28181.manscdp.xmlcodec import decode, encode, local_name
 
 __all__ = ["Content", "ManscdpMessage", "Unknown", "parse_message", "serialize_message"]
@@ -37,13 +40,17 @@ class Unknown:
 
 
 Content = (
-    Keepalive
+    AlarmNotify
+    | AlarmQuery
+    | CatalogNotify
     | CatalogQuery
     | CatalogResponse
+    | DeviceControl
     | DeviceInfoQuery
     | DeviceInfoResponse
     | DeviceStatusQuery
     | DeviceStatusResponse
+    | Keepalive
     | Response
     | Unknown
 )
@@ -114,28 +121,67 @@ def parse_message(body: bytes, *, registry: Registry = _REGISTRY) -> ManscdpMess
 
 
 def serialize_message(
-    content: Content, charset: str = "GB2312", *, registry: Registry = _REGISTRY
+    content: Content,
+    charset: str = "GB2312",
+    *,
+    edition: str = "2016",
+    registry: Registry = _REGISTRY,
 ) -> bytes:
-    """Write a MANSCDP body in the peer's charset.
+    """Write a MANSCDP body in the peer's charset, as its edition has it (protocol 4.9.1, 9.1).
 
     Args:
         content: One of the message dataclasses; `Unknown` is passed on as it came.
         charset: `GB2312` for peers up to 2016, `GB18030` for 2022, `UTF-8` on request.
+        edition: `2011`, `2014`, `2016` or `2022` (or an X-GB-Ver): fields the edition does not
+            have are left out, those it spells or places otherwise follow it.
         registry: The messages known.
 
     Raises:
-        LocalProtocolError: A mandatory value is absent, or no such message or charset is known.
+        LocalProtocolError: A mandatory value is absent, or no such message, charset or edition is
+            known.
     """
+    year = edition_year(edition)
     if isinstance(content, Unknown):
         return encode(content.element, charset)
+    content = _adapted(content, year)
     entry = registry.of(type(content))
     if entry is None:
         raise LocalProtocolError(f"{type(content).__name__} is no message of the registry")
     root = etree.Element(entry.root)
     if entry.cmd_type:
         etree.SubElement(root, "CmdType").text = entry.cmd_type
-    entry.plan.write(content, root)
+    entry.plan.write(content, root, edition=year)
     return encode(root, charset)
+
+
+def _adapted(content: Content, year: int) -> Content:
+    """Put into the terms of an edition what is not only a matter of single fields."""
+    match content:
+        case CatalogNotify() if year <= _NO_EVENTS:
+            return _without_events(content)
+        case AlarmQuery() | DeviceControl() if len(content.alarm_method) > 1:
+            # Only what is a list of methods; anything else stays as somebody wrote it.
+            if content.alarm_method.replace("/", "").isdigit():
+                joined = join_methods(split_methods(content.alarm_method), year)
+                return replace(content, alarm_method=joined)
+    return content
+
+
+_NO_EVENTS: Final = 2011
+
+
+def _without_events(notify: CatalogNotify) -> CatalogResponse:
+    """Return what 2011 has for a notification: a Response with full items, their state in Status."""
+    items = []
+    for item in notify.items:
+        event = CatalogEvent.of(item)
+        status = item.status
+        if event is not None and not event.has_fields:
+            status = "ON" if event is CatalogEvent.ON else "OFF"
+        items.append(replace(item, event="", status=status))
+    return CatalogResponse(
+        sn=notify.sn, device_id=notify.device_id, sum_num=notify.sum_num, items=tuple(items)
+    )
 
 
 def _is_bare(element: etree._Element) -> bool:

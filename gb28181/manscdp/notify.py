@@ -1,12 +1,14 @@
 """Notifications (GB/T 28181-2022 A.2.5)."""
 
+import enum
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
-from gb28181.manscdp.schema import Leaf
+from gb28181.manscdp.item import CatalogItem, changed_item_view
+from gb28181.manscdp.schema import Leaf, ListOf
 
-__all__ = ["Keepalive", "read_plain_keepalive"]
+__all__ = ["CatalogEvent", "CatalogNotify", "Keepalive", "read_plain_keepalive"]
 
 # As nearly every device writes it, perhaps padded with NUL.
 _PLAIN_KEEPALIVE = re.compile(
@@ -32,6 +34,54 @@ class Keepalive:
     def is_ok(self) -> bool:
         """Whether the device works normally; an absent status counts as OK."""
         return self.status.upper() in {"", "OK", "ON", "ONLINE"}
+
+
+class CatalogEvent(enum.StrEnum):
+    """What happened to a catalogue item (7.3)."""
+
+    ON = "ON"
+    OFF = "OFF"
+    VLOST = "VLOST"
+    """Video lost."""
+    DEFECT = "DEFECT"
+    ADD = "ADD"
+    DEL = "DEL"
+    UPDATE = "UPDATE"
+
+    @classmethod
+    def of(cls, item: CatalogItem) -> "CatalogEvent | None":
+        """Return the event of an item, in any case; None if it has none or another."""
+        text = item.event.strip().upper()
+        return _EVENTS.get(text)
+
+    @property
+    def has_fields(self) -> bool:
+        """Whether the item carries its fields, and not its identifier only."""
+        return self in {CatalogEvent.ADD, CatalogEvent.UPDATE}
+
+
+_EVENTS: Final = {
+    **{str(event): event for event in CatalogEvent},
+    "ONLINE": CatalogEvent.ON,
+    "OFFLINE": CatalogEvent.OFF,
+    "DELETE": CatalogEvent.DEL,
+    "MOD": CatalogEvent.UPDATE,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogNotify:
+    """Changes of a catalogue (目录变更通知); for a 2011 peer it becomes a Response with full items."""
+
+    sn: Annotated[int, Leaf("SN", required=True)] = 0
+    device_id: Annotated[str, Leaf("DeviceID", required=True)] = ""
+    """The identifier subscribed to."""
+    status: Annotated[str, Leaf("Status")] = ""
+    """`OK` in the samples of 2014 and 2016."""
+    sum_num: Annotated[int | None, Leaf("SumNum", required=True)] = None
+    """Items in all messages together, as claimed; often wrong."""
+    items: Annotated[tuple[CatalogItem, ...], ListOf("DeviceList", view=changed_item_view)] = ()
+    """Each with its `event` (`CatalogEvent.of`)."""
 
 
 def read_plain_keepalive(body: bytes) -> Keepalive | None:

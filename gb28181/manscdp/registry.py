@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from gb28181.errors import LocalProtocolError
-from gb28181.manscdp.notify import Keepalive
+from gb28181.manscdp.alarm import AlarmNotify, AlarmQuery
+from gb28181.manscdp.control import DeviceControl
+from gb28181.manscdp.notify import CatalogNotify, Keepalive
 from gb28181.manscdp.query import CatalogQuery, DeviceInfoQuery, DeviceStatusQuery
 from gb28181.manscdp.response import (
     CatalogResponse,
@@ -19,7 +21,11 @@ __all__ = ["CORE_MESSAGES", "ROOTS", "Entry", "Registry", "core_registry"]
 ROOTS: Final = ("Control", "Query", "Notify", "Response")
 
 CORE_MESSAGES: Final = (
+    ("Control", "DeviceControl", DeviceControl),
     ("Notify", "Keepalive", Keepalive),
+    ("Notify", "Catalog", CatalogNotify),
+    ("Notify", "Alarm", AlarmNotify),
+    ("Query", "Alarm", AlarmQuery),
     ("Query", "Catalog", CatalogQuery),
     ("Response", "Catalog", CatalogResponse),
     ("Query", "DeviceInfo", DeviceInfoQuery),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
 
-from gb28181.manscdp.item import CatalogItem
+from gb28181.manscdp.item import CatalogItem, item_view
 from gb28181.manscdp.schema import Leaf, ListOf, Raw
 
 __all__ = [
@@ -41,7 +41,7 @@ class CatalogResponse:
     device_id: Annotated[str, Leaf("DeviceID", required=True)] = ""
     sum_num: Annotated[int | None, Leaf("SumNum", required=True)] = None
     """Items in all messages together, as claimed; often wrong."""
-    items: Annotated[tuple[CatalogItem, ...], ListOf("DeviceList")] = ()
+    items: Annotated[tuple[CatalogItem, ...], ListOf("DeviceList", view=item_view)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +50,15 @@ class DeviceInfoResponse:
 
     sn: Annotated[int, Leaf("SN", required=True)] = 0
     device_id: Annotated[str, Leaf("DeviceID", required=True)] = ""
-    device_name: Annotated[str, Leaf("DeviceName")] = ""
+    device_name: Annotated[str, Leaf("DeviceName", since=2014)] = ""
     result: Annotated[str, Leaf("Result", required=True)] = ""
-    device_type: Annotated[str, Leaf("DeviceType")] = ""
+    device_type: Annotated[str, Leaf("DeviceType", until=2011)] = ""
     """2011 only, as `max_camera` and `max_alarm`; devices still send them."""
     manufacturer: Annotated[str, Leaf("Manufacturer")] = ""
     model: Annotated[str, Leaf("Model")] = ""
     firmware: Annotated[str, Leaf("Firmware")] = ""
-    max_camera: Annotated[int | None, Leaf("MaxCamera")] = None
-    max_alarm: Annotated[int | None, Leaf("MaxAlarm")] = None
+    max_camera: Annotated[int | None, Leaf("MaxCamera", until=2011)] = None
+    max_alarm: Annotated[int | None, Leaf("MaxAlarm", until=2011)] = None
     channel: Annotated[int | None, Leaf("Channel")] = None
     """Number of video inputs."""
     raw: Annotated[dict[str, str], Raw()] = field(default_factory=dict, compare=False, repr=False)

@@ -10,7 +10,8 @@ A command is one dataclass. Each field's annotation carries where it stands:
 The Python type decides the lexical form (str, int, float, datetime, a nested dataclass, or a tuple
 of one of these), the default stands for "absent", and the order of fields is the order on the wire.
 Reading is lenient: names in any case, values as attributes (quirk 48), Info fields at the top and the
-reverse where the standard moved them (quirk 53). Writing is strict.
+reverse where the standard moved them (quirk 53). Writing is strict, and for one edition: fields it
+does not have are left out, and those it spells or places otherwise follow it.
 """
 
 import dataclasses
@@ -24,67 +25,18 @@ from typing import Any, Final
 from lxml import etree
 
 from gb28181.errors import LocalProtocolError
-from gb28181.limits import MAX_XML_FIELD
 from gb28181.manscdp import fields
-from gb28181.manscdp.xmlcodec import clean_text, local_name
+from gb28181.manscdp.flatten import children, flatten, leaf_text
+from gb28181.manscdp.spec import Element, Leaf, ListOf, Raw, Spec, View
+from gb28181.manscdp.xmlcodec import clean_text
 
-__all__ = ["Leaf", "ListOf", "Plan", "Raw", "flatten"]
+__all__ = ["Element", "Leaf", "ListOf", "Plan", "Raw", "View", "flatten"]
 
-_CONTAINERS: Final = frozenset({"info", "extrainfo"})
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_\-]*")
 _ENVELOPE: Final = frozenset({"cmdtype"})
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Leaf:
-    """A value in an element of its own.
-
-    Args:
-        name: Element name as the standard spells it.
-        within: Container element (`Info`); when reading, a value at the top will do.
-        also_in: Container in which other editions have it, read but not written.
-        aliases: Other spellings to read.
-        required: Whether it may not be absent when sending.
-    """
-
-    name: str
-    within: str = ""
-    also_in: str = ""
-    aliases: tuple[str, ...] = ()
-    required: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ListOf:
-    """Items in a list element with a count attribute; written only if there are items.
-
-    Args:
-        name: Element name of the list.
-        item: Element name of an item.
-        count: Attribute holding the number of items; "" for none.
-        aliases: Other spellings of the list's name to read.
-        limit: Most items to read from one message.
-    """
-
-    name: str
-    item: str = "Item"
-    count: str = "Num"
-    aliases: tuple[str, ...] = ()
-    limit: int = 10_000
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Raw:
-    """All leaf texts as sent, by name (`Info.NAME` inside Info); unknown ones are passed on.
-
-    Args:
-        without: Lower-case names never kept.
-    """
-
-    without: tuple[str, ...] = ()
-
-
-Spec = Leaf | ListOf | Raw
+_ALL: Final = View()
+_LAST_OLD: Final = 2016
+"""Last edition with the old names and places."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,39 +72,60 @@ class Plan:
             for rank, key in enumerate(bound.keys)
         }
         self._gathered = [b for b in self._fields if b.many or not isinstance(b.spec, Leaf)]
-        self._known = {key for bound in self._fields for key in bound.keys}
+        self._known = set(_known_keys(self._fields))
+        self._written: dict[tuple[int | None, View], list[_Bound]] = {}
 
     def read(self, element: etree._Element) -> Any:  # noqa: ANN401 -- an instance of `cls`
         """Make the dataclass from an element; what is absent keeps its default."""
         raw = flatten(element)
-        values: dict[str, Any] = {}
-        ranks: dict[str, int] = {}
-        for key, text in raw.items():
-            rank, bound = self._by_key.get(key.lower(), (0, None))
-            if bound is None or ranks.get(bound.attribute, rank + 1) <= rank:
-                continue
-            ranks[bound.attribute] = rank
-            value = bound.parse(text)
-            values[bound.attribute] = bound.default if value is None else value
+        values = self._read_leaves(raw)
         for bound in self._gathered:
             values[bound.attribute] = _gather(bound, element, raw)
         return self.cls(**values)
 
-    def write(self, value: object, parent: etree._Element) -> None:
+    def read_texts(self, texts: Mapping[str, str]) -> Any:  # noqa: ANN401 -- an instance of `cls`
+        """Make the dataclass from leaf texts by name (`Info.NAME` inside Info), as `Raw` keeps them."""
+        present = {key: fields.parse_text(text) for key, text in texts.items()}
+        return self.cls(
+            **self._read_leaves({key: text for key, text in present.items() if text is not None})
+        )
+
+    def write(
+        self,
+        value: object,
+        parent: etree._Element,
+        *,
+        edition: int | None = None,
+        view: View = _ALL,
+    ) -> None:
         """Append the fields of a dataclass to an element.
+
+        Args:
+            value: An instance of the dataclass.
+            parent: The element to append to.
+            edition: Year of the edition to write for; None writes every field there is.
+            view: What of it to write.
 
         Raises:
             LocalProtocolError: A required field is absent.
         """
-        for bound in self._fields:
+        for bound in self._selected(edition, view):
             current = getattr(value, bound.attribute)
             match bound.spec:
                 case Leaf():
+                    if current == bound.default and not bound.spec.required:
+                        continue
                     self._write_leaf(bound, bound.spec, current, parent)
                 case ListOf():
-                    _write_list(bound, bound.spec, current, parent)
+                    _write_list(bound, bound.spec, current, parent, edition)
+                case Element():
+                    _write_element(bound, bound.spec, current, parent, edition)
                 case Raw():
                     self._write_unknown(current, parent)
+
+    def names(self, edition: int) -> frozenset[str]:
+        """Return the attributes written for an edition (a year)."""
+        return frozenset(bound.attribute for bound in self._selected(edition, _ALL))
 
     def missing(self, value: object) -> tuple[str, ...]:
         """Return the standard names of required fields that are absent."""
@@ -164,6 +137,31 @@ class Plan:
             and getattr(value, bound.attribute) == bound.default
         )
 
+    def _read_leaves(self, raw: Mapping[str, str]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        ranks: dict[str, int] = {}
+        for key, text in raw.items():
+            rank, bound = self._by_key.get(key.lower(), (0, None))
+            if bound is None or ranks.get(bound.attribute, rank + 1) <= rank:
+                continue
+            ranks[bound.attribute] = rank
+            value = bound.parse(text)
+            values[bound.attribute] = bound.default if value is None else value
+        return values
+
+    def _selected(self, edition: int | None, view: View) -> list[_Bound]:
+        # Few editions times few shared views: nothing a peer sends can make this grow.
+        found = self._written.get((edition, view))
+        if found is None:
+            found = [
+                bound
+                for field in self._fields
+                if (view.names is None or field.attribute in view.names)
+                and (bound := _for_edition(field, edition, field.attribute in view.plain))
+            ]
+            self._written[edition, view] = found
+        return found
+
     def _write_leaf(
         self,
         bound: _Bound,
@@ -172,9 +170,7 @@ class Plan:
         parent: etree._Element,
     ) -> None:
         if current == bound.default:
-            if spec.required:
-                raise LocalProtocolError(f"{self.cls.__name__}.{bound.attribute} is required")
-            return
+            raise LocalProtocolError(f"{self.cls.__name__}.{bound.attribute} is required")
         target = _container(parent, spec.within) if spec.within else parent
         for item in current if bound.many else (current,):
             etree.SubElement(target, spec.name).text = clean_text(bound.format(item))
@@ -192,25 +188,9 @@ class Plan:
             etree.SubElement(target, name).text = clean_text(text)
 
 
-def flatten(element: etree._Element) -> dict[str, str]:
-    """Return the present leaf texts below an element, by name, `Info.NAME` inside Info."""
-    found: dict[str, str] = {}
-    for child in element:
-        name = local_name(child)
-        if _is_leaf(child):
-            _keep(found, name, _leaf_text(child))
-        for leaf in () if _is_leaf(child) else child:
-            if _is_leaf(leaf):
-                _keep(found, f"{name}.{local_name(leaf)}", _leaf_text(leaf))
-        if name.lower() in _CONTAINERS:
-            _keep_attributes(found, f"{name}.", child)
-    _keep_attributes(found, "", element)
-    return found
-
-
 def _bind(field: "dataclasses.Field[Any]", hint: Any) -> _Bound:  # noqa: ANN401 -- an annotation
     metadata = getattr(hint, "__metadata__", ())
-    spec = next((item for item in metadata if isinstance(item, (Leaf, ListOf, Raw))), None)
+    spec = next((item for item in metadata if isinstance(item, (Leaf, ListOf, Element, Raw))), None)
     if spec is None:
         raise LocalProtocolError(f"field {field.name} says nowhere in XML it stands")
     kind, many = _value_type(typing.get_args(hint)[0])
@@ -262,18 +242,39 @@ def _value_type(hint: Any) -> tuple[Any, bool]:  # noqa: ANN401 -- an annotation
 def _keys(spec: Spec) -> tuple[str, ...]:
     if not isinstance(spec, Leaf):
         return ()
-    names = [name.lower() for name in (spec.name, *spec.aliases)]
-    places = [f"{place.lower()}." if place else "" for place in (spec.within, spec.also_in, "")]
-    if not spec.within:
-        places = ["", f"{spec.also_in.lower()}."] if spec.also_in else [""]
+    names = [name.lower() for name in (spec.name, spec.old_name, *spec.aliases) if name]
+    containers = [name for name in (spec.within, spec.also_in, spec.old_within) if name]
+    places = [f"{place.lower()}." for place in containers]
+    places = [*places, ""] if spec.within else ["", *places]
     return tuple(dict.fromkeys(place + name for place in places for name in names))
 
 
-def _children(element: etree._Element, names: tuple[str, ...]) -> Iterator[etree._Element]:
-    wanted = {name.lower() for name in names}
-    for child in element:
-        if local_name(child).lower() in wanted:
-            yield child
+def _known_keys(bounds: list[_Bound]) -> Iterator[str]:
+    for bound in bounds:
+        yield from bound.keys
+        if isinstance(bound.spec, Element) and bound.nested is not None:
+            name = bound.spec.name.lower()
+            yield name
+            yield from (f"{name}.{key}" for key in bound.nested._known)  # noqa: SLF001 -- of the same class
+
+
+def _for_edition(bound: _Bound, edition: int | None, plain: bool) -> _Bound | None:  # noqa: FBT001 -- one caller
+    """Return the field as an edition has it; None if it does not."""
+    spec = bound.spec
+    if isinstance(spec, Leaf):
+        if not spec.sent or (edition is not None and not spec.since <= edition <= spec.until):
+            return None
+        old = edition is not None and edition <= _LAST_OLD
+        within = spec.old_within if old and spec.old_within else spec.within
+        changed = dataclasses.replace(
+            spec,
+            name=spec.old_name if old and spec.old_name else spec.name,
+            within="" if plain else within,
+        )
+        return dataclasses.replace(bound, spec=changed)
+    if isinstance(spec, Element) and edition is not None:
+        return bound if spec.since <= edition <= spec.until else None
+    return None if isinstance(spec, Raw) and not spec.sent else bound
 
 
 def _gather(bound: _Bound, element: etree._Element, raw: dict[str, str]) -> object:
@@ -282,38 +283,55 @@ def _gather(bound: _Bound, element: etree._Element, raw: dict[str, str]) -> obje
             return {key: text for key, text in raw.items() if key.lower() not in without}
         case ListOf():
             return tuple(_read_list(bound, bound.spec, element))
+        case Element():
+            return _read_element(bound, bound.spec, element)
         case Leaf():
             return tuple(_read_repeated(bound, bound.spec, element))
 
 
 def _read_list(bound: _Bound, spec: ListOf, element: etree._Element) -> Iterator[Any]:
     count = 0
-    for parent in _children(element, (spec.name, *spec.aliases)):
-        for item in _children(parent, (spec.item,)):
+    for parent in children(element, (spec.name, *spec.aliases)):
+        for item in children(parent, (spec.item,)):
             if count >= spec.limit:
                 return
             count += 1
             if bound.nested is not None:
                 yield bound.nested.read(item)
                 continue
-            text = fields.parse_text(_leaf_text(item))
+            text = fields.parse_text(leaf_text(item))
             value = bound.parse(text) if text is not None else None
             if value is not None:
                 yield value
 
 
+def _read_element(bound: _Bound, spec: Element, element: etree._Element) -> object:
+    if bound.nested is None:
+        return bound.default
+    parents = [*children(element, (spec.within,))] if spec.within else [element]
+    found = next((child for parent in parents for child in children(parent, (spec.name,))), None)
+    # An empty element is an absent one (quirk 45), whatever it might have held.
+    if found is None or not (len(found) or found.attrib):
+        return bound.default
+    return bound.nested.read(found)
+
+
 def _read_repeated(bound: _Bound, spec: Leaf, element: etree._Element) -> Iterator[Any]:
-    parents = _children(element, (spec.within,)) if spec.within else iter((element,))
+    parents = children(element, (spec.within,)) if spec.within else iter((element,))
     for parent in parents:
-        for leaf in _children(parent, (spec.name, *spec.aliases)):
-            text = fields.parse_text(_leaf_text(leaf))
+        for leaf in children(parent, (spec.name, *spec.aliases)):
+            text = fields.parse_text(leaf_text(leaf))
             value = bound.parse(text) if text is not None else None
             if value is not None:
                 yield value
 
 
 def _write_list(
-    bound: _Bound, spec: ListOf, items: tuple[Any, ...], parent: etree._Element
+    bound: _Bound,
+    spec: ListOf,
+    items: tuple[Any, ...],
+    parent: etree._Element,
+    edition: int | None,
 ) -> None:
     if not items:
         return
@@ -323,34 +341,25 @@ def _write_list(
     for item in items:
         element = etree.SubElement(target, spec.item)
         if bound.nested is not None:
-            bound.nested.write(item, element)
+            view = spec.view(item, edition) if spec.view and edition is not None else _ALL
+            bound.nested.write(item, element, edition=edition, view=view)
         else:
             element.text = clean_text(bound.format(item))
 
 
+def _write_element(
+    bound: _Bound,
+    spec: Element,
+    current: object,
+    parent: etree._Element,
+    edition: int | None,
+) -> None:
+    if current is None or bound.nested is None:
+        return
+    target = _container(parent, spec.within) if spec.within else parent
+    bound.nested.write(current, etree.SubElement(target, spec.name), edition=edition)
+
+
 def _container(parent: etree._Element, name: str) -> etree._Element:
-    found = next(_children(parent, (name,)), None)
+    found = next(children(parent, (name,)), None)
     return etree.SubElement(parent, name) if found is None else found
-
-
-def _is_leaf(element: etree._Element) -> bool:
-    """Whether an element is a value: no children, or text besides them (a raw `<` in a name)."""
-    return not len(element) or bool(element.text and element.text.strip())
-
-
-def _leaf_text(element: etree._Element) -> str:
-    """Return the text of a leaf; of unexpected elements inside it, too (a raw `<` in a name)."""
-    if not len(element):
-        return element.text or element.get("value") or element.get("Value") or ""
-    return "".join(str(part) for part in element.itertext())[: MAX_XML_FIELD * 2]
-
-
-def _keep_attributes(found: dict[str, str], prefix: str, element: etree._Element) -> None:
-    for name, value in element.attrib.items():
-        _keep(found, prefix + str(name).rpartition("}")[2], str(value))
-
-
-def _keep(found: dict[str, str], name: str, text: str) -> None:
-    value = fields.parse_text(text)
-    if value is not None:
-        found.setdefault(name, value)

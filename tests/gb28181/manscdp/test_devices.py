@@ -8,6 +8,7 @@ import pytest
 from gb28181.errors import XmlError
 from gb28181.manscdp import (
     CatalogItem,
+    CatalogNotify,
     CatalogResponse,
     DeviceStatusResponse,
     Keepalive,
@@ -150,5 +151,7 @@ def test_commands_without_a_dataclass_keep_their_tree(vector: str, path: str, te
 
 @pytest.mark.parametrize("vector", ["q076-notify-during-sync", "q078-notify-below-unknown-group"])
 def test_a_catalogue_notification_is_no_answer(vector: str) -> None:
-    assert isinstance(message(vector).content, Unknown)
+    notify = message(vector).content
+    assert isinstance(notify, CatalogNotify)
     assert message(vector).root == "Notify"
+    assert notify.items[0].name
