@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from sqlalchemy import Delete, Table, Update, bindparam, delete
+from sqlalchemy import Delete, Table, Update, and_, bindparam, case, delete, null
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
@@ -73,6 +73,15 @@ class Statements:
         for part in _cut(rows):
             yield Part(table.name, statement, part)
 
+    def insert_once(self, table: Table, rows: Iterable[Row]) -> Iterator[Part]:
+        """Yield parts that insert rows; a key that stands with other values is refused, never changed."""
+        name = f"once:{table.name}"
+        statement = self._upserts.get(name)
+        if statement is None:
+            statement = self._upserts[name] = self._build_insert_once(table)
+        for part in _cut(rows):
+            yield Part(table.name, statement, part)
+
     def delete(self, table: Table, rows: Iterable[Row], *columns: str) -> Iterator[Part]:
         """Yield parts that delete where the columns equal those of a row."""
         key = (table.name, columns)
@@ -85,14 +94,25 @@ class Statements:
                 table.name, statement, [{f"{name}_": row[name] for name in columns} for row in part]
             )
 
+    def _build_insert_once(self, table: Table) -> Insert:
+        insert = self._insert(table)
+        values = [column for column in table.columns if not column.primary_key]
+        same = and_(*(column == insert.excluded[column.name] for column in values))
+        # NULL in a column that takes none: the database itself refuses the row.
+        kept = {column.name: case((same, column), else_=null()) for column in values}
+        return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=kept)
+
     def _build_upsert(self, table: Table) -> Insert:
-        insert = postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
+        insert = self._insert(table)
         changed = {
             column.name: insert.excluded[column.name]
             for column in table.columns
             if not column.primary_key
         }
         return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
+
+    def _insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
+        return postgresql.insert(table) if self.dialect == "postgresql" else sqlite.insert(table)
 
 
 def _cut(rows: Iterable[Row]) -> Iterator[list[Row]]:

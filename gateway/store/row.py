@@ -1,6 +1,7 @@
 """Domain objects to rows and back."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,7 @@ from gateway.domain.device import (
     TimelineEntry,
     TimelineKind,
 )
+from gateway.domain.document import SharedId
 from gateway.domain.store import TIMELINE_KEPT, DeviceSecret
 
 __all__ = [
@@ -25,9 +27,13 @@ __all__ = [
     "channel_row",
     "device_from",
     "device_row",
+    "document_from",
+    "document_row",
     "entry_from",
     "entry_row",
     "secret_rows",
+    "shared_id_from",
+    "shared_id_row",
 ]
 
 Row = dict[str, Any]
@@ -186,6 +192,43 @@ def entry_from(row: RowMapping) -> TimelineEntry:
     at = _time(row["at"]) or _EPOCH
     return TimelineEntry(
         at, TimelineKind(row["kind"]), row["detail"], row["count"], _time(row["first_at"])
+    )
+
+
+def document_row(collection: str, key: str, body: Mapping[str, Any]) -> Row:
+    """Return a document as a row, as it is now.
+
+    Raises:
+        TypeError: something in it is not JSON.
+        ValueError: it holds a NaN or an infinity.
+    """
+    # ASCII escapes carry NUL and lone surrogates too.
+    text = json.dumps(dict(body), separators=(",", ":"), allow_nan=False)
+    return {"collection": collection, "key": _clean(key), "body": text}
+
+
+def document_from(row: RowMapping) -> tuple[str, dict[str, Any]]:
+    """Return key and body of a document."""
+    return row["key"], json.loads(row["body"])
+
+
+def shared_id_row(shared: SharedId) -> Row:
+    """Return a code given out as a row."""
+    return {
+        "platform_id": shared.platform_id,
+        "shared_id": shared.shared_id,
+        "device_id": shared.device_id,
+        "channel_id": _clean(shared.channel_id),
+    }
+
+
+def shared_id_from(row: RowMapping) -> SharedId:
+    """Return a code as it was given out."""
+    return SharedId(
+        platform_id=row["platform_id"],
+        shared_id=row["shared_id"],
+        device_id=row["device_id"],
+        channel_id=row["channel_id"],
     )
 
 

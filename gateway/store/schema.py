@@ -2,7 +2,15 @@
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, Table, Text
 
-__all__ = ["channels", "device_secrets", "devices", "metadata", "timeline"]
+__all__ = [
+    "channels",
+    "device_secrets",
+    "devices",
+    "documents",
+    "metadata",
+    "shared_ids",
+    "timeline",
+]
 
 metadata = MetaData()
 
@@ -81,5 +89,24 @@ timeline = Table(
     Column("detail", Text, nullable=False),
     Column("count", Integer, nullable=False),
     Column("first_at", BigInteger),
+    sqlite_with_rowid=False,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("collection", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    # JSON in ASCII: escapes carry NUL and lone surrogates too.
+    Column("body", Text, nullable=False),
+)
+
+shared_ids = Table(
+    "shared_ids",
+    metadata,
+    Column("platform_id", Text, primary_key=True),
+    Column("shared_id", Text, primary_key=True),
+    Column("device_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
     sqlite_with_rowid=False,
 )

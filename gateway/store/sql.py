@@ -1,8 +1,9 @@
 """The store on SQLAlchemy."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.domain.device import Channel, Device, TimelineEntry
+from gateway.domain.document import SharedId
 from gateway.domain.errors import Unavailable
 from gateway.domain.store import DeviceSecret, StoreHealth
 from gateway.observe.metrics import Metrics
@@ -21,10 +23,21 @@ from gateway.store.row import (
     channel_row,
     device_from,
     device_row,
+    document_from,
+    document_row,
     entry_from,
     secret_rows,
+    shared_id_from,
+    shared_id_row,
 )
-from gateway.store.schema import channels, device_secrets, devices, timeline
+from gateway.store.schema import (
+    channels,
+    device_secrets,
+    devices,
+    documents,
+    shared_ids,
+    timeline,
+)
 from gateway.store.writer import StoreWriter
 from gb28181.aio.tasks import TaskScope
 
@@ -37,7 +50,7 @@ _log = structlog.get_logger()
 
 
 class SqlStore:
-    """Implements `gateway.domain.store.DeviceStore` in a SQLite file or a PostgreSQL database.
+    """Implements `DeviceStore`, `DocumentStore` and `SharedIdStore` in a SQLite file or a PostgreSQL database.
 
     Use it as `async with SqlStore(...) as store:`; entering upgrades the schema, leaving writes what waits.
 
@@ -145,6 +158,19 @@ class SqlStore:
         )
         return [entry_from(row._mapping) async for part in self._read(query) for row in part]  # noqa: SLF001
 
+    async def load_documents(self, collection: str) -> dict[str, dict[str, Any]]:
+        """Return all documents of a collection, by key, in the order of their keys."""
+        query = select(documents).where(documents.c.collection == collection)
+        found = [document_from(row._mapping) async for part in self._read(query) for row in part]  # noqa: SLF001
+        # Sorted here: each database has an order of its own.
+        return dict(sorted(found, key=itemgetter(0)))
+
+    async def load_shared_ids(self, platform_id: str) -> AsyncIterator[Sequence[SharedId]]:
+        """Yield all codes given to a platform, in parts."""
+        query = select(shared_ids).where(shared_ids.c.platform_id == platform_id)
+        async for part in self._read(query):
+            yield [shared_id_from(row._mapping) for row in part]  # noqa: SLF001
+
     # Writing
 
     def save_device(self, device: Device) -> asyncio.Future[None]:
@@ -210,6 +236,32 @@ class SqlStore:
                 yield from self._writer.statements.delete(table, key, "device_id")
 
         return self._writer.submit(device_id, parts())
+
+    def save_document(
+        self, collection: str, key: str, body: Mapping[str, Any]
+    ) -> asyncio.Future[None]:
+        """Write one document durably, as it is now; what is no JSON raises at once."""
+        row = document_row(collection, key, body)
+        return self._writer.submit("", self._writer.statements.upsert(documents, [row]))
+
+    def delete_document(self, collection: str, key: str) -> asyncio.Future[None]:
+        """Delete one document durably; one that is not there is no error."""
+        row = document_row(collection, key, {})
+        parts = self._writer.statements.delete(documents, [row], "collection", "key")
+        return self._writer.submit("", parts)
+
+    def save_shared_ids(self, ids: Sequence[SharedId]) -> asyncio.Future[None]:
+        """Write codes durably, in parts if they are many; one that stands for another item is refused."""
+        rows = [shared_id_row(shared) for shared in ids]
+        # Codes all wait in one queue, so that they are written and forgotten in the order of the calls.
+        parts = self._writer.statements.insert_once(shared_ids, rows)
+        return self._writer.submit("", parts, bulk=True)
+
+    def forget_shared_ids(self, platform_id: str) -> asyncio.Future[None]:
+        """Delete all codes of a platform that was deleted."""
+        key = [{"platform_id": platform_id}]
+        parts = self._writer.statements.delete(shared_ids, key, "platform_id")
+        return self._writer.submit("", parts, bulk=True)
 
     def health(self) -> StoreHealth:
         """Return how it is now."""

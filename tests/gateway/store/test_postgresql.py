@@ -17,6 +17,7 @@ from gateway.domain.errors import Unavailable
 from gateway.observe.metrics import Metrics
 from gateway.store.sql import SqlStore
 from tests.gateway.store.contract import DEVICE, StoreContract
+from tests.gateway.store.document_contract import DocumentContract
 
 
 def binaries() -> Path | None:
@@ -102,6 +103,10 @@ def url(server: Server) -> str:
 
 class TestPostgresql(StoreContract):
     """The contract."""
+
+
+class TestPostgresqlDocuments(DocumentContract):
+    """The contract of documents and codes."""
 
 
 async def test_a_server_that_went_away_is_found_again(url: str, server: Server) -> None:

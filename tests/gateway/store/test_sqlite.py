@@ -17,6 +17,7 @@ from gateway.store.database import connect, upgrade
 from gateway.store.schema import metadata
 from gateway.store.sql import SqlStore
 from tests.gateway.store.contract import DEVICE, StoreContract, entry, timelines_of
+from tests.gateway.store.document_contract import DocumentContract
 
 
 @pytest.fixture
@@ -31,6 +32,10 @@ def url(file: Path) -> str:
 
 class TestSqlite(StoreContract):
     """The contract."""
+
+
+class TestSqliteDocuments(DocumentContract):
+    """The contract of documents and codes."""
 
 
 async def test_a_file_of_an_older_revision_is_upgraded_and_keeps_its_devices(
