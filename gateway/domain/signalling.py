@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gateway.domain.device import Device
-
-if TYPE_CHECKING:
-    from gb28181.manscdp.control import DeviceControl
+from gb28181.manscdp.control import DeviceControl
 
 __all__ = ["InviteAnswer", "InviteFailed", "MediaDialog", "Origin", "Signaller"]
 
@@ -105,7 +103,7 @@ class Signaller(Protocol):
         self,
         device: Device,
         channel_id: str,
-        command: "DeviceControl",
+        command: DeviceControl,
         *,
         origin: Origin | None = None,
     ) -> str:

@@ -1,22 +1,25 @@
 """Our requests to devices: queries, controls and INVITEs, sent to where a device is registered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import structlog
 
 from gateway.domain.device import Device, DeviceAddress
 from gateway.domain.errors import Unavailable
-from gateway.domain.signalling import InviteAnswer, InviteFailed
+from gateway.domain.signalling import InviteAnswer, InviteFailed, Origin
 from gateway.signalling.journal import GHOST_CSEQ, DialogJournal, OpenDialog
 from gateway.signalling.pending import PendingAnswers
 from gb28181.aio.client import InviteDialog, InviteRefused, SipClient
 from gb28181.aio.errors import SipTimeout, SipTransportError
+from gb28181.ids import DeviceId, IdKind
+from gb28181.manscdp.control import DeviceControl
 from gb28181.manscdp.message import Content, serialize_message
 from gb28181.manscdp.query import CatalogQuery, DeviceInfoQuery, DeviceStatusQuery
 from gb28181.sip.endpoint import Flow
 from gb28181.sip.message import Response
 
-__all__ = ["DeviceDialog", "SipSignaller"]
+__all__ = ["DeviceDialog", "SipSignaller", "edition_of"]
 
 log = structlog.get_logger()
 
@@ -127,6 +130,7 @@ class SipSignaller:
         timeout: float,
         on_trying: Callable[[], None],
         on_bye: Callable[[], None],
+        origin: Origin | None = None,
     ) -> DeviceDialog:
         """INVITE a channel (protocol 5.1, practice)."""
         flow, uri = self._route(device, channel_id)
@@ -137,7 +141,7 @@ class SipSignaller:
                 from_=self._name(self._platform_id),
                 to=self._name(channel_id),
                 sdp=sdp,
-                headers=[("Subject", subject)],
+                headers=[("Subject", subject), *self._identity(device, origin)],
                 timeout=timeout,
                 on_provisional=lambda _: on_trying(),
                 on_bye=on_bye,
@@ -223,21 +227,66 @@ class SipSignaller:
                     f"answer in {self._timeout:g} s",
                 ) from None
 
-    async def send(self, device: Device, message: Content) -> None:
+    async def control(
+        self,
+        device: Device,
+        channel_id: str,
+        command: DeviceControl,
+        *,
+        origin: Origin | None = None,
+    ) -> str:
+        """Send a DeviceControl under an SN of our own and wait for the answer where there is one (protocol 4.5)."""
+        sn = self._pending.next_sn(device.device_id)
+        message = replace(command, sn=sn)
+        headers = self._identity(device, origin)
+        if not command.wants_answer:
+            await self.send(device, message, target=channel_id, headers=headers)
+            return ""
+        async with self._pending.expect(device.device_id, "DeviceControl", sn) as answer:
+            await self.send(device, message, target=channel_id, headers=headers)
+            try:
+                return (await answer(self._timeout)).get("Result", "")
+            except TimeoutError:
+                raise Unavailable(
+                    "device_silent",
+                    f"Device {device.device_id} acknowledged {command.sub_command.value} but sent no "
+                    f"answer in {self._timeout:g} s",
+                ) from None
+
+    async def send(
+        self,
+        device: Device,
+        message: Content,
+        *,
+        target: str = "",
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> None:
         """Send a MANSCDP message by MESSAGE and wait for its 200.
+
+        Args:
+            device: Where it goes.
+            message: What.
+            target: Code in Request-URI and To; empty: the device's.
+            headers: Further headers.
 
         Raises:
             Unavailable: `device_offline`, `device_unreachable` or `device_refused`.
         """
-        flow, uri = self._route(device, device.device_id)
-        body = serialize_message(message, charset=device.settings.charset or self._charset)
+        target = target or device.device_id
+        flow, uri = self._route(device, target)
+        body = serialize_message(
+            message,
+            charset=device.settings.charset or self._charset,
+            edition=edition_of(device.gb_version),
+        )
         try:
             response = await self._client.request(
                 "MESSAGE",
                 uri,
                 flow=flow,
                 from_=self._name(self._platform_id),
-                to=self._name(device.device_id),
+                to=self._name(target),
+                headers=headers,
                 body=body,
                 content_type=MANSCDP,
                 timeout=self._timeout,
@@ -248,6 +297,13 @@ class SipSignaller:
             ) from exc
         if response.status >= 300:
             raise Unavailable("device_refused", _refusal(device, response))
+
+    def _identity(self, device: Device, origin: Origin | None) -> list[tuple[str, str]]:
+        """Return Monitor-User-Identity for a lower platform; cameras are told nothing (protocol 2.9)."""
+        if DeviceId(device.device_id).kind is not IdKind.PLATFORM:
+            return []
+        own = f"{self._platform_id}-{self._platform_id}"
+        return [("Monitor-User-Identity", origin.identity if origin and origin.identity else own)]
 
     def _route(self, device: Device, target: str) -> tuple[Flow, str]:
         address = device.address
@@ -266,6 +322,17 @@ class SipSignaller:
 
     def _name(self, user: str) -> str:
         return f"<sip:{user}@{self._domain}>"
+
+
+def edition_of(gb_version: str) -> str:
+    """Return the edition of the standard an X-GB-Ver means; without the header it is 2016 (protocol 2.8)."""
+    match gb_version.partition(".")[0]:
+        case "3":
+            return "2022"
+        case "1":
+            return "2011"
+        case _:
+            return "2016"
 
 
 def _flow(address: DeviceAddress) -> Flow:

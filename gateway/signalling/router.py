@@ -22,7 +22,12 @@ from gb28181.errors import RemoteProtocolError
 from gb28181.flow.registrar import Accept, Challenge, Ignore, Refuse, Registrar, ok_headers
 from gb28181.manscdp.message import ManscdpMessage, parse_message
 from gb28181.manscdp.notify import Keepalive, read_plain_keepalive
-from gb28181.manscdp.response import CatalogResponse, DeviceInfoResponse, DeviceStatusResponse
+from gb28181.manscdp.response import (
+    CatalogResponse,
+    DeviceInfoResponse,
+    DeviceStatusResponse,
+    Response,
+)
 
 __all__ = ["SipRouter"]
 
@@ -301,6 +306,12 @@ class SipRouter:
         assert isinstance(content, DeviceStatusResponse)
         self._pending.resolve(device_id, "DeviceStatus", content.sn, content.raw)
 
+    def _result(self, device_id: str, message: ManscdpMessage) -> None:
+        content = message.content
+        if isinstance(content, Response):
+            fields = {"Result": content.result, "Reason": content.reason}
+            self._pending.resolve(device_id, content.cmd_type, content.sn, fields)
+
     # Requests without a place yet: answered as the standard says, so that nobody waits
 
     def _invite(self, incoming: IncomingRequest) -> None:
@@ -344,6 +355,7 @@ class SipRouter:
             ("Response", "Catalog"): _catalog,
             ("Response", "DeviceInfo"): _device_info,
             ("Response", "DeviceStatus"): _device_status,
+            ("Response", "DeviceControl"): _result,
         }
     )
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from gateway.domain.device import Channel, ChannelKind, Device, DeviceAddress, TimelineKind
 from gateway.domain.errors import NotFound, Unavailable
@@ -18,9 +17,7 @@ from gateway.domain.media import (
     ViewerSink,
 )
 from gateway.domain.signalling import InviteAnswer, Origin
-
-if TYPE_CHECKING:
-    from gb28181.manscdp.control import DeviceControl
+from gb28181.manscdp.control import DeviceControl
 
 __all__ = ["ANSWER", "ScriptedDirectory", "ScriptedMedia", "ScriptedSignaller", "device"]
 
@@ -143,7 +140,7 @@ class ScriptedSignaller:
         self,
         device: Device,
         channel_id: str,
-        command: "DeviceControl",
+        command: DeviceControl,
         *,
         origin: Origin | None = None,
     ) -> str:

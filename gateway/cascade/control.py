@@ -1,0 +1,161 @@
+"""DeviceControl of upper platforms on its way down, and the camera's answer on its way up (protocol 8.2)."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from gateway.cascade.bridge import ChannelResolver
+from gateway.cascade.ports import UpperLink, UpperRequester
+from gateway.domain.device import Channel
+from gateway.domain.errors import Forbidden, GatewayError
+from gateway.domain.platform import PlatformEvent
+from gateway.domain.policy import AccessContext, AccessControl, AccessRequest, Action
+from gateway.domain.signalling import Origin
+from gateway.sessions.control import DeviceControls
+from gb28181.aio.tasks import TaskScope
+from gb28181.flow.identity import MonitorIdentity
+from gb28181.manscdp.control import DeviceControl, SubCommand
+from gb28181.manscdp.response import Response
+
+__all__ = ["MAX_CONTROLS", "ControlDesk", "action_of"]
+
+log = structlog.get_logger()
+
+MAX_CONTROLS = 64
+"""Controls of one platform that may be under way at once; more are refused with 486."""
+
+_ACTIONS = {
+    SubCommand.PTZ: Action.PTZ,
+    SubCommand.PTZ_PRECISE: Action.PTZ,
+    SubCommand.DRAG_ZOOM_IN: Action.PTZ,
+    SubCommand.DRAG_ZOOM_OUT: Action.PTZ,
+    SubCommand.TARGET_TRACK: Action.PTZ,
+    # Whoever may watch may ask for a picture to begin with.
+    SubCommand.IFRAME: Action.LIVE,
+}
+
+
+def action_of(control: DeviceControl) -> Action:
+    """Return the right that a control needs: PTZ, live for a key frame, else configuration."""
+    return _ACTIONS.get(control.sub_command, Action.CONFIG)
+
+
+class ControlDesk:
+    """Maps the code, asks the policy, passes the control on, and the answer back under the original SN.
+
+    Args:
+        own_id: Our code, put in front of identities.
+        controls: Sends to devices.
+        access: The sharing policy.
+        views: Finds a platform's catalogue.
+        scope: Owner of the tasks that wait for cameras.
+        wall: Wall clock, timezone-aware.
+    """
+
+    def __init__(
+        self,
+        *,
+        own_id: str,
+        controls: DeviceControls,
+        access: AccessControl,
+        views: Callable[[str], ChannelResolver | None],
+        scope: TaskScope,
+        wall: Callable[[], datetime],
+    ) -> None:
+        self._own_id = own_id
+        self._controls = controls
+        self._access = access
+        self._views = views
+        self._scope = scope
+        self._wall = wall
+        self._under_way: dict[str, int] = {}
+
+    def control(self, link: UpperLink, requester: UpperRequester, control: DeviceControl) -> int:
+        """Take a control of an identified platform.
+
+        Returns:
+            The SIP status to answer the MESSAGE with: 200, 403, 404 (not shared, whether it exists or not),
+            482 (loop), 486.
+        """
+        platform_id = link.config.platform_id
+        if requester.identity is not None and self._own_id in requester.identity.gateways:
+            return 482
+        if self._under_way.get(platform_id, 0) >= MAX_CONTROLS:
+            return 486
+        view = self._views(platform_id)
+        channel = None if view is None else view.resolve(control.device_id)
+        request = AccessRequest(
+            subject=requester.subject,
+            action=action_of(control),
+            channel=channel,
+            object_id=control.device_id[:64],
+            context=AccessContext(at=self._wall(), zone=link.config.zone, source=requester.source),
+            via="sip",
+            detail=f"{control.sub_command.value} {control.ptz_cmd}".strip()[:200],
+        )
+        if channel is None:
+            self._access.refuse(request, "not_shared", "This platform was never given that code")
+            link.note(PlatformEvent.REFUSED, f"Control of {control.device_id[:64]}: not shared")
+            return 404
+        try:
+            self._access.check(request)
+        except Forbidden as exc:
+            link.note(PlatformEvent.REFUSED, f"Control of {control.device_id}: {exc.detail}")
+            return 403
+        self._under_way[platform_id] = self._under_way.get(platform_id, 0) + 1
+        self._scope.spawn(
+            self._pass_on(link, requester, control, channel), name=f"control:{control.device_id}"
+        )
+        return 200
+
+    def platform_offline(self, platform_id: str) -> None:
+        """Stop what a platform set in motion: its link is gone."""
+        self._controls.holder_gone(_holder(platform_id))
+
+    async def _pass_on(
+        self, link: UpperLink, requester: UpperRequester, control: DeviceControl, channel: Channel
+    ) -> None:
+        platform_id = link.config.platform_id
+        reason = ""
+        try:
+            result = await self._controls.control(
+                _holder(platform_id),
+                channel.device_id,
+                channel.channel_id,
+                control,
+                origin=self._origin(requester),
+            )
+        except GatewayError as exc:
+            result, reason = "ERROR", exc.code
+            link.note(PlatformEvent.MESSAGE_FAILED, f"Control of {control.device_id}: {exc.detail}")
+        finally:
+            left = self._under_way[platform_id] - 1
+            if left:
+                self._under_way[platform_id] = left
+            else:
+                del self._under_way[platform_id]
+        if not control.wants_answer:
+            return
+        answer = Response(
+            cmd_type="DeviceControl",
+            sn=control.sn,
+            device_id=control.device_id,
+            result="OK" if result.upper() == "OK" else "ERROR",
+            reason=reason,
+        )
+        try:
+            await link.send(answer)
+        except GatewayError as exc:
+            log.info("control_answer_not_sent", platform_id=platform_id, detail=exc.detail)
+
+    def _origin(self, requester: UpperRequester) -> Origin:
+        identity = requester.identity
+        if identity is None:
+            identity = MonitorIdentity((), requester.platform_id)
+        path = (self._own_id, *identity.gateways, identity.user)
+        return Origin(identity="-".join(path))
+
+
+def _holder(platform_id: str) -> str:
+    return f"platform:{platform_id}"

@@ -1,0 +1,280 @@
+"""Controls on their way to a camera, from whoever sends them: API, CLI, upper platforms.
+
+The standard knows no automatic stop (protocol 4.4.1): a camera moves until it is told otherwise. So every motion has
+a holder and a deadline here, and is stopped when its holder vanishes or says nothing more.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import structlog
+
+from gateway.domain.device import Device
+from gateway.domain.errors import GatewayError, Invalid, NotFound, Unavailable
+from gateway.domain.signalling import Origin, Signaller
+from gateway.sessions.ports import DeviceDirectory
+from gb28181.aio.tasks import TaskScope
+from gb28181.errors import RemoteProtocolError
+from gb28181.manscdp.control import DeviceControl, SubCommand
+from gb28181.manscdp.ptz import PtzCommand
+
+__all__ = ["DeviceControls", "only_sub_command"]
+
+log = structlog.get_logger()
+
+MAX_WAITING = 16
+"""Commands that may wait for one channel; a joystick that sends faster than its camera answers gets an error."""
+STOP_TRIES = 3
+"""A stop that a camera did not take is sent again."""
+STOP_PAUSE = 1.0
+
+
+_FIELDS = {
+    SubCommand.PTZ: ("ptz_cmd", "ptz_cmd_params", "control_priority"),
+    SubCommand.TELE_BOOT: ("tele_boot",),
+    SubCommand.RECORD: ("record_cmd", "stream_number"),
+    SubCommand.GUARD: ("guard_cmd",),
+    SubCommand.ALARM: ("alarm_cmd", "alarm_method", "alarm_type"),
+    SubCommand.IFRAME: ("iframe_cmd",),
+    SubCommand.DRAG_ZOOM_IN: ("drag_zoom_in",),
+    SubCommand.DRAG_ZOOM_OUT: ("drag_zoom_out",),
+    SubCommand.HOME_POSITION: ("home_position",),
+    SubCommand.PTZ_PRECISE: ("ptz_precise",),
+    SubCommand.DEVICE_UPGRADE: ("device_upgrade",),
+    SubCommand.FORMAT_SD_CARD: ("format_sd_card",),
+    SubCommand.TARGET_TRACK: ("target_track", "device_id2", "target_area"),
+}
+
+
+def only_sub_command(control: DeviceControl) -> DeviceControl:
+    """Return a control with its one sub-command alone.
+
+    The schema lets several stand in one message; what was not asked of the policy must not ride along.
+    """
+    kept = {name: getattr(control, name) for name in _FIELDS[control.sub_command]}
+    return DeviceControl(sn=control.sn, device_id=control.device_id, **kept)
+
+
+@dataclass(slots=True)
+class _Motion:
+    """A camera that somebody set in motion."""
+
+    holder: str
+    until: float
+    origin: Origin | None
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Commands of one channel, one at a time and in order."""
+
+    lock: asyncio.Lock
+    waiting: int = 0
+
+
+class DeviceControls:
+    """Sends DeviceControl to devices and keeps watch over what moves.
+
+    Args:
+        devices: The registry.
+        signaller: Sends.
+        scope: Owner of the stops.
+        now: Monotonic seconds.
+        hold: Seconds after which a motion is stopped unless it is commanded anew.
+    """
+
+    def __init__(
+        self,
+        *,
+        devices: DeviceDirectory,
+        signaller: Signaller,
+        scope: TaskScope,
+        now: Callable[[], float],
+        hold: float = 60.0,
+    ) -> None:
+        self._devices = devices
+        self._signaller = signaller
+        self._scope = scope
+        self._now = now
+        self._hold = hold
+        self._motions: dict[tuple[str, str], _Motion] = {}
+        self._lanes: dict[tuple[str, str], _Lane] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def moving(self) -> dict[tuple[str, str], str]:
+        """Holder of each camera in motion, by (device, channel)."""
+        return {place: motion.holder for place, motion in self._motions.items()}
+
+    async def ptz(
+        self,
+        holder: str,
+        device_id: str,
+        channel_id: str,
+        command: PtzCommand,
+        *,
+        hold: float | None = None,
+        origin: Origin | None = None,
+    ) -> None:
+        """Send a PTZ command.
+
+        Args:
+            holder: Who moves it; `holder_gone` stops what it moves.
+            device_id: The device.
+            channel_id: Its channel.
+            command: The command.
+            hold: Seconds after which a motion is stopped by itself; None: the default.
+            origin: Who stands behind it, for a lower platform.
+
+        Raises:
+            NotFound: `device_unknown`, `channel_unknown`.
+            Unavailable: `device_offline`, `device_unreachable`, `device_refused`, `device_busy`.
+        """
+        control = DeviceControl(ptz_cmd=command.encode())
+        await self._send(
+            holder, device_id, channel_id, control, command=command, hold=hold, origin=origin
+        )
+
+    async def control(
+        self,
+        holder: str,
+        device_id: str,
+        channel_id: str,
+        control: DeviceControl,
+        *,
+        origin: Origin | None = None,
+    ) -> str:
+        """Send any control on; a PTZ frame goes byte for byte as it came.
+
+        Returns:
+            The device's Result; empty if the command has no answer.
+
+        Raises:
+            Invalid: `ptz_invalid`: the frame is none; `control_unknown`: no sub-command that is known.
+            NotFound: as `ptz`.
+            Unavailable: as `ptz`, and `device_silent` when an answer was due.
+        """
+        command = None
+        if control.sub_command is SubCommand.UNKNOWN:
+            raise Invalid("control_unknown", "The control has no sub-command that is known here")
+        if control.sub_command is SubCommand.PTZ:
+            try:
+                command = PtzCommand.decode(control.ptz_cmd)
+            except RemoteProtocolError as exc:
+                raise Invalid("ptz_invalid", f"PTZCmd cannot be used: {exc}") from exc
+        control = only_sub_command(control)
+        return await self._send(
+            holder, device_id, channel_id, control, command=command, hold=None, origin=origin
+        )
+
+    def holder_gone(self, holder: str) -> None:
+        """Stop everything a holder set in motion: its link or its connection is gone."""
+        for place, motion in list(self._motions.items()):
+            if motion.holder == holder:
+                self._stop(place, motion, "its sender is gone")
+
+    async def run(self) -> None:
+        """Stop motions whose time is up, until cancelled."""
+        while True:
+            due = min((motion.until for motion in self._motions.values()), default=None)
+            wait = None if due is None else max(due - self._now(), 0.0)
+            try:
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            except TimeoutError:
+                now = self._now()
+                for place, motion in list(self._motions.items()):
+                    if motion.until <= now:
+                        self._stop(place, motion, "nobody stopped it in time")
+            self._changed.clear()
+
+    # Inside
+
+    async def _send(
+        self,
+        holder: str,
+        device_id: str,
+        channel_id: str,
+        control: DeviceControl,
+        *,
+        command: PtzCommand | None,
+        hold: float | None,
+        origin: Origin | None,
+    ) -> str:
+        device = self._checked(device_id, channel_id)
+        place = (device_id, channel_id)
+        if command is not None:
+            # Noted before it is sent: one that may have arrived must be stopped, too.
+            self._note_motion(place, holder, command, hold, origin)
+        lane = self._lanes.setdefault(place, _Lane(asyncio.Lock()))
+        if lane.waiting >= MAX_WAITING:
+            raise Unavailable(
+                "device_busy", f"{lane.waiting} commands wait for {channel_id} already"
+            )
+        lane.waiting += 1
+        try:
+            async with lane.lock:
+                return await self._signaller.control(
+                    device, channel_id, replace(control, device_id=channel_id), origin=origin
+                )
+        finally:
+            lane.waiting -= 1
+            if not lane.waiting and self._lanes.get(place) is lane:
+                del self._lanes[place]
+
+    def _checked(self, device_id: str, channel_id: str) -> Device:
+        device = self._devices.get(device_id)
+        if device is None:
+            raise NotFound("device_unknown", f"No device {device_id} has ever registered here")
+        if channel_id != device_id and self._devices.channel(device_id, channel_id) is None:
+            raise NotFound("channel_unknown", f"Device {device_id} has no channel {channel_id}")
+        return device
+
+    def _note_motion(
+        self,
+        place: tuple[str, str],
+        holder: str,
+        command: PtzCommand,
+        hold: float | None,
+        origin: Origin | None,
+    ) -> None:
+        if command.is_motion:
+            until = self._now() + min(hold or self._hold, self._hold)
+            self._motions[place] = _Motion(holder, until, origin)
+        elif command.is_stop:
+            self._motions.pop(place, None)
+        self._changed.set()
+
+    def _stop(self, place: tuple[str, str], motion: _Motion, why: str) -> None:
+        if self._motions.get(place) is motion:
+            del self._motions[place]
+        log.info(
+            "ptz_stopped_by_itself",
+            device_id=place[0],
+            channel_id=place[1],
+            detail=why,
+            holder=motion.holder,
+        )
+        self._scope.spawn(self._send_stop(place, motion.origin), name=f"ptz-stop:{place[1]}")
+
+    async def _send_stop(self, place: tuple[str, str], origin: Origin | None) -> None:
+        device_id, channel_id = place
+        stop = DeviceControl(ptz_cmd=PtzCommand.stop().encode(), device_id=channel_id)
+        for attempt in range(STOP_TRIES):
+            if place in self._motions:
+                # Somebody else moves it now.
+                return
+            device = self._devices.get(device_id)
+            if device is None or not device.online:
+                return
+            try:
+                await self._signaller.control(device, channel_id, stop, origin=origin)
+            except GatewayError as exc:
+                log.warning(
+                    "ptz_stop_failed", device_id=device_id, channel_id=channel_id, detail=exc.detail
+                )
+            else:
+                return
+            if attempt + 1 < STOP_TRIES:
+                await asyncio.sleep(STOP_PAUSE)
