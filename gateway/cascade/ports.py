@@ -80,6 +80,9 @@ class UpperTransport(Protocol):
             Unavailable: `no_answer`, `unreachable`.
         """
 
+    def contact(self, config: PlatformConfig, route: DeviceAddress) -> str:
+        """Contact URI under which the platform reaches us on this route."""
+
     def local_host(self, route: DeviceAddress) -> str:
         """Address to write into SDP towards this platform."""
 

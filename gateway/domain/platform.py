@@ -164,6 +164,8 @@ class PlatformEvent(enum.StrEnum):
     """A request of the platform was refused."""
     MESSAGE_FAILED = "message_failed"
     CHANGED = "changed"
+    REMARK = "remark"
+    """Something odd that was tolerated: its clock, what it grants."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -182,6 +184,8 @@ class PlatformStatus:
     last_keepalive_at: datetime | None = None
     misses: int = 0
     next_try_at: datetime | None = None
+    clock_offset: float | None = None
+    """Seconds by which its clock (Date of its answer to REGISTER) is ahead of ours; None if it sends none."""
     catalog_items: int | None = None
     """Items the platform would get now."""
     subscriptions: dict[str, datetime] = field(default_factory=dict)

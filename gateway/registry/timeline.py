@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gateway.domain.device import TimelineEntry, TimelineKind
+from gateway.domain.platform import PlatformEvent
 from gateway.domain.store import TIMELINE_KEPT
 
 __all__ = ["StrangerTable", "Timeline"]
@@ -28,6 +29,11 @@ _MERGE: dict[StrEnum, tuple[int, timedelta]] = {
     TimelineKind.ADDRESS_CHANGED: (8, timedelta(minutes=10)),
     TimelineKind.KEEPALIVE_FAULT: (8, timedelta(minutes=10)),
     TimelineKind.REBOOTED: (1, timedelta(minutes=10)),
+    PlatformEvent.QUERIED: (8, timedelta(minutes=1)),
+    PlatformEvent.REFUSED: (8, timedelta(minutes=1)),
+    PlatformEvent.MESSAGE_FAILED: (8, timedelta(minutes=1)),
+    PlatformEvent.SUBSCRIBED: (8, timedelta(minutes=1)),
+    PlatformEvent.UNSUBSCRIBED: (8, timedelta(minutes=1)),
 }
 
 
