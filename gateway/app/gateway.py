@@ -1,27 +1,22 @@
 """The composition root: builds every part from the settings, starts them in order and stops them in reverse."""
 
 import asyncio
-import contextlib
-import gc
-import os
-import resource
 import secrets
-import signal
-import socket
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import structlog
 
 from gateway import __version__
+from gateway.app.convert import flood_limits, registry_settings
+from gateway.app.gauges import SessionMetrics, describe_metrics
+from gateway.app.listen import bound, free_port, private_directory, tls_context
 from gateway.config.model import Settings
 from gateway.domain.device import Device, MediaTransport, OfflineReason
-from gateway.domain.errors import Unavailable
-from gateway.domain.session import SessionRecord
+from gateway.domain.media import StreamInfo
+from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
 from gateway.http.options import HttpOptions
 from gateway.http.server import HttpServer
@@ -31,7 +26,6 @@ from gateway.observe.log import RateLimitedCounter
 from gateway.observe.loop import LoopWatch
 from gateway.observe.metrics import Metrics
 from gateway.registry.registry import DeviceRegistry
-from gateway.registry.settings import RegistrySettings
 from gateway.sessions.live import LiveSessions
 from gateway.sessions.ports import SessionSettings
 from gateway.signalling.catalog import CatalogSync
@@ -41,24 +35,18 @@ from gateway.signalling.pending import PendingAnswers
 from gateway.signalling.router import SipRouter
 from gateway.store.sql import SqlStore
 from gb28181.aio.clock import monotonic, utc_now
-from gb28181.aio.driver import IncomingRequest, SipDriver
+from gb28181.aio.driver import IncomingRequest, SipDriver, SipStats
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.catalog import CatalogCollector, CatalogTimes
-from gb28181.flow.flood import FloodControl, FloodLimits
+from gb28181.flow.flood import FloodControl
 from gb28181.flow.registrar import Registrar
 from gb28181.sdp.ssrc import SsrcPool
 from gb28181.sip.digest import DigestServer
 from gb28181.sip.endpoint import MessageRefused
 
-__all__ = ["Gateway", "serve"]
+__all__ = ["Gateway"]
 
 log = structlog.get_logger()
-
-PORT_TRIES = 50
-"""Ports looked at when any free one will do."""
-
-GC_THRESHOLDS = (50_000, 20, 20)
-"""Objects, collections and collections between collections of the three generations."""
 
 SETTLE = 1.5
 """Seconds at the end for devices to answer CANCELs: three times T1."""
@@ -112,6 +100,32 @@ class Gateway:
         await self._stack.aclose()
         log.info("gateway_stopped")
 
+    # Figures
+
+    def device_counts(self) -> tuple[int, int, int]:
+        """Devices known, devices online, channels."""
+        return self.registry.counts()
+
+    def streams(self) -> list[StreamInfo]:
+        """Open streams."""
+        return self.media.streams()
+
+    def ports(self) -> tuple[int, int, int]:
+        """Port pairs leased, draining and in all."""
+        return self.media.ports_in_use()
+
+    def sip(self) -> SipStats:
+        """Counters of the SIP stack."""
+        return self.driver.stats
+
+    def store_health(self) -> StoreHealth:
+        """How the store is."""
+        return self.store.health()
+
+    def counts(self) -> dict[str, int]:
+        """What is held now, by name."""
+        return {"sessions": self.sessions.running_count, "ssrcs": self.ssrcs.in_use}
+
     def leftovers(self) -> dict[str, int]:
         """What is held at this moment and must be nothing after the end; only what is not zero."""
         sip = self.driver.stats
@@ -129,7 +143,7 @@ class Gateway:
 
     async def _start(self) -> None:
         settings, enter = self.settings, self._stack.enter_async_context
-        await asyncio.to_thread(_private_directory, settings.data_dir)
+        await asyncio.to_thread(private_directory, settings.data_dir)
         self.store = await enter(
             SqlStore(
                 settings.store_url,
@@ -139,7 +153,7 @@ class Gateway:
                 on_crash=self._crashed,
             )
         )
-        self.registry = DeviceRegistry(self.store, _registry_settings(settings))
+        self.registry = DeviceRegistry(self.store, registry_settings(settings))
         await self.registry.load()
         self.media = await enter(self._build_media())
         self.driver = await enter(self._build_driver())
@@ -151,7 +165,7 @@ class Gateway:
         self.sessions = await enter(self._build_sessions())
         self.router = self._build_router()
         self._connect_parts()
-        self._describe_metrics()
+        describe_metrics(self.metrics, self)
         self.http = await enter(self._build_http())
         await self._listen()
         self.loop_watch = LoopWatch(self.metrics)
@@ -268,7 +282,7 @@ class Gateway:
             now=monotonic,
             wall=utc_now,
             new_id=lambda: secrets.token_hex(8),
-            observer=_SessionMetrics(self.metrics),
+            observer=SessionMetrics(self.metrics),
         )
         try:
             yield sessions
@@ -289,7 +303,7 @@ class Gateway:
             min_expires=sip.min_expires,
             max_expires=sip.max_expires,
             default_expires=sip.default_expires,
-            flood=FloodControl(_flood_limits(self.settings)),
+            flood=FloodControl(flood_limits(self.settings)),
         )
         return SipRouter(
             registrar=registrar,
@@ -338,17 +352,17 @@ class Gateway:
         """Open the SIP listeners last: whatever comes in finds everything ready."""
         sip = self.settings.sip
         # With port 0 both transports still share one number, as devices expect.
-        wanted = sip.port or _free_port(sip.host)
-        host, port = await _bound("UDP", sip.host, wanted, self.driver.listen_udp)
+        wanted = sip.port or free_port(sip.host)
+        host, port = await bound("UDP", sip.host, wanted, self.driver.listen_udp)
         self.sip_addresses.append(("UDP", host, port))
         if sip.tcp:
             self.sip_addresses.append(
-                ("TCP", *await _bound("TCP", sip.host, port, self.driver.listen_tcp))
+                ("TCP", *await bound("TCP", sip.host, port, self.driver.listen_tcp))
             )
         if sip.tls:
-            context = await asyncio.to_thread(_tls_context, sip.tls_cert, sip.tls_key)
-            bound = await self.driver.listen_tls(sip.host, sip.tls_port, context)
-            self.sip_addresses.append(("TLS", *bound))
+            context = await asyncio.to_thread(tls_context, sip.tls_cert, sip.tls_key)
+            listening = await self.driver.listen_tls(sip.host, sip.tls_port, context)
+            self.sip_addresses.append(("TLS", *listening))
 
     # Who tells whom
 
@@ -383,165 +397,3 @@ class Gateway:
     def _crashed(self, name: str, error: Exception) -> None:
         self.metrics.task_crashes.labels(name.partition(":")[0]).inc()
         log.error("task_crashed", task=name, error=repr(error), exc_info=error)
-
-    def _describe_metrics(self) -> None:
-        gauge, counter = self.metrics.gauge, self.metrics.counter
-        self.metrics.build.labels(__version__).set(1)
-        gauge("devices", "Devices by state", self._device_counts, labels=["state"])
-        gauge("channels", "Catalogued channels", lambda: self.registry.counts()[2])
-        gauge("sessions", "Sessions running", lambda: self.sessions.running_count)
-        gauge("streams", "Streams open", lambda: len(self.media.streams()))
-        gauge("viewers", "Viewers by format", self._viewer_counts, labels=["format"])
-        gauge("rtp_port_pairs", "RTP port pairs by state", self._port_counts, labels=["state"])
-        gauge("sip_transactions", "SIP transactions", lambda: self.driver.stats.transactions)
-        gauge("sip_dialogs", "SIP dialogs", lambda: self.driver.stats.dialogs)
-        gauge("sip_connections", "SIP connections", lambda: self.driver.stats.connections)
-        gauge("ssrcs", "SSRCs in use", lambda: self.ssrcs.in_use)
-        gauge("tasks", "Tasks alive, HTTP connections aside", _task_count)
-        gauge("store_pending", "Writes waiting", lambda: self.store.health().pending)
-        counter("sip_received", "SIP messages received", lambda: self.driver.stats.received)
-        counter("sip_malformed", "Unreadable messages", lambda: self.driver.stats.malformed)
-        counter(
-            "sip_retransmissions", "Messages sent again", lambda: self.driver.stats.retransmitted
-        )
-        counter("sip_dropped", "Messages not sent", lambda: self.driver.stats.dropped)
-
-    def _device_counts(self) -> dict[tuple[str, ...], float]:
-        known, online, _ = self.registry.counts()
-        return {("online",): online, ("offline",): known - online}
-
-    def _viewer_counts(self) -> dict[tuple[str, ...], float]:
-        counts: dict[tuple[str, ...], float] = {}
-        for stream in self.media.streams():
-            for output, count in stream.viewers.items():
-                counts[(output,)] = counts.get((output,), 0) + count
-        return counts
-
-    def _port_counts(self) -> dict[tuple[str, ...], float]:
-        leased, draining, total = self.media.ports_in_use()
-        free = total - leased - draining
-        return {("leased",): leased, ("draining",): draining, ("free",): free}
-
-
-class _SessionMetrics:
-    """Counts sessions and how fast their stages came."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
-
-    def session_started(self, record: SessionRecord) -> None:
-        self._metrics.sessions_started.labels(record.transport).inc()
-
-    def session_ended(self, record: SessionRecord) -> None:
-        if record.ended is not None:
-            self._metrics.sessions_ended.labels(record.ended.reason.value).inc()
-        for stage, seconds in record.stages.items():
-            self._metrics.stage_seconds.labels(stage.value).observe(seconds)
-
-
-def _free_port(host: str) -> int:
-    """A port that is free for TCP and UDP at this moment."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    for _ in range(PORT_TRIES):
-        with socket.socket(family) as tcp, socket.socket(family, socket.SOCK_DGRAM) as udp:
-            tcp.bind((host, 0))
-            port = int(tcp.getsockname()[1])
-            with contextlib.suppress(OSError):
-                udp.bind((host, port))
-                return port
-    raise Unavailable("sip_port_taken", f"No port on {host} is free for both UDP and TCP")
-
-
-def _task_count() -> float:
-    # All of ours have a name; aiohttp's, one per connection, do not.
-    return sum(not task.get_name().startswith("Task-") for task in asyncio.all_tasks())
-
-
-def _registry_settings(settings: Settings) -> RegistrySettings:
-    sip = settings.sip
-    return RegistrySettings(
-        realm=sip.domain,
-        password=sip.password,
-        follow_any=sip.follow_address == "any",
-        keepalive_interval=sip.keepalive_interval,
-        keepalive_misses=sip.keepalive_misses,
-        max_devices=settings.limits.max_devices,
-    )
-
-
-def _flood_limits(settings: Settings) -> FloodLimits:
-    """Failures a minute as levels of leaking buckets: slowed at the configured number, then ignored."""
-    pair = settings.limits.register_failures
-    host = settings.limits.register_failures_per_address
-    return FloodLimits(
-        pair_slow=pair,
-        pair_ignore=2.5 * pair,
-        pair_leak=pair / 60,
-        host_slow=host,
-        host_ignore=3 * host,
-        host_leak=host / 60,
-        ignore_for=settings.limits.register_ban,
-    )
-
-
-async def _bound(
-    transport: str,
-    host: str,
-    port: int,
-    listen: Callable[[str, int], Awaitable[tuple[str, int]]],
-) -> tuple[str, int]:
-    try:
-        return await listen(host, port)
-    except OSError as exc:
-        raise Unavailable(
-            "sip_port_taken",
-            f"SIP cannot listen on {transport} {host}:{port}: {exc.strerror or exc}; stop what uses "
-            f"it or set [sip] port",
-        ) from exc
-
-
-def _private_directory(path: Path) -> None:
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise Unavailable("data_dir_not_writable", f"data_dir {path} cannot be written to")
-
-
-def _tls_context(cert: str, key: str) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(Path(cert).expanduser(), Path(key).expanduser())
-    return context
-
-
-def _tame_collector() -> None:
-    """Make cyclic collections rare: what lives long here is not made of cycles.
-
-    With the defaults a full load of registrations spends a sixth of its time looking through the
-    answers kept for retransmissions.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-
-
-def raise_file_limit() -> None:
-    """Take all the file descriptors the system grants: each stream and viewer needs some, 1,024 are soon gone."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-async def serve(settings: Settings) -> None:
-    """Run a gateway until SIGINT or SIGTERM."""
-    raise_file_limit()
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    try:
-        async with Gateway(settings):
-            _tame_collector()
-            await stopped.wait()
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
