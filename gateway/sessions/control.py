@@ -63,6 +63,8 @@ class _Motion:
     holder: str
     until: float
     origin: Origin | None
+    ending: PtzCommand
+    """What ends it: a motion of the head and one of the lens have stops of their own."""
 
 
 @dataclass(slots=True)
@@ -131,7 +133,7 @@ class DeviceControls:
             NotFound: `device_unknown`, `channel_unknown`.
             Unavailable: `device_offline`, `device_unreachable`, `device_refused`, `device_busy`.
         """
-        control = DeviceControl(ptz_cmd=command.encode())
+        control = DeviceControl(ptz_cmd=command.serialize())
         await self._send(
             holder, device_id, channel_id, control, command=command, hold=hold, origin=origin
         )
@@ -160,7 +162,7 @@ class DeviceControls:
             raise Invalid("control_unknown", "The control has no sub-command that is known here")
         if control.sub_command is SubCommand.PTZ:
             try:
-                command = PtzCommand.decode(control.ptz_cmd)
+                command = PtzCommand.parse(control.ptz_cmd)
             except RemoteProtocolError as exc:
                 raise Invalid("ptz_invalid", f"PTZCmd cannot be used: {exc}") from exc
         control = only_sub_command(control)
@@ -241,7 +243,7 @@ class DeviceControls:
     ) -> None:
         if command.is_motion:
             until = self._now() + min(hold or self._hold, self._hold)
-            self._motions[place] = _Motion(holder, until, origin)
+            self._motions[place] = _Motion(holder, until, origin, command.ending)
         elif command.is_stop:
             self._motions.pop(place, None)
         self._changed.set()
@@ -256,11 +258,11 @@ class DeviceControls:
             detail=why,
             holder=motion.holder,
         )
-        self._scope.spawn(self._send_stop(place, motion.origin), name=f"ptz-stop:{place[1]}")
+        self._scope.spawn(self._send_stop(place, motion), name=f"ptz-stop:{place[1]}")
 
-    async def _send_stop(self, place: tuple[str, str], origin: Origin | None) -> None:
+    async def _send_stop(self, place: tuple[str, str], motion: _Motion) -> None:
         device_id, channel_id = place
-        stop = DeviceControl(ptz_cmd=PtzCommand.stop().encode(), device_id=channel_id)
+        stop = DeviceControl(ptz_cmd=motion.ending.serialize(), device_id=channel_id)
         for attempt in range(STOP_TRIES):
             if place in self._motions:
                 # Somebody else moves it now.
@@ -269,7 +271,7 @@ class DeviceControls:
             if device is None or not device.online:
                 return
             try:
-                await self._signaller.control(device, channel_id, stop, origin=origin)
+                await self._signaller.control(device, channel_id, stop, origin=motion.origin)
             except GatewayError as exc:
                 log.warning(
                     "ptz_stop_failed", device_id=device_id, channel_id=channel_id, detail=exc.detail
