@@ -3,21 +3,22 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
 from gateway.domain.device import Channel, Device
 from gateway.domain.errors import GatewayError
 from gateway.observe.log import RateLimitedCounter
+from gateway.registry.channel import merged_channel
 from gateway.registry.registry import DeviceRegistry
 from gateway.signalling.convert import channel_from_item
-from gateway.signalling.outbound import SipSignaller
 from gb28181.aio.tasks import TaskScope
 from gb28181.errors import RemoteProtocolError
 from gb28181.ids import parse_device_id
 from gb28181.manscdp.alarm import AlarmNotify
 from gb28181.manscdp.item import CatalogItem
-from gb28181.manscdp.message import ManscdpMessage
+from gb28181.manscdp.message import Content, ManscdpMessage
 from gb28181.manscdp.notify import CatalogEvent, CatalogNotify
 from gb28181.manscdp.response import CatalogResponse, Response
 
@@ -39,6 +40,13 @@ _STATUS = {
 }
 
 
+class AlarmAnswers(Protocol):
+    """Sends messages to devices."""
+
+    async def send(self, device: Device, message: Content) -> None:
+        """Send by MESSAGE and wait for the 200; raises Unavailable."""
+
+
 class DeviceNotices:
     """Takes notices over into the registry and passes alarms on.
 
@@ -55,7 +63,7 @@ class DeviceNotices:
         self,
         *,
         registry: DeviceRegistry,
-        signaller: SipSignaller,
+        signaller: AlarmAnswers,
         platform_id: str,
         scope: TaskScope,
         resync: Callable[[Device], None],
@@ -173,7 +181,7 @@ class DeviceNotices:
             else:
                 channel = channel_from_item(device_id, item, platform_id=self._platform_id)
                 if channel is not None:
-                    listed[code] = self._with_secrecy(channel, item)
+                    listed[code] = self._completed(channel, item, listed.get(code))
                     removed.pop(code, None)
                     statuses.pop(code, None)
         unknown = [
@@ -188,9 +196,10 @@ class DeviceNotices:
             device_id, listed=list(listed.values()), removed=list(removed), statuses=statuses
         )
 
-    def _with_secrecy(self, channel: Channel, item: CatalogItem) -> Channel:
-        """Keep what is known of secrecy where an update does not mention it."""
-        if item.secrecy is not None:
+    def _completed(self, channel: Channel, item: CatalogItem, earlier: Channel | None) -> Channel:
+        """Fill in what an update leaves out from what was said before: absent is not zero, nor no secret."""
+        known = earlier or self._registry.channel(channel.device_id, channel.channel_id)
+        if known is None:
             return channel
-        known = self._registry.channel(channel.device_id, channel.channel_id)
-        return channel if known is None else replace(channel, secrecy=known.secrecy)
+        secrecy = known.secrecy if item.secrecy is None else channel.secrecy
+        return replace(merged_channel(known, channel), secrecy=secrecy)
