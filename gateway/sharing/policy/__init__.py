@@ -1,0 +1,1 @@
+"""The sharing policy: its file, its engine, its dry run and its versions."""
