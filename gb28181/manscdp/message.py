@@ -23,7 +23,8 @@ from gb28181.manscdp.response import (
 )
 from gb28181.manscdp.schema import flatten
 from gb28181.manscdp.spec import edition_year
-from gb28181.manscdp.xmlcodec import decode, encode, local_name
+from gb28181.manscdp.tree import Branch, leaf_line
+from gb28181.manscdp.xmlcodec import decode, encode, encode_text, local_name
 
 __all__ = ["Content", "ManscdpMessage", "Unknown", "parse_message", "serialize_message"]
 
@@ -147,11 +148,11 @@ def serialize_message(
     entry = registry.of(type(content))
     if entry is None:
         raise LocalProtocolError(f"{type(content).__name__} is no message of the registry")
-    root = etree.Element(entry.root)
+    root = Branch(entry.root)
     if entry.cmd_type:
-        etree.SubElement(root, "CmdType").text = entry.cmd_type
+        root.add(leaf_line("CmdType", entry.cmd_type))
     entry.plan.write(content, root, edition=year)
-    return encode(root, charset)
+    return encode_text("\n".join(root.lines()), charset)
 
 
 def _adapted(content: Content, year: int) -> Content:

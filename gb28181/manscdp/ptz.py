@@ -13,12 +13,12 @@ A frame is kept byte for byte, so that one that is passed on leaves as it came; 
 from its bytes. Directions are those of the picture on the monitor.
 """
 
-import enum
 import re
 from dataclasses import dataclass
 from typing import Final, Self
 
 from gb28181.errors import LocalProtocolError, RemoteProtocolError
+from gb28181.manscdp.ptz_action import LENS_STOP, PtzAction, action_of
 
 __all__ = ["PtzAction", "PtzCommand"]
 
@@ -29,8 +29,6 @@ _MAX_SPEED: Final = 0xFF
 _MAX_ZOOM: Final = 0xF
 _MAX_VALUE: Final = 0xFFF
 _MAX_ADDRESS: Final = 0xFFF
-_LENS: Final = 0x40
-_LENS_STOP: Final = 0x40
 # Pairs of bits that contradict each other, by what they are.
 _MOVES: Final = ((0x01, 0x02, "right", "left"), (0x08, 0x04, "up", "down"))
 _ZOOMS: Final = (0x10, 0x20, "zoom in", "zoom out")
@@ -38,34 +36,6 @@ _LENSES: Final = (
     (0x01, 0x02, "focus far", "focus near"),
     (0x04, 0x08, "iris open", "iris close"),
 )
-
-
-class PtzAction(enum.Enum):
-    """What a frame asks for."""
-
-    STOP = "stop"
-    """Ends pan, tilt and zoom, and a running cruise or scan."""
-    MOVE = "move"
-    LENS_STOP = "lens_stop"
-    LENS = "lens"
-    """Focus and iris."""
-    PRESET_SET = "preset_set"
-    PRESET_CALL = "preset_call"
-    PRESET_DELETE = "preset_delete"
-    CRUISE_ADD = "cruise_add"
-    CRUISE_REMOVE = "cruise_remove"
-    """Removes a point; preset 0 removes the whole cruise."""
-    CRUISE_SPEED = "cruise_speed"
-    CRUISE_DWELL = "cruise_dwell"
-    CRUISE_START = "cruise_start"
-    SCAN_START = "scan_start"
-    SCAN_LEFT_EDGE = "scan_left_edge"
-    SCAN_RIGHT_EDGE = "scan_right_edge"
-    SCAN_SPEED = "scan_speed"
-    SWITCH_ON = "switch_on"
-    SWITCH_OFF = "switch_off"
-    UNKNOWN = "unknown"
-    """A command the standard does not have; vendors extend it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +146,7 @@ class PtzCommand:
             focus: Speed -255 (near) to 255 (far).
             iris: Speed -255 (close) to 255 (open).
         """
-        code = _LENS | (0x01 if focus > 0 else 0x02 if focus < 0 else 0)
+        code = LENS_STOP | (0x01 if focus > 0 else 0x02 if focus < 0 else 0)
         code |= 0x04 if iris > 0 else 0x08 if iris < 0 else 0
         _check("focus speed", abs(focus), _MAX_SPEED)
         _check("iris speed", abs(iris), _MAX_SPEED)
@@ -195,7 +165,7 @@ class PtzCommand:
     @classmethod
     def lens_stop(cls) -> Self:
         """Stop focus and iris."""
-        return cls(code=_LENS_STOP)
+        return cls(code=LENS_STOP)
 
     @classmethod
     def preset_set(cls, preset: int) -> Self:
@@ -265,13 +235,7 @@ class PtzCommand:
     @property
     def action(self) -> PtzAction:
         """What the frame asks for."""
-        if self.code & 0xC0 == 0:
-            return PtzAction.MOVE if self.code else PtzAction.STOP
-        if self.code & 0xF0 == _LENS:
-            return PtzAction.LENS if self.code & 0x0F else PtzAction.LENS_STOP
-        if self.code == _SCAN:
-            return _SCANS.get(self.data2, PtzAction.UNKNOWN)
-        return _ACTIONS.get(self.code, PtzAction.UNKNOWN)
+        return action_of(self.code, self.data2)
 
     @property
     def is_motion(self) -> bool:
@@ -287,7 +251,7 @@ class PtzCommand:
     def ending(self) -> "PtzCommand":
         """The stop that ends what this frame starts."""
         lens = self.action in {PtzAction.LENS, PtzAction.LENS_STOP}
-        return PtzCommand(code=_LENS_STOP if lens else 0, address=self.address)
+        return PtzCommand(code=LENS_STOP if lens else 0, address=self.address)
 
     @property
     def pan(self) -> int:
@@ -356,25 +320,6 @@ class PtzCommand:
         return cls(code=code, data1=group, data2=value & 0xFF, data3=value >> 8)
 
 
-_SCAN: Final = 0x89
-_SCANS: Final = {
-    0: PtzAction.SCAN_START,
-    1: PtzAction.SCAN_LEFT_EDGE,
-    2: PtzAction.SCAN_RIGHT_EDGE,
-}
-_ACTIONS: Final = {
-    0x81: PtzAction.PRESET_SET,
-    0x82: PtzAction.PRESET_CALL,
-    0x83: PtzAction.PRESET_DELETE,
-    0x84: PtzAction.CRUISE_ADD,
-    0x85: PtzAction.CRUISE_REMOVE,
-    0x86: PtzAction.CRUISE_SPEED,
-    0x87: PtzAction.CRUISE_DWELL,
-    0x88: PtzAction.CRUISE_START,
-    0x8A: PtzAction.SCAN_SPEED,
-    0x8C: PtzAction.SWITCH_ON,
-    0x8D: PtzAction.SWITCH_OFF,
-}
 _WITH_PRESET: Final = frozenset(
     {
         PtzAction.PRESET_SET,

@@ -28,7 +28,7 @@ from gb28181.errors import LocalProtocolError
 from gb28181.manscdp import fields
 from gb28181.manscdp.flatten import children, flatten, leaf_text
 from gb28181.manscdp.spec import Element, Leaf, ListOf, Raw, Spec, View
-from gb28181.manscdp.xmlcodec import clean_text
+from gb28181.manscdp.tree import Branch, leaf_line
 
 __all__ = ["Element", "Leaf", "ListOf", "Plan", "Raw", "View", "flatten"]
 
@@ -93,7 +93,7 @@ class Plan:
     def write(
         self,
         value: object,
-        parent: etree._Element,
+        target: Branch,
         *,
         edition: int | None = None,
         view: View = _ALL,
@@ -102,7 +102,7 @@ class Plan:
 
         Args:
             value: An instance of the dataclass.
-            parent: The element to append to.
+            target: The element to append to.
             edition: Year of the edition to write for; None writes every field there is.
             view: What of it to write.
 
@@ -111,17 +111,20 @@ class Plan:
         """
         for bound in self._selected(edition, view):
             current = getattr(value, bound.attribute)
-            match bound.spec:
-                case Leaf():
-                    if current == bound.default and not bound.spec.required:
-                        continue
-                    self._write_leaf(bound, bound.spec, current, parent)
-                case ListOf():
-                    _write_list(bound, bound.spec, current, parent, edition)
-                case Element():
-                    _write_element(bound, bound.spec, current, parent, edition)
-                case Raw():
-                    self._write_unknown(current, parent)
+            spec = bound.spec
+            if isinstance(spec, Leaf):
+                if current != bound.default:
+                    parent = target.at(spec.within)
+                    for item in current if bound.many else (current,):
+                        parent.add(leaf_line(spec.name, bound.format(item)))
+                elif spec.required:
+                    raise LocalProtocolError(f"{self.cls.__name__}.{bound.attribute} is required")
+            elif isinstance(spec, ListOf):
+                _write_list(bound, spec, current, target, edition)
+            elif isinstance(spec, Element):
+                _write_element(bound, spec, current, target, edition)
+            else:
+                self._write_unknown(current, target)
 
     def names(self, edition: int) -> frozenset[str]:
         """Return the attributes written for an edition (a year)."""
@@ -162,20 +165,7 @@ class Plan:
             self._written[edition, view] = found
         return found
 
-    def _write_leaf(
-        self,
-        bound: _Bound,
-        spec: Leaf,
-        current: Any,  # noqa: ANN401 -- the field's own type
-        parent: etree._Element,
-    ) -> None:
-        if current == bound.default:
-            raise LocalProtocolError(f"{self.cls.__name__}.{bound.attribute} is required")
-        target = _container(parent, spec.within) if spec.within else parent
-        for item in current if bound.many else (current,):
-            etree.SubElement(target, spec.name).text = clean_text(bound.format(item))
-
-    def _write_unknown(self, raw: Mapping[str, str], parent: etree._Element) -> None:
+    def _write_unknown(self, raw: Mapping[str, str], target: Branch) -> None:
         for path, text in raw.items():
             if path.lower() in self._known or path.lower() in _ENVELOPE:
                 continue
@@ -184,8 +174,7 @@ class Plan:
                 container, name = "", container
             if not all(_NAME.fullmatch(part) for part in (container or name, name)):
                 continue
-            target = _container(parent, container) if container else parent
-            etree.SubElement(target, name).text = clean_text(text)
+            target.at(container).add(leaf_line(name, text))
 
 
 def _bind(field: "dataclasses.Field[Any]", hint: Any) -> _Bound:  # noqa: ANN401 -- an annotation
@@ -330,36 +319,32 @@ def _write_list(
     bound: _Bound,
     spec: ListOf,
     items: tuple[Any, ...],
-    parent: etree._Element,
+    target: Branch,
     edition: int | None,
 ) -> None:
     if not items:
         return
-    target = etree.SubElement(parent, spec.name)
-    if spec.count:
-        target.set(spec.count, str(len(items)))
+    branch = Branch(spec.name, f' {spec.count}="{len(items)}"' if spec.count else "")
+    target.add(branch)
     for item in items:
-        element = etree.SubElement(target, spec.item)
-        if bound.nested is not None:
-            view = spec.view(item, edition) if spec.view and edition is not None else _ALL
-            bound.nested.write(item, element, edition=edition, view=view)
-        else:
-            element.text = clean_text(bound.format(item))
+        if bound.nested is None:
+            branch.add(leaf_line(spec.item, bound.format(item)))
+            continue
+        view = spec.view(item, edition) if spec.view and edition is not None else _ALL
+        element = Branch(spec.item)
+        bound.nested.write(item, element, edition=edition, view=view)
+        branch.add(element)
 
 
 def _write_element(
     bound: _Bound,
     spec: Element,
     current: object,
-    parent: etree._Element,
+    target: Branch,
     edition: int | None,
 ) -> None:
     if current is None or bound.nested is None:
         return
-    target = _container(parent, spec.within) if spec.within else parent
-    bound.nested.write(current, etree.SubElement(target, spec.name), edition=edition)
-
-
-def _container(parent: etree._Element, name: str) -> etree._Element:
-    found = next(children(parent, (name,)), None)
-    return etree.SubElement(parent, name) if found is None else found
+    element = Branch(spec.name)
+    bound.nested.write(current, element, edition=edition)
+    target.at(spec.within).add(element)

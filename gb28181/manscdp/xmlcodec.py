@@ -15,7 +15,7 @@ from gb28181.errors import LocalProtocolError, XmlError
 from gb28181.limits import MAX_XML_BYTES, MAX_XML_DEPTH, MAX_XML_ELEMENTS
 from gb28181.manscdp.repair import repair
 
-__all__ = ["DecodedXml", "clean_text", "decode", "encode", "local_name"]
+__all__ = ["DecodedXml", "clean_text", "decode", "encode", "encode_text", "local_name"]
 
 _DECLARATION: Final = re.compile(r"<\?xml[^<>]{0,256}>", re.IGNORECASE)
 _DECLARED: Final = re.compile(
@@ -88,19 +88,28 @@ def encode(root: etree._Element, charset: str = "GB2312") -> bytes:
     Raises:
         LocalProtocolError: The charset is none of these.
     """
+    etree.indent(root, "  ")
+    return encode_text(etree.tostring(root, encoding="unicode"), charset)
+
+
+def encode_text(text: str, charset: str = "GB2312") -> bytes:
+    """Put the declaration before the text of an element, and both into a charset.
+
+    Raises:
+        LocalProtocolError: The charset is not known.
+    """
     name = charset.upper()
     encoding = _ENCODINGS.get("UTF-8" if name == "UTF8" else name)
     if encoding is None:
         raise LocalProtocolError(f"expected one of {', '.join(_ENCODINGS)}, got {charset!r}")
-    etree.indent(root, "  ")
-    text = etree.tostring(root, encoding="unicode")
     document = f'<?xml version="1.0" encoding="{name}"?>\n{text}\n'
     return document.replace("\r\n", "\n").replace("\n", "\r\n").encode(encoding)
 
 
 def clean_text(text: str) -> str:
     """Drop the characters that XML cannot carry, so that any text can be sent."""
-    return _ILLEGAL.sub("", text).replace("\r", "")
+    # Nearly all text is printable, and printable text has none of them.
+    return text if text.isprintable() else _ILLEGAL.sub("", text).replace("\r", "")
 
 
 def local_name(element: etree._Element) -> str:

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gb28181.errors import XmlError
-from gb28181.manscdp import Keepalive, parse_message, serialize_message
+from gb28181.manscdp import (
+    CatalogEvent,
+    CatalogItem,
+    CatalogNotify,
+    Keepalive,
+    parse_message,
+    serialize_message,
+)
 from gb28181.manscdp.notify import read_plain_keepalive
 
 PLAIN = (
@@ -64,3 +71,38 @@ def test_whatever_is_read_the_parser_reads_the_same(at: int, put: bytes) -> None
         assert parse_message(body).content == read
     except XmlError:
         pytest.fail(f"the parser refuses {body!r}")
+
+
+@pytest.mark.parametrize(
+    ("text", "event"),
+    [
+        ("ON", CatalogEvent.ON),
+        ("off", CatalogEvent.OFF),
+        (" Update ", CatalogEvent.UPDATE),
+        ("Offline", CatalogEvent.OFF),
+        ("VLOST", CatalogEvent.VLOST),
+        ("", None),
+        ("EXPLODED", None),
+    ],
+)
+def test_events_are_read_in_any_case(text: str, event: CatalogEvent | None) -> None:
+    assert CatalogEvent.of(CatalogItem(device_id="1", event=text)) is event
+
+
+def test_only_new_and_changed_items_have_fields() -> None:
+    assert [event for event in CatalogEvent if event.has_fields] == [
+        CatalogEvent.ADD,
+        CatalogEvent.UPDATE,
+    ]
+
+
+def test_a_notification_is_read_with_its_events_wherever_they_stand() -> None:
+    content = parse_message(
+        b"<Notify><CmdType>Catalog</CmdType><SN>1</SN><DeviceID>1</DeviceID><SumNum>9</SumNum>"
+        b"<DeviceList Num='2'><Item><DeviceID>2</DeviceID><Name>a</Name><Event>add</Event></Item>"
+        b"<Item><DeviceID>3</DeviceID><Event>Del</Event></Item></DeviceList></Notify>"
+    ).content
+    assert isinstance(content, CatalogNotify)
+    assert content.sum_num == 9
+    assert [CatalogEvent.of(item) for item in content.items] == [CatalogEvent.ADD, CatalogEvent.DEL]
+    assert content.items[0].name == "a"

@@ -10,6 +10,7 @@ from lxml import etree
 from gb28181.errors import LocalProtocolError
 from gb28181.manscdp.registry import CORE_MESSAGES, Registry
 from gb28181.manscdp.schema import Leaf, ListOf, Plan, Raw, flatten
+from gb28181.manscdp.tree import Branch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +44,9 @@ def read(xml: str) -> Command:
 
 
 def write(command: Command) -> str:
-    root = etree.Element("Control")
+    root = Branch("Control")
     PLAN.write(command, root)
-    return etree.tostring(root, encoding="unicode")
+    return "".join(line.strip() for line in root.lines())
 
 
 FULL = Command(
