@@ -1,14 +1,31 @@
 """Who may: a credential for every request, from loopback too."""
 
+from collections.abc import Callable
+from datetime import datetime
+from math import ceil
+
+import structlog
 from aiohttp import web
 
-from gateway.http.deps import HttpDeps
-from gateway.http.problem import ApiError
-from gateway.http.tokens import Tokens, TokenState
+from gateway.domain.audit import AuditEntry, AuditKind, AuditSink
+from gateway.domain.policy import Subject
+from gateway.http.principal import Principal
+from gateway.http.problem import REALM, ApiError, Refused
+from gateway.http.quota import FailureLimit, RateQuota
+from gateway.http.signed import ReplayGuard, SignatureCheck, is_signed
+from gateway.http.tokens import Tokens
+from gateway.observe.log import RateLimitedCounter
+from gateway.sharing.changelog import subject_fields
+from gateway.sharing.keys import ApiKey, KeyBook
 
-__all__ = ["REALM", "bearer_of", "require_bearer", "stream_grant"]
+__all__ = ["Authenticator", "bearer_of", "has_credential", "unauthorized"]
 
-REALM = "gb28181-gateway"
+log = structlog.get_logger()
+
+
+def has_credential(request: web.BaseRequest) -> bool:
+    """Whether a request brings anything else than a stream token."""
+    return "Authorization" in request.headers or is_signed(request)
 
 
 def bearer_of(request: web.BaseRequest) -> str | None:
@@ -22,53 +39,159 @@ def bearer_of(request: web.BaseRequest) -> str | None:
         return None
     scheme, _, token = headers[0].strip().partition(" ")
     if len(headers) > 1 or scheme.lower() != "bearer" or not token.strip():
-        raise _unauthorized("invalid_credential", "Expected one header Authorization: Bearer TOKEN")
+        raise unauthorized("invalid_credential", "Expected one header Authorization: Bearer TOKEN")
     return token.strip()
 
 
-def require_bearer(request: web.BaseRequest, tokens: Tokens) -> None:
-    """Let only the admin and the CLI token pass.
-
-    Raises:
-        ApiError: 401.
-    """
-    bearer = bearer_of(request)
-    if bearer is None:
-        raise _unauthorized(
-            "credential_missing", "Send the admin token as Authorization: Bearer TOKEN", error=None
-        )
-    if not tokens.accepts(bearer):
-        raise _unauthorized(
-            "credential_wrong", "This is neither the admin token nor this start's CLI token"
-        )
-
-
-def stream_grant(request: web.Request, tokens: Tokens, deps: HttpDeps) -> str | None:
-    """Return the stream id that a `?token=` allows, or None if a bearer token allows any.
-
-    Raises:
-        ApiError: 401 without a usable credential, `token_expired` for one that was good.
-    """
-    if "Authorization" in request.headers:
-        require_bearer(request, tokens)
-        return None
-    given = request.query.getall("token", [])
-    if len(given) != 1 or not given[0]:
-        raise _unauthorized(
-            "credential_missing",
-            "Send exactly one ?token= from POST .../play, or Authorization: Bearer TOKEN",
-            error=None,
-        )
-    grant = tokens.streams.read(given[0], deps.wall().timestamp())
-    if grant.state is TokenState.EXPIRED:
-        raise _unauthorized(
-            "token_expired", "This stream token has expired; POST .../play gives a new one"
-        )
-    if grant.state is TokenState.INVALID:
-        raise _unauthorized("token_invalid", "This is not a stream token of this gateway")
-    return grant.stream_id
-
-
-def _unauthorized(code: str, detail: str, *, error: str | None = "invalid_token") -> ApiError:
+def unauthorized(
+    code: str, detail: str, *, error: str | None = "invalid_token", key_id: str = ""
+) -> Refused:
+    """Return the refusal of a token."""
     challenge = f'Bearer realm="{REALM}"' + (f', error="{error}"' if error else "")
-    return ApiError(401, code, detail, headers={"WWW-Authenticate": challenge})
+    return Refused(code, detail, challenge=challenge, key_id=key_id)
+
+
+class Authenticator:
+    """Finds out who sent a request, counts what they send, and puts refusals of keys on record.
+
+    Args:
+        tokens: Admin and CLI token.
+        keys: API keys.
+        audit: Takes a record of every refused key.
+        wall: Wall clock, timezone-aware.
+        now: Monotonic seconds.
+        new_id: Makes identifiers of records.
+        skew: Seconds by which the clock of a signed request may differ.
+        failures: Refusals a minute and source address that get their full answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        tokens: Tokens,
+        keys: KeyBook,
+        audit: AuditSink,
+        wall: Callable[[], datetime],
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+        skew: float,
+        failures: int,
+    ) -> None:
+        self._tokens = tokens
+        self._keys = keys
+        self._audit = audit
+        self._wall = wall
+        self._now = now
+        self._new_id = new_id
+        self._replays = ReplayGuard()
+        self._signatures = SignatureCheck(keys, self._replays, skew)
+        self._quota = RateQuota()
+        self._failures = FailureLimit(failures)
+        self._limited = RateLimitedCounter(log.warning, "http_credentials_limited")
+        keys.on_changed.append(self._changed)
+
+    async def identify(self, request: web.Request) -> Principal:
+        """Return who sent a request; counts it for the quota of its key.
+
+        Raises:
+            ApiError: 401; 429 `quota_exceeded`, `too_many_nonces`; as `raw_body` for signed requests.
+        """
+        source = request.remote or ""
+        if is_signed(request):
+            if "Authorization" in request.headers:
+                raise unauthorized(
+                    "invalid_credential", "Send a signature or Authorization, not both"
+                )
+            key = await self._signatures.key_of(request, self._wall().timestamp())
+        else:
+            bearer = bearer_of(request)
+            if bearer is None:
+                raise unauthorized(
+                    "credential_missing",
+                    "Send a token as Authorization: Bearer TOKEN, or sign the request",
+                    error=None,
+                )
+            if self._tokens.accepts(bearer):
+                return Principal.admin(source)
+            found = self._keys.find_bearer(bearer)
+            if found is None:
+                raise unauthorized(
+                    "credential_wrong",
+                    "This is neither the admin token nor this start's CLI token nor a key",
+                )
+            key = found
+        principal = self.holder_of(key, source)
+        self._count(key)
+        return principal
+
+    def holder_of(self, key: ApiKey, source: str) -> Principal:
+        """Return who holds a key that can be used.
+
+        Raises:
+            ApiError: 401 `key_disabled`, `key_expired`.
+        """
+        why = key.unusable(self._wall())
+        if why is not None:
+            words = "is disabled" if why == "key_disabled" else "has expired"
+            raise unauthorized(why, f"Key {key.key_id} {words}", key_id=key.key_id)
+        return Principal.of_key(key, self._keys.zone_of(key), source)
+
+    def refused(self, request: web.BaseRequest, error: ApiError) -> ApiError:
+        """Count a 401 and put it on record; return what is to be answered.
+
+        Args:
+            request: What was refused.
+            error: Why.
+        """
+        source = request.remote or ""
+        wait = self._failures.note(source, self._now())
+        if wait > 0:
+            self._limited.add(source=source)
+            return ApiError(
+                429,
+                "too_many_failures",
+                "Too many requests from this address had no usable credential",
+                headers={"Retry-After": str(ceil(wait))},
+            )
+        claimed = request.headers.get("X-Gb-Key", "")[:64]
+        known = error.key_id if isinstance(error, Refused) else ""
+        if known or claimed:
+            self._record(error, request, known, claimed)
+        return error
+
+    def _record(self, error: ApiError, request: web.BaseRequest, known: str, claimed: str) -> None:
+        key = self._keys.find(known) if known else None
+        log.warning(
+            "http_key_refused", name=known or claimed, reason=error.code, source=request.remote
+        )
+        self._audit.record(
+            AuditEntry(
+                at=self._wall(),
+                kind=AuditKind.KEY,
+                entry_id=self._new_id(),
+                subject=subject_fields(key.subject if key else Subject()),
+                action="authenticate",
+                object_id=f"key:{known or claimed}",
+                result="deny",
+                reason=error.code,
+                detail=f"{request.method} {request.path[:200]}",
+                source=request.remote or "",
+                via="http",
+            )
+        )
+
+    def _count(self, key: ApiKey) -> None:
+        per_minute = key.settings.requests_per_minute
+        wait = self._quota.take(key.key_id, per_minute, self._now())
+        if wait > 0:
+            raise ApiError(
+                429,
+                "quota_exceeded",
+                f"This key may send {per_minute} requests a minute",
+                headers={"Retry-After": str(ceil(wait))},
+            )
+
+    def _changed(self, key: ApiKey) -> None:
+        if self._keys.find(key.key_id) is None:
+            self._quota.forget(key.key_id)
+            self._replays.forget(key.key_id)

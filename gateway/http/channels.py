@@ -1,15 +1,18 @@
 """Operations on channels, and how a stream is asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
 from aiohttp import web
 
-from gateway.domain.errors import NotFound
+from gateway.domain.policy import Action
 from gateway.http.deps import HttpDeps
+from gateway.http.gate import ChannelGate
 from gateway.http.options import HttpOptions
-from gateway.http.route import Route, body_of, json_answer, query_of
+from gateway.http.principal import Principal, context_of, principal_of
+from gateway.http.problem import ApiError
+from gateway.http.route import Access, Route, body_of, json_answer, query_of
 from gateway.http.schemas.channel import (
     ChannelList,
     ChannelOut,
@@ -18,7 +21,8 @@ from gateway.http.schemas.channel import (
     PlayOut,
     UrlsOut,
 )
-from gateway.http.tokens import StreamSigner
+from gateway.http.stream_token import StreamTokens
+from gateway.http.visible import SeenChannel, VisibleChannels, masked
 
 __all__ = ["ChannelApi"]
 
@@ -27,12 +31,33 @@ _ONE = f"{_BASE}/{{device_id}}/{{channel_id}}"
 
 
 class ChannelApi:
-    """Handlers under `/api/v1/channels`."""
+    """Handlers under `/api/v1/channels`.
 
-    def __init__(self, deps: HttpDeps, options: HttpOptions, signer: StreamSigner) -> None:
+    Args:
+        deps: What the handlers work with.
+        options: Values.
+        gate: Asks the sharing policy.
+        visible: What people outside see.
+        tokens: Makes stream tokens.
+        open_by: How many streams a key has open.
+    """
+
+    def __init__(
+        self,
+        deps: HttpDeps,
+        options: HttpOptions,
+        *,
+        gate: ChannelGate,
+        visible: VisibleChannels,
+        tokens: StreamTokens,
+        open_by: Callable[[str], int],
+    ) -> None:
         self._deps = deps
         self._options = options
-        self._signer = signer
+        self._gate = gate
+        self._visible = visible
+        self._tokens = tokens
+        self._open_by = open_by
 
     def routes(self) -> Sequence[Route]:
         """Return the operations."""
@@ -45,6 +70,7 @@ class ChannelApi:
                 name="list_channels",
                 summary="List channels",
                 tag=tag,
+                access=Access.CATALOG,
                 query=ChannelQuery,
                 answer=ChannelList,
             ),
@@ -55,6 +81,7 @@ class ChannelApi:
                 name="get_channel",
                 summary="Show one channel",
                 tag=tag,
+                access=Access.CATALOG,
                 answer=ChannelOut,
                 errors=(404,),
             ),
@@ -65,6 +92,7 @@ class ChannelApi:
                 name="play_channel",
                 summary="Start a channel's stream, or join the running one",
                 tag=tag,
+                access=Access.LIVE,
                 body=PlayIn,
                 body_required=False,
                 answer=PlayOut,
@@ -75,6 +103,9 @@ class ChannelApi:
     async def list_channels(self, request: web.Request) -> web.Response:
         """Answer GET channels."""
         query = query_of(request, ChannelQuery)
+        principal = principal_of(request)
+        if not principal.is_local:
+            return json_answer(await self._list_visible(request, principal, query))
         channels, total = self._deps.devices.search_channels(
             query.q,
             device_id=query.device_id,
@@ -88,33 +119,79 @@ class ChannelApi:
 
     async def get_channel(self, request: web.Request) -> web.Response:
         """Answer GET channels/{device_id}/{channel_id}."""
-        device_id, channel_id = request.match_info["device_id"], request.match_info["channel_id"]
-        channel = self._deps.devices.channel(device_id, channel_id)
-        if channel is None:
-            raise NotFound(
-                "channel_unknown",
-                f"Device {device_id[:64]} has no channel {channel_id[:64]} in its catalogue",
-            )
+        principal = principal_of(request)
+        context = context_of(principal, self._deps.wall, request)
+        channel = self._gate.find(principal, *_named(request), Action.CATALOG, context)
+        decision = self._gate.check(principal, Action.CATALOG, channel, context)
+        if not principal.is_local:
+            channel = masked(channel, decision.obligations)
         return json_answer(ChannelOut.model_validate(channel))
 
     async def play(self, request: web.Request) -> web.Response:
         """Answer POST channels/{device_id}/{channel_id}/play."""
         body = await body_of(request, PlayIn, required=False)
-        record = await self._deps.sessions.play(
-            request.match_info["device_id"],
-            request.match_info["channel_id"],
-            transport=body.transport,
+        principal = principal_of(request)
+        context = context_of(
+            principal, self._deps.wall, request, purpose=body.purpose, ticket=body.ticket
         )
-        expires = int(self._deps.wall().timestamp()) + self._options.token_ttl
-        token = self._signer.sign(record.stream_id, expires)
+        channel = self._gate.find(principal, *_named(request), Action.LIVE, context)
+        decision = self._gate.decide(principal, Action.LIVE, channel, context)
+        self._admit(principal)
+        device_id, channel_id = channel.device_id, channel.channel_id
+        stream = 1 if decision.obligations.sub_stream else body.stream
+        record = await self._deps.sessions.play(
+            device_id, channel_id, transport=body.transport, stream=stream
+        )
+        token, expires = self._tokens.issue(principal, f"{device_id}/{channel_id}", stream, context)
         base = self._options.public_url or f"{request.scheme}://{request.host}"
-        path = f"/live/{quote(record.device_id, safe='')}/{quote(record.channel_id, safe='')}"
+        path = f"/live/{quote(device_id, safe='')}/{quote(channel_id, safe='')}"
         answer = PlayOut(
             session_id=record.session_id,
+            stream=stream,
             urls=_urls(base + path, token),
             expires_at=datetime.fromtimestamp(expires, UTC),
+            single_use=not principal.is_local,
         )
         return json_answer(answer)
+
+    async def _list_visible(
+        self, request: web.Request, principal: Principal, query: ChannelQuery
+    ) -> ChannelList:
+        context = context_of(principal, self._deps.wall, request)
+        seen = await self._visible.channels(principal.subject, context, query.device_id)
+        words = query.q.strip().lower()
+        found = [item for item in seen if _matches(item, query, words)]
+        page = found[query.offset : query.offset + query.limit]
+        items = [ChannelOut.model_validate(item.shown()) for item in page]
+        return ChannelList(items=items, total=len(found))
+
+    def _admit(self, principal: Principal) -> None:
+        """Promise no more streams than may be open."""
+        key = principal.key
+        if key is None:
+            return
+        taken = self._open_by(key.key_id) + self._tokens.pending(key.key_id)
+        if taken >= key.settings.max_streams:
+            raise ApiError(
+                429,
+                "too_many_streams",
+                f"This key may have {key.settings.max_streams} streams at once; {taken} are open "
+                "or promised",
+                headers={"Retry-After": "10"},
+            )
+
+
+def _named(request: web.Request) -> tuple[str, str]:
+    return request.match_info["device_id"], request.match_info["channel_id"]
+
+
+def _matches(item: SeenChannel, query: ChannelQuery, words: str) -> bool:
+    channel = item.channel
+    if query.kind is not None and channel.kind is not query.kind:
+        return False
+    if query.online is not None and channel.online is not query.online:
+        return False
+    return not words or item.matches(words)
 
 
 def _urls(url: str, token: str) -> UrlsOut:

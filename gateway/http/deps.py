@@ -17,8 +17,10 @@ from gateway.domain.device import (
 from gateway.domain.media import OutputFormat, StreamInfo, Viewer, ViewerSink
 from gateway.domain.session import SessionRecord
 from gateway.domain.store import StoreHealth
+from gateway.http import unshared
+from gateway.http.shared import SharingDeps
 from gateway.observe.metrics import Metrics
-from gb28181.aio.clock import utc_now
+from gb28181.aio.clock import monotonic, utc_now
 
 __all__ = [
     "CatalogPort",
@@ -65,6 +67,9 @@ class DeviceBook(Protocol):
 
     def channel(self, device_id: str, channel_id: str) -> Channel | None:
         """Return one channel."""
+
+    def channels(self, device_id: str) -> Sequence[Channel]:
+        """Return a device's channels in the order of its catalogue."""
 
     def find_channel(self, channel_id: str) -> list[Channel]:
         """Return every channel with this id."""
@@ -145,12 +150,23 @@ class SessionBook(Protocol):
         """Return one session; raises NotFound."""
 
     async def play(
-        self, device_id: str, channel_id: str, *, transport: MediaTransport | None = None
+        self,
+        device_id: str,
+        channel_id: str,
+        *,
+        transport: MediaTransport | None = None,
+        stream: int = 0,
     ) -> SessionRecord:
-        """Start or join a channel's stream; return once the device has answered."""
+        """Start or join a channel's stream (0 main, 1 sub); return once the device has answered."""
 
     async def watch(
-        self, device_id: str, channel_id: str, output: OutputFormat, sink: ViewerSink
+        self,
+        device_id: str,
+        channel_id: str,
+        output: OutputFormat,
+        sink: ViewerSink,
+        *,
+        stream: int = 0,
     ) -> Viewer:
         """Attach a viewer, starting the stream if need be."""
 
@@ -194,6 +210,7 @@ class HttpDeps:
     media: MediaFacts
     metrics: Metrics
     store_health: Callable[[], StoreHealth]
+    sharing: SharingDeps = field(default_factory=unshared.make)
     ready: Callable[[], str | None] = _always_ready
     """None once the gateway can serve, else what is missing."""
     sip_addresses: Callable[[], Sequence[tuple[str, str, int]]] = _no_addresses
@@ -202,4 +219,5 @@ class HttpDeps:
     """Seconds by which the event loop was late lately."""
     version: str = ""
     wall: Callable[[], datetime] = utc_now
+    now: Callable[[], float] = monotonic
     started_at: datetime = field(default_factory=utc_now)

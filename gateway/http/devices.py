@@ -7,7 +7,8 @@ from aiohttp import web
 from gateway.domain.device import Device
 from gateway.domain.errors import NotFound
 from gateway.http.deps import HttpDeps
-from gateway.http.route import Route, body_of, json_answer, query_of
+from gateway.http.principal import context_of, principal_of
+from gateway.http.route import Access, Route, body_of, json_answer, query_of
 from gateway.http.schemas.device import (
     DeviceList,
     DeviceOut,
@@ -20,6 +21,7 @@ from gateway.http.schemas.device import (
     TimelineOut,
     TimelineQuery,
 )
+from gateway.http.visible import SeenChannel, VisibleChannels
 
 __all__ = ["DeviceApi"]
 
@@ -28,10 +30,16 @@ _ONE = f"{_BASE}/{{device_id}}"
 
 
 class DeviceApi:
-    """Handlers under `/api/v1/devices`."""
+    """Handlers under `/api/v1/devices`.
 
-    def __init__(self, deps: HttpDeps) -> None:
+    Args:
+        deps: What the handlers work with.
+        visible: What people outside see.
+    """
+
+    def __init__(self, deps: HttpDeps, visible: VisibleChannels) -> None:
         self._deps = deps
+        self._visible = visible
 
     def routes(self) -> Sequence[Route]:
         """Return the operations."""
@@ -44,6 +52,7 @@ class DeviceApi:
                 name="list_devices",
                 summary="List devices",
                 tag=tag,
+                access=Access.CATALOG,
                 query=DeviceQuery,
                 answer=DeviceList,
             ),
@@ -54,6 +63,7 @@ class DeviceApi:
                 name="get_device",
                 summary="Show one device",
                 tag=tag,
+                access=Access.CATALOG,
                 answer=DeviceOut,
                 errors=(404,),
             ),
@@ -90,6 +100,7 @@ class DeviceApi:
                 name="get_device_timeline",
                 summary="Show what happened to a device, or to an id that never registered",
                 tag=tag,
+                access=Access.LOCAL,
                 query=TimelineQuery,
                 answer=TimelineList,
                 errors=(404, 503),
@@ -122,6 +133,7 @@ class DeviceApi:
                 name="sync_catalog",
                 summary="Ask a device for its catalogue",
                 tag=tag,
+                access=Access.OPERATOR,
                 status=202,
                 answer=SyncOut,
                 errors=(404, 503),
@@ -133,6 +145,7 @@ class DeviceApi:
                 name="get_sync_progress",
                 summary="Show how far the catalogue synchronisation is",
                 tag=tag,
+                access=Access.LOCAL,
                 answer=SyncOut,
                 errors=(404,),
             ),
@@ -143,6 +156,7 @@ class DeviceApi:
                 name="query_device_status",
                 summary="Ask a device for its status",
                 tag=tag,
+                access=Access.OPERATOR,
                 answer=DeviceStatusOut,
                 errors=(404, 503),
             ),
@@ -151,6 +165,8 @@ class DeviceApi:
     async def list_devices(self, request: web.Request) -> web.Response:
         """Answer GET devices."""
         query = query_of(request, DeviceQuery)
+        if not principal_of(request).is_local:
+            return json_answer(await self._list_visible(request, query))
         devices, total = self._deps.devices.search(
             query.q, query.limit, query.offset, online=query.online
         )
@@ -159,7 +175,13 @@ class DeviceApi:
 
     async def get_device(self, request: web.Request) -> web.Response:
         """Answer GET devices/{device_id}."""
-        return json_answer(DeviceOut.model_validate(self._device(request)))
+        principal, device_id = principal_of(request), request.match_info["device_id"]
+        if principal.is_local:
+            return json_answer(DeviceOut.model_validate(self._device(request)))
+        seen = await self._seen(request, device_id)
+        if not seen:
+            raise NotFound("device_unknown", f"No device {device_id[:64]} is known here")
+        return json_answer(DeviceOut.outside(seen[0].device, len(seen)))
 
     async def change_settings(self, request: web.Request) -> web.Response:
         """Answer PATCH devices/{device_id}."""
@@ -216,6 +238,26 @@ class DeviceApi:
         device = self._device(request)
         fields = await self._deps.queries.query_device_status(device)
         return json_answer(DeviceStatusOut(device_id=device.device_id, fields=fields))
+
+    async def _list_visible(self, request: web.Request, query: DeviceQuery) -> DeviceList:
+        channels: dict[str, list[SeenChannel]] = {}
+        for item in await self._seen(request):
+            channels.setdefault(item.device.device_id, []).append(item)
+        words = query.q.strip().lower()
+        found = [
+            (seen[0].device, len(seen))
+            for seen in channels.values()
+            if query.online in {None, seen[0].device.online}
+            and (words in seen[0].device.device_id or words in seen[0].device.name.lower())
+        ]
+        page = found[query.offset : query.offset + query.limit]
+        items = [DeviceOut.outside(device, count) for device, count in page]
+        return DeviceList(items=items, total=len(found))
+
+    async def _seen(self, request: web.Request, device_id: str | None = None) -> list[SeenChannel]:
+        principal = principal_of(request)
+        context = context_of(principal, self._deps.wall, request)
+        return await self._visible.channels(principal.subject, context, device_id)
 
     def _device(self, request: web.Request) -> Device:
         device_id = request.match_info["device_id"]

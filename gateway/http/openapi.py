@@ -14,26 +14,37 @@ from gateway.http.schemas.base import ProblemOut
 __all__ = ["describe", "describe_bytes"]
 
 _REF = "#/components/schemas/{model}"
-_SECURITY: dict[Access, list[dict[str, list[str]]]] = {
-    Access.OPEN: [],
-    Access.BEARER: [{"bearer": []}],
-    Access.STREAM: [{"stream_token": []}, {"bearer": []}],
-}
+_TOKEN: dict[str, list[str]] = {"bearer": []}
+_SIGNED: dict[str, list[str]] = {"key": [], "timestamp": [], "nonce": [], "signature": []}
 _ERROR_WORDS = {
     400: "The request is malformed",
     401: "No usable credential",
-    403: "The token is for another stream",
-    404: "No such thing",
+    403: "The key or token is not for this, or the sharing policy says no",
+    404: "No such thing, or none that may be known",
+    408: "The body came too slowly",
     409: "The request contradicts the present state",
     413: "The body is too large",
     415: "The body is not JSON",
     422: "A value cannot be used",
+    429: "Too many requests, streams or refused credentials; Retry-After says when to come back",
     426: "A WebSocket handshake is needed",
     500: "The gateway met an error of its own",
     502: "The device gave no usable stream",
     503: "Something that the request needs is missing now",
     504: "The device did not answer in time",
 }
+
+
+_HEADERS = (
+    ("key", "X-Gb-Key", "Identifier of the key that signs"),
+    ("timestamp", "X-Gb-Timestamp", "UNIX seconds"),
+    ("nonce", "X-Gb-Nonce", "8 to 64 of A-Z a-z 0-9 _ -, never used twice"),
+    (
+        "signature",
+        "X-Gb-Signature",
+        "Hex HMAC-SHA256, keyed with the secret, over the lines METHOD, path?query, timestamp, nonce, SHA-256 of the body",
+    ),
+)
 
 
 def describe(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
@@ -62,8 +73,9 @@ def describe(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
                 "bearer": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "The admin token, or this start's CLI token",
+                    "description": "The admin token, this start's CLI token, or the bearer form of a key",
                 },
+                **{name: _header(header, text) for name, header, text in _HEADERS},
                 "stream_token": {
                     "type": "apiKey",
                     "in": "query",
@@ -73,6 +85,10 @@ def describe(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
             },
         },
     }
+
+
+def _header(name: str, text: str) -> dict[str, str]:
+    return {"type": "apiKey", "in": "header", "name": name, "description": text}
 
 
 def describe_bytes(routes: Sequence[Route], *, version: str) -> bytes:
@@ -95,7 +111,8 @@ def _operation(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]
         "operationId": route.name,
         "summary": route.summary,
         "tags": [route.tag],
-        "security": _SECURITY[route.access],
+        "security": _security(route.access),
+        "x-access": route.access.value,
         "responses": {str(route.status): _answer(route, refs)},
     }
     parameters = [*_path_parameters(route), *_query_parameters(route)]
@@ -106,10 +123,19 @@ def _operation(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]
             "required": route.body_required,
             "content": {"application/json": {"schema": refs[route.body]}},
         }
-    always = (400, 500) if route.access is Access.OPEN else (400, 401, 500)
-    for status in sorted({*always, *route.errors}):
+    always = (400, 500) if route.access is Access.OPEN else (400, 401, 403, 429, 500)
+    bodies = (408, 413, 415, 422) if route.body is not None else ()
+    for status in sorted({*always, *bodies, *route.errors}):
         operation["responses"][str(status)] = _problem(status, refs)
     return operation
+
+
+def _security(access: Access) -> list[dict[str, list[str]]]:
+    if access is Access.OPEN:
+        return []
+    if access is Access.STREAM:
+        return [{"stream_token": []}, _TOKEN, _SIGNED]
+    return [_TOKEN, _SIGNED]
 
 
 def _answer(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]:

@@ -19,6 +19,12 @@ class HttpOptions:
     """Replaces the generated one; empty: the one whose hash is in `data_dir`."""
     token_ttl: int = 3600
     """Seconds for which a stream URL lets viewers connect."""
+    play_token_ttl: int = 60
+    """Seconds in which a department must use the single-use token in a stream URL."""
+    signature_skew: float = 300.0
+    """Seconds by which the clock of a signed request may differ."""
+    auth_failures: int = 120
+    """Refused credentials a minute and source address that get their full answer and a record."""
     public_url: str = ""
     """Base of the URLs given out; empty: as the request came in."""
     cors_origins: tuple[str, ...] = ()

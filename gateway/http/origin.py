@@ -11,7 +11,8 @@ __all__ = ["Origins"]
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Gb-Key, X-Gb-Timestamp, X-Gb-Nonce, "
+    "X-Gb-Signature, X-Gb-Purpose, X-Gb-Ticket",
     "Access-Control-Max-Age": "600",
 }
 

@@ -13,9 +13,20 @@ from aiohttp.typedefs import Handler
 
 from gateway.domain.errors import GatewayError, SessionFailed
 
-__all__ = ["END_STATUS", "ApiError", "problem", "problem_middleware", "problem_of", "render"]
+__all__ = [
+    "END_STATUS",
+    "REALM",
+    "ApiError",
+    "Refused",
+    "problem",
+    "problem_middleware",
+    "problem_of",
+    "render",
+]
 
 log = structlog.get_logger()
+
+REALM = "gb28181-gateway"
 
 END_STATUS = {
     "device_offline": 503,
@@ -59,6 +70,21 @@ class ApiError(GatewayError):
         self.status = status
         self.headers = dict(headers or {})
         self.extra = dict(extra or {})
+
+
+class Refused(ApiError):
+    """401: a credential that is not accepted.
+
+    Args:
+        code: Stable word.
+        detail: A sentence for people.
+        challenge: WWW-Authenticate of the answer.
+        key_id: The key, if it is certain that its holder sent this.
+    """
+
+    def __init__(self, code: str, detail: str, *, challenge: str, key_id: str = "") -> None:
+        super().__init__(401, code, detail, headers={"WWW-Authenticate": challenge})
+        self.key_id = key_id
 
 
 def problem(error: GatewayError, path: str) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.http.problem import ApiError
+from gateway.sharing.keys import Scope
 
-__all__ = ["Access", "Route", "body_of", "json_answer", "query_of"]
+__all__ = ["MAX_BODY", "ROUTE", "Access", "Route", "body_of", "json_answer", "query_of", "raw_body"]
 
 MAX_BODY = 64 * 1024
 """Bytes of a JSON body; the largest legitimate one has a few hundred."""
@@ -24,13 +25,40 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Access(enum.Enum):
-    """Who may use a route."""
+    """Who may call a route; what is then shown or done there is for the sharing policy to say.
+
+    The admin and the CLI token may call all of them; a key what its scopes say, and one of our own people's keys
+    never more than its role.
+    """
 
     OPEN = "open"
-    BEARER = "bearer"
-    """The admin or CLI token in `Authorization`."""
+    """Everybody, without a credential."""
     STREAM = "stream"
-    """As `BEARER`, or a stream token in `?token=`."""
+    """As `LIVE`, or a stream token in `?token=`."""
+    ANY = "any"
+    """Whoever has a credential."""
+    LOCAL = "local"
+    """Our own people: `viewer`, `operator`, `admin`."""
+    OPERATOR = "operator"
+    """Our own operators and admins."""
+    ADMIN = "admin"
+    """Admins only."""
+    CATALOG = "catalog"
+    """From here on: the scope of that name."""
+    LIVE = "live"
+    PTZ = "ptz"
+    CONFIG = "config"
+    ALARM = "alarm"
+    GRANTS = "grants"
+    AUDIT_OWN = "audit.own"
+    WEBHOOKS = "webhooks"
+
+    @property
+    def scope(self) -> Scope | None:
+        """The scope a key needs; None where none is enough."""
+        if self is Access.STREAM:
+            return Scope.LIVE
+        return Scope(self.value) if self.value in set(Scope) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +73,7 @@ class Route:
     """operationId."""
     summary: str
     tag: str
-    access: Access = Access.BEARER
+    access: Access = Access.ADMIN
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     body_required: bool = True
@@ -55,7 +83,14 @@ class Route:
     """Content types of an answer that is not JSON."""
     status: int = 200
     errors: tuple[int, ...] = ()
-    """Beyond 400, 401 and 500, which all may give."""
+    """Beyond 400, 401, 403, 429 and 500, which all may give that need a credential."""
+    max_body: int = MAX_BODY
+    """Bytes of a request body."""
+
+
+ROUTE: web.RequestKey[Route | None] = web.RequestKey("gateway.route", Route)
+"""Under which a request knows its row of the table."""
+_RAW: web.RequestKey[bytes] = web.RequestKey("gateway.raw_body", bytes)
 
 
 def json_answer(model: BaseModel, status: int = 200) -> web.Response:
@@ -92,13 +127,7 @@ async def body_of(request: web.Request, model: type[_Model], *, required: bool =
     Raises:
         ApiError: 400 `malformed_json`, 408 `body_too_slow`, 413 `body_too_large`, 415 `not_json`, 422 `invalid_body`.
     """
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            raw = await request.read()  # capped by the server at MAX_BODY
-    except TimeoutError:
-        raise ApiError(
-            408, "body_too_slow", f"The body did not arrive within {BODY_TIMEOUT:g} s"
-        ) from None
+    raw = await raw_body(request)
     if not raw and not required:
         return model()
     if request.content_type != "application/json":
@@ -116,6 +145,36 @@ async def body_of(request: web.Request, model: type[_Model], *, required: bool =
         return model.model_validate_json(raw, strict=True)
     except ValidationError as exc:
         raise _invalid(422, "invalid_body", exc) from None
+
+
+async def raw_body(request: web.Request) -> bytes:
+    """Read the whole body, as sent; a second call returns the same.
+
+    Raises:
+        ApiError: 408 `body_too_slow`, 413 `body_too_large`.
+    """
+    known: bytes | None = request.get(_RAW)
+    if known is not None:
+        return known
+    route = request.get(ROUTE)
+    limit, size = route.max_body if route else MAX_BODY, 0
+    chunks: list[bytes] = []
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in request.content.iter_any():
+                size += len(chunk)
+                if size > limit:
+                    raise ApiError(
+                        413, "body_too_large", f"This path takes bodies of up to {limit} bytes"
+                    )
+                chunks.append(chunk)
+    except TimeoutError:
+        raise ApiError(
+            408, "body_too_slow", f"The body did not arrive within {BODY_TIMEOUT:g} s"
+        ) from None
+    raw = b"".join(chunks)
+    request[_RAW] = raw
+    return raw
 
 
 def _invalid(status: int, code: str, exc: ValidationError) -> ApiError:

@@ -1,6 +1,7 @@
 """The HTTP server: puts the route table behind log, errors and credentials, and listens."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -10,19 +11,23 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.domain.errors import Unavailable
-from gateway.http.auth import require_bearer
+from gateway.http.auth import Authenticator, has_credential
 from gateway.http.channels import ChannelApi
 from gateway.http.deps import HttpDeps
 from gateway.http.devices import DeviceApi
+from gateway.http.gate import ChannelGate
 from gateway.http.openapi import describe_bytes
 from gateway.http.options import HttpOptions
 from gateway.http.origin import Origins
-from gateway.http.problem import problem_middleware
-from gateway.http.route import MAX_BODY, Access, Route
+from gateway.http.principal import PRINCIPAL, authorise
+from gateway.http.problem import ApiError, problem_middleware
+from gateway.http.route import ROUTE, Access, Route
 from gateway.http.sessions import SessionApi
+from gateway.http.stream_token import StreamTokens
 from gateway.http.streams import StreamApi
 from gateway.http.system import SystemApi
-from gateway.http.tokens import Tokens
+from gateway.http.tokens import TokenLedger, Tokens
+from gateway.http.visible import VisibleChannels
 from gateway.http.web import StaticPages
 from gb28181.aio.clock import monotonic
 
@@ -135,23 +140,44 @@ class HttpServer:
     def _build(self, tokens: Tokens, pages: StaticPages) -> web.Application:
         deps, options = self._deps, self._options
         origins = Origins(options.cors_origins, options.public_url)
-        self._streams = StreamApi(deps, options, tokens, origins)
+        sharing = deps.sharing
+        authenticator = Authenticator(
+            tokens=tokens,
+            keys=sharing.keys,
+            audit=sharing.audit,
+            wall=deps.wall,
+            now=deps.now,
+            new_id=_new_id,
+            skew=options.signature_skew,
+            failures=options.auth_failures,
+        )
+        gate = ChannelGate(sharing.access, deps.devices, deps.wall)
+        visible = VisibleChannels(sharing.access, deps.devices, deps.wall, deps.now)
+        issued = StreamTokens(deps, options, tokens.streams, TokenLedger(_new_id), authenticator)
+        self._streams = StreamApi(deps, options, gate, origins, issued)
         self.routes = (
-            *DeviceApi(deps).routes(),
-            *ChannelApi(deps, options, tokens.streams).routes(),
-            *SessionApi(deps).routes(),
+            *DeviceApi(deps, visible).routes(),
+            *ChannelApi(
+                deps,
+                options,
+                gate=gate,
+                visible=visible,
+                tokens=issued,
+                open_by=self._streams.open_by,
+            ).routes(),
+            *SessionApi(deps, visible).routes(),
             *SystemApi(deps, lambda: description).routes(),
             *self._streams.routes(),
             *pages.routes(),
         )
         description = describe_bytes(self.routes, version=deps.version or "0")
         application = web.Application(
-            client_max_size=MAX_BODY,
+            client_max_size=1,  # bodies are read by raw_body, each route with its own limit
             middlewares=[
                 self._record(),
                 origins.middleware(),
                 problem_middleware,
-                _guard({route.path: route.access for route in self.routes}, tokens),
+                _guard(self.routes, authenticator),
             ],
         )
         for route in self.routes:
@@ -183,14 +209,32 @@ class HttpServer:
         return record
 
 
-def _guard(access: dict[str, Access], tokens: Tokens) -> Middleware:
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+def _guard(routes: Sequence[Route], authenticator: Authenticator) -> Middleware:
+    table = {(route.method, route.path): route for route in routes}
+
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
-        # What is not in the table (404, 405 paths included) needs the strongest credential.
-        needed = access.get(resource.canonical, Access.BEARER) if resource else Access.BEARER
-        if needed is Access.BEARER:
-            require_bearer(request, tokens)
-        return await handler(request)
+        route = table.get((request.method, resource.canonical)) if resource else None
+        # Strangers are not told what is not served (404, 405).
+        access = route.access if route else Access.ANY
+        if access is Access.OPEN:
+            return await handler(request)
+        request[ROUTE] = route
+        try:
+            # A stream token is for the handler to read: it is bound to the stream.
+            if access is not Access.STREAM or has_credential(request):
+                principal = await authenticator.identify(request)
+                authorise(principal, access)
+                request[PRINCIPAL] = principal
+            return await handler(request)
+        except ApiError as exc:
+            if exc.status != 401:
+                raise
+            raise authenticator.refused(request, exc) from None
 
     return guard

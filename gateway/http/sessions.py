@@ -1,12 +1,14 @@
 """Operations on sessions and streams."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
+from gateway.domain.errors import NotFound
 from gateway.domain.session import SessionRecord
 from gateway.http.deps import HttpDeps
-from gateway.http.route import Route, json_answer, query_of
+from gateway.http.principal import context_of, principal_of
+from gateway.http.route import Access, Route, json_answer, query_of
 from gateway.http.schemas.session import (
     SessionList,
     SessionOut,
@@ -14,6 +16,7 @@ from gateway.http.schemas.session import (
     StreamList,
     StreamOut,
 )
+from gateway.http.visible import VisibleChannels
 
 __all__ = ["SessionApi"]
 
@@ -23,8 +26,9 @@ _BASE = "/api/v1/sessions"
 class SessionApi:
     """Handlers under `/api/v1/sessions` and `/api/v1/streams`."""
 
-    def __init__(self, deps: HttpDeps) -> None:
+    def __init__(self, deps: HttpDeps, visible: VisibleChannels) -> None:
         self._deps = deps
+        self._visible = visible
 
     def routes(self) -> Sequence[Route]:
         """Return the operations."""
@@ -36,6 +40,7 @@ class SessionApi:
                 name="list_sessions",
                 summary="List sessions, running ones first",
                 tag="sessions",
+                access=Access.CATALOG,
                 query=SessionQuery,
                 answer=SessionList,
             ),
@@ -46,6 +51,7 @@ class SessionApi:
                 name="get_session",
                 summary="Show one session with its stages",
                 tag="sessions",
+                access=Access.CATALOG,
                 answer=SessionOut,
                 errors=(404,),
             ),
@@ -56,6 +62,7 @@ class SessionApi:
                 name="stop_session",
                 summary="End a session for all its viewers",
                 tag="sessions",
+                access=Access.OPERATOR,
                 answer=SessionOut,
                 errors=(404,),
             ),
@@ -66,6 +73,7 @@ class SessionApi:
                 name="list_streams",
                 summary="List running streams with their counters",
                 tag="streams",
+                access=Access.CATALOG,
                 answer=StreamList,
             ),
         )
@@ -73,15 +81,25 @@ class SessionApi:
     async def list_sessions(self, request: web.Request) -> web.Response:
         """Answer GET sessions."""
         query = query_of(request, SessionQuery)
-        found = [record for record in self._deps.sessions.sessions() if _matches(record, query)]
-        page = found[query.offset : query.offset + query.limit]
-        return json_answer(
-            SessionList(items=[SessionOut.of(record) for record in page], total=len(found))
-        )
+        local, sees = principal_of(request).is_local, self._sees(request)
+        found = [
+            record
+            for record in self._deps.sessions.sessions()
+            if _matches(record, query) and (local or sees(record.device_id, record.channel_id))
+        ]
+        page = [SessionOut.of(item) for item in found[query.offset : query.offset + query.limit]]
+        items = page if local else [item.outside() for item in page]
+        return json_answer(SessionList(items=items, total=len(found)))
 
     async def get_session(self, request: web.Request) -> web.Response:
         """Answer GET sessions/{session_id}."""
-        return json_answer(SessionOut.of(self._deps.sessions.get(request.match_info["session_id"])))
+        session_id = request.match_info["session_id"]
+        record = self._deps.sessions.get(session_id)
+        if principal_of(request).is_local:
+            return json_answer(SessionOut.of(record))
+        if not self._sees(request)(record.device_id, record.channel_id):
+            raise NotFound("session_unknown", f"No session {session_id[:64]} is known here")
+        return json_answer(SessionOut.of(record).outside())
 
     async def stop(self, request: web.Request) -> web.Response:
         """Answer DELETE sessions/{session_id}."""
@@ -90,8 +108,28 @@ class SessionApi:
 
     async def list_streams(self, request: web.Request) -> web.Response:
         """Answer GET streams."""
-        items = [StreamOut.model_validate(stream) for stream in self._deps.media.streams()]
+        local, sees = principal_of(request).is_local, self._sees(request)
+        items = []
+        for stream in self._deps.media.streams():
+            device_id, _, channel_id = stream.stream_id.partition("~")[0].partition("/")
+            if local:
+                items.append(StreamOut.model_validate(stream))
+            elif sees(device_id, channel_id):
+                items.append(StreamOut.model_validate(stream).outside())
         return json_answer(StreamList(items=items, total=len(items)))
+
+    def _sees(self, request: web.Request) -> Callable[[str, str], bool]:
+        """Return whether who asks may know of a channel."""
+        principal = principal_of(request)
+        context = context_of(principal, self._deps.wall, request)
+
+        def sees(device_id: str, channel_id: str) -> bool:
+            channel = self._deps.devices.channel(device_id, channel_id)
+            if channel is None:
+                return False
+            return self._visible.one(principal.subject, context, channel) is not None
+
+        return sees
 
 
 def _matches(record: SessionRecord, query: SessionQuery) -> bool:

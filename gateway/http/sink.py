@@ -40,13 +40,15 @@ class Sink:
 
     framing = "raw"
 
-    def __init__(self, transport: asyncio.WriteTransport, prologue: Callable[[], bytes]) -> None:
-        self._transport = transport
+    def __init__(self, transport: asyncio.Transport, prologue: Callable[[], bytes]) -> None:
+        self.transport = transport
         self._prologue: Callable[[], bytes] | None = prologue
         self.sent = 0
         """Bytes of stream written."""
         self.ended: tuple[str, str] | None = None
         """Code and detail once the stream is over for this viewer."""
+        self.forbidden = False
+        """Whether it is over because this viewer may not watch any more."""
         self.begun = asyncio.Event()
         """Set by the first chunk, and by the end."""
         self.over = asyncio.Event()
@@ -65,11 +67,11 @@ class Sink:
             self._prologue = None
             self.begun.set()
         self.sent += len(data)
-        self._transport.write(data)
+        self.transport.write(data)
 
     def buffered(self) -> int:
         """Return bytes accepted and not yet taken by the network."""
-        return self._transport.get_write_buffer_size()
+        return self.transport.get_write_buffer_size()
 
     def close(self, code: str, detail: str) -> None:
         """Note that the stream is over; the first call counts."""
@@ -77,6 +79,12 @@ class Sink:
             self.ended = (code, detail)
             self.begun.set()
             self.over.set()
+
+    def forbid(self, code: str, detail: str) -> None:
+        """Note that this viewer may not watch any more."""
+        if self.ended is None:
+            self.forbidden = True
+        self.close(code, detail)
 
 
 class HttpSink(Sink):

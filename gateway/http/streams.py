@@ -2,19 +2,30 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 
 import structlog
 from aiohttp import WSMsgType, web
 
+from gateway.domain.device import Channel
 from gateway.domain.errors import GatewayError, NotFound, Unavailable
-from gateway.domain.media import OutputFormat
-from gateway.http.auth import stream_grant
+from gateway.domain.media import OutputFormat, Viewer
+from gateway.domain.policy import AccessContext, Action
+from gateway.domain.session import stream_name
 from gateway.http.deps import HttpDeps
+from gateway.http.gate import ChannelGate
 from gateway.http.options import HttpOptions
 from gateway.http.origin import Origins
+from gateway.http.principal import (
+    PRINCIPAL,
+    Principal,
+    authorise,
+    context_of,
+    principal_of,
+)
 from gateway.http.problem import END_STATUS, ApiError
 from gateway.http.route import Access, Route
 from gateway.http.sink import (
@@ -26,7 +37,9 @@ from gateway.http.sink import (
     info_frame,
     response_head,
 )
-from gateway.http.tokens import Tokens
+from gateway.http.stream_token import StreamTokens
+from gateway.http.tokens import StreamGrant
+from gateway.sharing.keys import ApiKey, Scope
 
 __all__ = ["StreamApi"]
 
@@ -57,17 +70,33 @@ class _Sent(web.StreamResponse):
 
 
 class StreamApi:
-    """Handlers under `/live`."""
+    """Handlers under `/live`.
+
+    Args:
+        deps: What the handlers work with.
+        options: Values.
+        gate: Asks the sharing policy.
+        origins: Which pages may open WebSockets.
+        tokens: Reads stream tokens.
+    """
 
     def __init__(
-        self, deps: HttpDeps, options: HttpOptions, tokens: Tokens, origins: Origins
+        self,
+        deps: HttpDeps,
+        options: HttpOptions,
+        gate: ChannelGate,
+        origins: Origins,
+        tokens: StreamTokens,
     ) -> None:
         self._deps = deps
         self._options = options
+        self._gate = gate
         self._tokens = tokens
         self._origins = origins
         self._sinks: set[Sink] = set()
         self._viewers: Counter[str] = Counter()
+        self._of_key: dict[str, set[Sink]] = {}
+        deps.sharing.keys.on_changed.append(self._key_changed)
 
     def routes(self) -> Sequence[Route]:
         """Return the operations; each GET also takes a WebSocket handshake."""
@@ -97,6 +126,10 @@ class StreamApi:
         """Viewers connected, those still waiting included."""
         return len(self._sinks)
 
+    def open_by(self, key_id: str) -> int:
+        """Return how many streams a key has open."""
+        return len(self._of_key.get(key_id, ()))
+
     def close(self) -> None:
         """Tell every viewer that the gateway stops."""
         for sink in list(self._sinks):
@@ -104,49 +137,124 @@ class StreamApi:
 
     async def live(self, output: OutputFormat, request: web.Request) -> web.StreamResponse:
         """Answer GET and HEAD of a stream."""
-        grant = stream_grant(request, self._tokens, self._deps)
-        device_id, channel_id = self._resolve(request, grant)
+        principal, grant = self._caller(request)
+        context = context_of(
+            principal, self._deps.wall, request, purpose=grant.purpose, ticket=grant.ticket
+        )
+        device_id, channel_id = self._resolve(request, principal, grant, context)
+        channel = self._gate.find(principal, device_id, channel_id, Action.LIVE, context)
         if request.method == "HEAD":
-            return self._probe(device_id, channel_id, output)
-        stream_id = f"{device_id}/{channel_id}"
-        self._admit(stream_id)
-        transport = request.transport
-        if transport is None:
+            self._gate.decide(principal, Action.LIVE, channel, context)
+            return self._probe(channel, output)
+        self._admit(f"{device_id}/{channel_id}")
+        viewing = _Viewing(principal, channel, context, output, grant.stream)
+        self._admit_key(viewing)
+        try:
+            self._tokens.use(grant)
+        except ApiError as exc:
+            self._gate.refuse(principal, Action.LIVE, channel, context, exc.code, exc.detail)
+            raise
+        if request.transport is None:
             raise ConnectionResetError("the viewer left before it was served")
         if "websocket" in request.headers.get("Upgrade", "").lower():
             self._origins.require(request)
-            ws_sink = WsSink(transport, partial(self._ws_prologue, stream_id, output))
-            sink: Sink = ws_sink
-            serve = partial(self._serve_ws, request, ws_sink)
-        else:
-            headers = self._origins.headers(request)
-            sink = HttpSink(transport, lambda: response_head(output, self._deps.wall(), headers))
-            serve = partial(self._serve_http, sink)
+            ws_sink = WsSink(request.transport, partial(self._ws_prologue, viewing))
+            return await self._view(ws_sink, viewing, partial(self._serve_ws, request, ws_sink))
+        headers = self._origins.headers(request)
+        sink = HttpSink(
+            request.transport, lambda: response_head(output, self._deps.wall(), headers)
+        )
+        return await self._view(sink, viewing, partial(self._serve_http, sink))
+
+    async def _view(
+        self,
+        sink: Sink,
+        viewing: "_Viewing",
+        serve: Callable[[asyncio.Transport, "_Viewing"], Awaitable[web.StreamResponse]],
+    ) -> web.StreamResponse:
+        """Open the access, serve it, and say how it ended."""
+        channel, principal = viewing.channel, viewing.principal
+        access = self._gate.open(principal, Action.LIVE, channel, viewing.context, stop=sink.forbid)
+        if access.decision.obligations.sub_stream:
+            viewing.stream = 1
+        stream_id = f"{channel.device_id}/{channel.channel_id}"
+        result, detail = "viewer_left", ""
+        try:
+            with self._counted(sink, stream_id, principal):
+                return await serve(sink.transport, viewing)
+        except GatewayError as exc:
+            result, detail = exc.code, exc.detail
+            raise
+        finally:
+            if sink.ended is not None:
+                result, detail = sink.ended
+            access.end(result, detail)
+            log.info(
+                "viewer_disconnected",
+                stream_id=stream_id,
+                format=f"{sink.framing}-{viewing.output}",
+                name=principal.subject.label,
+                bytes=sink.sent,
+                reason=result,
+            )
+
+    @contextmanager
+    def _counted(self, sink: Sink, stream_id: str, principal: Principal) -> Iterator[None]:
+        """Count a viewer, and end it when its key expires."""
+        key, expiry = principal.key, None
         self._sinks.add(sink)
         self._viewers[stream_id] += 1
+        if key is not None:
+            self._of_key.setdefault(key.key_id, set()).add(sink)
+            if (at := key.settings.expires_at) is not None:
+                wait = (at - self._deps.wall()).total_seconds()
+                expiry = asyncio.get_running_loop().call_later(
+                    max(0.0, wait), sink.forbid, "key_expired", "The key has expired"
+                )
         try:
-            return await serve(transport, device_id, channel_id, output)
+            yield
         finally:
+            if expiry is not None:
+                expiry.cancel()
             self._sinks.discard(sink)
             self._viewers[stream_id] -= 1
             if not self._viewers[stream_id]:
                 del self._viewers[stream_id]
-            code = sink.ended[0] if sink.ended else "viewer_left"
-            log.info(
-                "viewer_disconnected",
-                stream_id=stream_id,
-                format=f"{sink.framing}-{output}",
-                bytes=sink.sent,
-                reason=code,
-            )
+            if key is not None:
+                mine = self._of_key[key.key_id]
+                mine.discard(sink)
+                if not mine:
+                    del self._of_key[key.key_id]
+
+    def _key_changed(self, key: ApiKey) -> None:
+        why = key.unusable(self._deps.wall())
+        if why is None and Scope.LIVE not in key.scopes:
+            why = "scope_missing"
+        if why is not None:
+            for sink in list(self._of_key.get(key.key_id, ())):
+                sink.forbid(why, "The key this stream was opened with may not open it any more")
 
     # Who may watch what
 
-    def _resolve(self, request: web.Request, grant: str | None) -> tuple[str, str]:
+    def _caller(self, request: web.Request) -> tuple[Principal, StreamGrant]:
+        if PRINCIPAL in request:
+            return principal_of(request), StreamGrant()
+        principal, grant = self._tokens.read(request)
+        authorise(principal, Access.STREAM)
+        request[PRINCIPAL] = principal
+        return principal, grant
+
+    def _resolve(
+        self,
+        request: web.Request,
+        principal: Principal,
+        grant: StreamGrant,
+        context: AccessContext,
+    ) -> tuple[str, str]:
         channel_id = request.match_info["channel_id"]
         device_id = request.match_info.get("device_id")
-        if grant is not None:
-            granted_device, _, granted_channel = grant.partition("/")
+        if grant.stream_id:
+            granted_device, _, granted_channel = grant.stream_id.partition("/")
             if channel_id != granted_channel or device_id not in {None, granted_device}:
                 raise ApiError(
                     403, "token_for_other_stream", "This stream token was made for another stream"
@@ -154,10 +262,10 @@ class StreamApi:
             return granted_device, granted_channel
         if device_id is not None:
             return device_id, channel_id
-        return self._unique(channel_id), channel_id
+        return self._unique(channel_id, principal, context), channel_id
 
-    def _unique(self, channel_id: str) -> str:
-        found = self._deps.devices.find_channel(channel_id)
+    def _unique(self, channel_id: str, principal: Principal, context: AccessContext) -> str:
+        found = self._gate.named(principal, channel_id, context)
         if len(found) == 1:
             return found[0].device_id
         if found:
@@ -168,21 +276,14 @@ class StreamApi:
                 f"{len(found)} devices have a channel {channel_id}; ask for one of the candidates",
                 extra={"candidates": candidates[:100]},
             )
-        if self._deps.devices.get(channel_id) is None:
+        if principal.is_local and self._deps.devices.get(channel_id) is None:
             raise NotFound("channel_unknown", f"No device has a channel {channel_id[:64]}")
         return channel_id
 
-    def _probe(self, device_id: str, channel_id: str, output: OutputFormat) -> web.Response:
-        device = self._deps.devices.get(device_id)
-        if device is None:
-            raise NotFound("device_unknown", f"No device {device_id[:64]} has ever registered here")
-        known = self._deps.devices.channel(device_id, channel_id) is not None
-        if not known and channel_id != device_id and device.channel_count:
-            raise NotFound(
-                "channel_unknown", f"Device {device_id} has no channel {channel_id[:64]}"
-            )
-        if not device.online:
-            raise Unavailable("device_offline", f"Device {device_id} is offline")
+    def _probe(self, channel: Channel, output: OutputFormat) -> web.Response:
+        device = self._deps.devices.get(channel.device_id)
+        if device is None or not device.online:
+            raise Unavailable("device_offline", f"Device {channel.device_id} is offline")
         return web.Response(
             content_type=CONTENT_TYPES[output], headers={"Cache-Control": "no-store"}
         )
@@ -199,19 +300,30 @@ class StreamApi:
                     "too_many_viewers", f"{count} viewers {words}, the limit is {limit}"
                 )
 
+    def _admit_key(self, viewing: "_Viewing") -> None:
+        key = viewing.principal.key
+        if key is None or self.open_by(key.key_id) < key.settings.max_streams:
+            return
+        self._deps.metrics.viewers_refused.labels("too_many_streams").inc()
+        detail = f"This key may have {key.settings.max_streams} streams open at once"
+        self._gate.refuse(
+            viewing.principal,
+            Action.LIVE,
+            viewing.channel,
+            viewing.context,
+            "too_many_streams",
+            detail,
+        )
+        raise ApiError(429, "too_many_streams", detail, headers={"Retry-After": "10"})
+
     # HTTP
 
     async def _serve_http(
-        self,
-        sink: Sink,
-        transport: asyncio.Transport,
-        device_id: str,
-        channel_id: str,
-        output: OutputFormat,
+        self, sink: Sink, transport: asyncio.Transport, viewing: "_Viewing"
     ) -> web.StreamResponse:
         tap = ConnectionTap(transport, forward=False)
         try:
-            viewer = await self._deps.sessions.watch(device_id, channel_id, output, sink)
+            viewer = await self._watch(viewing, sink)
             try:
                 await self._first_byte(sink)
                 await sink.over.wait()
@@ -235,7 +347,13 @@ class StreamApi:
             raise ApiError(504, "no_output", detail) from None
         if not sink.started:
             code, detail = sink.ended or ("stopped", "The stream ended")
-            raise ApiError(END_STATUS.get(code, 502), code, detail)
+            raise ApiError(403 if sink.forbidden else END_STATUS.get(code, 502), code, detail)
+
+    async def _watch(self, viewing: "_Viewing", sink: Sink) -> Viewer:
+        channel = viewing.channel
+        return await self._deps.sessions.watch(
+            channel.device_id, channel.channel_id, viewing.output, sink, stream=viewing.stream
+        )
 
     # WebSocket
 
@@ -244,9 +362,7 @@ class StreamApi:
         request: web.Request,
         sink: WsSink,
         transport: asyncio.Transport,
-        device_id: str,
-        channel_id: str,
-        output: OutputFormat,
+        viewing: "_Viewing",
     ) -> web.StreamResponse:
         socket = web.WebSocketResponse(
             heartbeat=WS_HEARTBEAT,
@@ -258,7 +374,7 @@ class StreamApi:
         await socket.prepare(request)
         tap = ConnectionTap(transport, forward=True)
         try:
-            await self._feed_ws(socket, sink, device_id, channel_id, output)
+            await self._feed_ws(socket, sink, viewing)
         finally:
             tap.release()
         code, reason = sink.closing()
@@ -270,19 +386,14 @@ class StreamApi:
         return socket
 
     async def _feed_ws(
-        self,
-        socket: web.WebSocketResponse,
-        sink: WsSink,
-        device_id: str,
-        channel_id: str,
-        output: OutputFormat,
+        self, socket: web.WebSocketResponse, sink: WsSink, viewing: "_Viewing"
     ) -> None:
         async with asyncio.TaskGroup() as group:
             reader = group.create_task(
-                _until_closed(socket), name=f"viewer-ws:{device_id}/{channel_id}"
+                _until_closed(socket), name=f"viewer-ws:{viewing.channel.channel_id}"
             )
             try:
-                viewer = await self._deps.sessions.watch(device_id, channel_id, output, sink)
+                viewer = await self._watch(viewing, sink)
                 try:
                     await self._first_byte(sink)
                     await sink.over.wait()
@@ -294,11 +405,25 @@ class StreamApi:
             finally:
                 reader.cancel()
 
-    def _ws_prologue(self, stream_id: str, output: OutputFormat) -> bytes:
+    def _ws_prologue(self, viewing: "_Viewing") -> bytes:
         # FLV players over WebSocket take a text message for an error.
-        if output is not OutputFormat.MP4:
+        if viewing.output is not OutputFormat.MP4:
             return b""
-        return info_frame(self._deps.media.stream(stream_id))
+        channel = viewing.channel
+        name = stream_name(channel.device_id, channel.channel_id, viewing.stream)
+        return info_frame(self._deps.media.stream(name))
+
+
+@dataclass(slots=True)
+class _Viewing:
+    """Who watches what."""
+
+    principal: Principal
+    channel: Channel
+    context: AccessContext
+    output: OutputFormat
+    stream: int
+    """0 main, 1 first sub stream."""
 
 
 async def _until_closed(socket: web.WebSocketResponse) -> None:

@@ -38,6 +38,7 @@ class SystemApi:
                 name="get_status",
                 summary="Counts, what is wrong and since when",
                 tag="system",
+                access=Access.LOCAL,
                 answer=StatusOut,
             ),
             Route(
@@ -47,6 +48,7 @@ class SystemApi:
                 name="explain_session",
                 summary="Say which stage a session failed at, and the likely causes",
                 tag="system",
+                access=Access.LOCAL,
                 body=ExplainIn,
                 body_required=False,
                 answer=DiagnosisOut,
@@ -59,6 +61,7 @@ class SystemApi:
                 name="get_openapi",
                 summary="This description",
                 tag="system",
+                access=Access.ANY,
                 media=("application/json",),
             ),
             Route(
@@ -68,6 +71,7 @@ class SystemApi:
                 name="get_metrics",
                 summary="Metrics in Prometheus form",
                 tag="system",
+                access=Access.LOCAL,
                 media=("text/plain",),
             ),
             Route(

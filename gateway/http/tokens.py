@@ -5,10 +5,14 @@ import binascii
 import enum
 import hashlib
 import hmac
+import json
 import os
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+from gateway.domain.errors import Unavailable
 
 __all__ = [
     "ADMIN_HASH_FILE",
@@ -17,6 +21,7 @@ __all__ = [
     "STREAM_KEY_FILE",
     "StreamGrant",
     "StreamSigner",
+    "TokenLedger",
     "TokenState",
     "Tokens",
     "ensure_admin_token",
@@ -28,8 +33,14 @@ CLI_URL_FILE = "cli.url"
 STREAM_KEY_FILE = "stream.key"
 
 MAX_TOKEN = 512
-"""Longest credential looked at; a signed token has under 200 characters."""
+"""Longest bearer token looked at; ours have under 100 characters."""
+MAX_STREAM_TOKEN = 2048
+"""Longest stream token looked at: purpose and ticket are in it."""
+MAX_OPEN_TOKENS = 50_000
+"""Single-use tokens that may wait to be used; they live for a minute, and quotas keep each key far below."""
 _KEY_SIZE = 32
+_PURPOSE = b"stream-token-2:"
+_FIELDS = ("expires", "stream_id", "stream", "key_id", "purpose", "ticket", "token_id")
 _MAC_SIZE = 16
 """Bytes kept of the HMAC-SHA256: 128 bits, so that URLs stay short enough to be copied."""
 
@@ -71,46 +82,115 @@ class TokenState(enum.Enum):
     INVALID = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamGrant:
     """What a stream token says."""
 
-    state: TokenState
+    state: TokenState = TokenState.VALID
+    expires: int = 0
+    """UNIX seconds."""
     stream_id: str = ""
     """`device_id/channel_id`; empty if the signature is not ours."""
+    stream: int = 0
+    """0 main, 1 first sub stream."""
+    key_id: str = ""
+    """Whose; empty: the admin's."""
+    purpose: str = ""
+    ticket: str = ""
+    token_id: str = ""
+    """Of a token that opens one stream once; empty: it may be used until it expires."""
 
 
 class StreamSigner:
-    """Makes and checks tokens bound to one stream and an expiry.
+    """Makes and checks tokens bound to one stream, its asker and an expiry.
 
-    A token is `base64url(expiry ":" stream id) "." base64url(HMAC-SHA256)`.
+    A token is `base64url(JSON) "." base64url(HMAC-SHA256)`.
     """
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def sign(self, stream_id: str, expires: int) -> str:
-        """Return a token for `stream_id` until `expires` (UNIX seconds)."""
-        payload = f"{expires}:{stream_id}".encode()
+        """Return an admin's token for `stream_id` until `expires` (UNIX seconds)."""
+        return self.sign_grant(StreamGrant(stream_id=stream_id, expires=expires))
+
+    def sign_grant(self, grant: StreamGrant) -> str:
+        """Return a token that says what `grant` says."""
+        fields = [getattr(grant, name) for name in _FIELDS]
+        payload = json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
         return f"{_encode(payload)}.{_encode(self._mac(payload))}"
 
     def read(self, token: str, now: float) -> StreamGrant:
         """Check a token at `now` (UNIX seconds)."""
         body, _, signature = token.partition(".")
-        if len(token) > MAX_TOKEN:
-            return StreamGrant(TokenState.INVALID)
+        if len(token) > MAX_STREAM_TOKEN:
+            return StreamGrant(state=TokenState.INVALID)
         try:
             payload, mac = _decode(body), _decode(signature)
         except (ValueError, binascii.Error):
-            return StreamGrant(TokenState.INVALID)
+            return StreamGrant(state=TokenState.INVALID)
         if not hmac.compare_digest(mac, self._mac(payload)):
-            return StreamGrant(TokenState.INVALID)
-        expires, _, stream_id = payload.decode().partition(":")
-        state = TokenState.VALID if now < int(expires) else TokenState.EXPIRED
-        return StreamGrant(state, stream_id)
+            return StreamGrant(state=TokenState.INVALID)
+        fields = dict(zip(_FIELDS, json.loads(payload), strict=True))
+        state = TokenState.VALID if now < fields["expires"] else TokenState.EXPIRED
+        return StreamGrant(state=state, **fields)
 
     def _mac(self, payload: bytes) -> bytes:
-        return hmac.new(self._key, b"stream-token:" + payload, hashlib.sha256).digest()[:_MAC_SIZE]
+        return hmac.new(self._key, _PURPOSE + payload, hashlib.sha256).digest()[:_MAC_SIZE]
+
+
+class TokenLedger:
+    """Knows which single-use tokens were given out and which were used.
+
+    Args:
+        new_id: Makes random identifiers.
+    """
+
+    def __init__(self, new_id: Callable[[], str]) -> None:
+        self._new_id = new_id
+        self._open: dict[str, tuple[str, float]] = {}
+        """Key and expiry of the tokens given out and not used, by their identifier."""
+        self._used: dict[str, float] = {}
+
+    def issue(self, key_id: str, expires: float, now: float) -> str:
+        """Return the identifier of a new token.
+
+        Raises:
+            Unavailable: `too_many_tokens`.
+        """
+        self._purge(now)
+        if len(self._open) >= MAX_OPEN_TOKENS:
+            raise Unavailable("too_many_tokens", f"{MAX_OPEN_TOKENS} stream tokens are unused")
+        token_id = self._new_id()
+        self._open[token_id] = (key_id, expires)
+        return token_id
+
+    def use(self, token_id: str, now: float) -> bool | None:
+        """Use a token up: True the first time, False when it was used, None if it is of an earlier start."""
+        self._purge(now)
+        found = self._open.pop(token_id, None)
+        if found is not None:
+            self._used[token_id] = found[1]
+            return True
+        return False if token_id in self._used else None
+
+    def known(self, token_id: str) -> bool:
+        """Whether a token is still unused."""
+        return token_id in self._open
+
+    def pending(self, key_id: str, now: float) -> int:
+        """Return how many tokens of a key are unused and good."""
+        return sum(key == key_id and expires > now for key, expires in self._open.values())
+
+    def _purge(self, now: float) -> None:
+        # Both are in the order of issue or use and nearly in that of expiry: what is late goes a little later.
+        for table in (self._open, self._used):
+            while table:
+                first = next(iter(table))
+                value = table[first]
+                if (value[1] if isinstance(value, tuple) else value) > now:
+                    break
+                del table[first]
 
 
 @dataclass(frozen=True, slots=True)

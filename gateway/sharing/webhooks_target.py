@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from gateway.domain.errors import Invalid
@@ -20,22 +19,20 @@ _METADATA = tuple(
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class TargetRule:
     """Which URLs and addresses deliveries may go to.
 
-    Args:
-        allowed: Networks (`127.0.0.0/8`) that may be reached although they are refused otherwise: loopback,
-            link-local, multicast and reserved ones, and the metadata services of clouds.
+    Private networks are allowed: that is where departments have their systems.
 
-    Raises:
-        ValueError: one of them is no network.
+    Args:
+        local: Whether loopback, link-local, multicast and reserved addresses and the metadata services of clouds
+            may be reached too.
     """
 
-    def __init__(self, allowed: Iterable[str] = ()) -> None:
-        self._allowed: tuple[_Network, ...] = tuple(map(ipaddress.ip_network, allowed))
+    def __init__(self, *, local: bool = False) -> None:
+        self._local = local
 
     def check_url(self, url: str) -> str:
         """Return a URL as it is; a name in it is looked up only when something is sent.
@@ -67,9 +64,7 @@ class TargetRule:
     def permits(self, host: str) -> bool:
         """Whether this address, as text, may be connected to."""
         address = _unwrapped(ipaddress.ip_address(host.partition("%")[0]))
-        if any(address in network for network in self._allowed):
-            return True
-        return not (
+        return self._local or not (
             address.is_loopback
             or address.is_link_local
             or address.is_unspecified
@@ -82,7 +77,7 @@ class TargetRule:
         """Say why a host is not connected to."""
         return (
             f"{host[:80]} is a loopback, link-local, reserved or metadata address; "
-            "[http] webhook_networks can allow its network"
+            "[sharing] webhook_private_networks lets webhooks go there"
         )
 
 

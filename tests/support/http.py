@@ -13,7 +13,15 @@ import aiohttp
 from gateway.domain.device import CatalogDiff, Device, MediaTransport
 from gateway.domain.errors import NotFound, SessionFailed, Unavailable
 from gateway.domain.media import OutputFormat, StreamInfo, TrackInfo, ViewerSink
-from gateway.domain.session import Ended, EndReason, SessionKind, SessionRecord, SessionState, Stage
+from gateway.domain.session import (
+    Ended,
+    EndReason,
+    SessionKind,
+    SessionRecord,
+    SessionState,
+    Stage,
+    stream_name,
+)
 from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
 from gateway.http.options import HttpOptions
@@ -121,7 +129,12 @@ class ScriptedSessions:
         raise NotFound("session_unknown", f"No session {session_id}")
 
     async def play(
-        self, device_id: str, channel_id: str, *, transport: MediaTransport | None = None
+        self,
+        device_id: str,
+        channel_id: str,
+        *,
+        transport: MediaTransport | None = None,
+        stream: int = 0,
     ) -> SessionRecord:
         if self.refuse is not None:
             raise self.refuse
@@ -135,6 +148,7 @@ class ScriptedSessions:
             channel_id=channel_id,
             transport=(transport or MediaTransport.UDP).value,
             created_at=self._clock.utc_now(),
+            stream=stream,
             state=SessionState.RUNNING,
             stages={Stage.REQUESTED: 0.0, Stage.INVITED: 0.01, Stage.ANSWERED: 0.2},
         )
@@ -143,7 +157,13 @@ class ScriptedSessions:
         return record
 
     async def watch(
-        self, device_id: str, channel_id: str, output: OutputFormat, sink: ViewerSink
+        self,
+        device_id: str,
+        channel_id: str,
+        output: OutputFormat,
+        sink: ViewerSink,
+        *,
+        stream: int = 0,
     ) -> Watcher:
         if self.hold is not None:
             try:
@@ -153,7 +173,7 @@ class ScriptedSessions:
                 raise
         if self.refuse is not None:
             raise self.refuse
-        watcher = Watcher(f"{device_id}/{channel_id}", output, sink)
+        watcher = Watcher(stream_name(device_id, channel_id, stream), output, sink)
         self.watchers.put_nowait(watcher)
         return watcher
 

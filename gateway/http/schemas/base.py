@@ -6,6 +6,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 __all__ = [
     "MAX_LIMIT",
+    "MAX_PURPOSE",
+    "MAX_TICKET",
     "InModel",
     "OutModel",
     "PageQuery",
@@ -14,6 +16,9 @@ __all__ = [
 ]
 
 MAX_LIMIT = 1000
+MAX_PURPOSE = 200
+"""Characters of a purpose; it stands in the audit and travels in stream tokens."""
+MAX_TICKET = 64
 
 
 def _printable(value: object) -> object:

@@ -1,11 +1,12 @@
 """Bodies about channels."""
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
 from gateway.domain.device import ChannelKind, MediaTransport
-from gateway.http.schemas.base import InModel, OutModel, PageQuery, Text
+from gateway.http.schemas.base import MAX_PURPOSE, MAX_TICKET, InModel, OutModel, PageQuery, Text
 
 __all__ = [
     "ChannelList",
@@ -52,6 +53,12 @@ class PlayIn(InModel):
 
     transport: MediaTransport | None = None
     """How the device shall send; null is the device's or the gateway's default."""
+    stream: Literal[0, 1] = 0
+    """0 the main stream, 1 the first sub stream; policy may allow the sub stream only."""
+    purpose: str = Field(default="", max_length=MAX_PURPOSE)
+    """Why; policy may demand it, and it stands in the audit."""
+    ticket: str = Field(default="", max_length=MAX_TICKET)
+    """Number of the case or order behind it."""
 
 
 class UrlsOut(OutModel):
@@ -67,9 +74,13 @@ class PlayOut(OutModel):
     """A running stream."""
 
     session_id: str
+    stream: int
+    """Which stream the URLs give: 0 main, 1 sub."""
     urls: UrlsOut
     expires_at: datetime
     """Until when the URLs let viewers connect; one that is connected stays."""
+    single_use: bool
+    """Whether only the first request for one of the URLs is served."""
 
 
 class ChannelQuery(PageQuery):

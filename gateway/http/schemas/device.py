@@ -1,11 +1,11 @@
 """Bodies about devices."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
-from gateway.domain.device import DeviceSettings, MediaTransport
+from gateway.domain.device import Device, DeviceSettings, MediaTransport
 from gateway.http.schemas.base import MAX_LIMIT, InModel, OutModel, PageQuery, Text
 
 __all__ = [
@@ -74,6 +74,19 @@ class DeviceOut(OutModel):
     channel_count: int
     catalog_at: datetime | None
     settings: DeviceSettingsOut
+
+    @classmethod
+    def outside(cls, device: Device, channel_count: int) -> Self:
+        """Return what people outside may know: that it is there and how many of its channels are theirs to see."""
+        known = Device(
+            device_id=device.device_id,
+            name=device.name,
+            online=device.online,
+            offline_reason=device.offline_reason,
+            status_since=device.status_since,
+            channel_count=channel_count,
+        )
+        return cls.model_validate(known)
 
 
 class DeviceList(OutModel):

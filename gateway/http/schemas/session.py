@@ -55,6 +55,8 @@ class SessionOut(OutModel):
     kind: Text
     device_id: Text
     channel_id: Text
+    stream: int
+    """0 the main stream, 1 the first sub stream."""
     transport: Text
     state: Text
     created_at: datetime
@@ -81,6 +83,7 @@ class SessionOut(OutModel):
             kind=record.kind.value,
             device_id=record.device_id,
             channel_id=record.channel_id,
+            stream=record.stream,
             transport=record.transport,
             state=record.state.value,
             created_at=record.created_at,
@@ -93,6 +96,18 @@ class SessionOut(OutModel):
             remarks=record.remarks,
             ended=EndedOut.of(ended) if ended else None,
             ended_at=record.ended_at,
+        )
+
+    def outside(self) -> Self:
+        """Return what people outside may know: nothing of the signalling or the device's ways."""
+        ended = self.ended and self.ended.model_copy(update={"detail": ""})
+        return self.model_copy(
+            update={
+                "call_id": None,
+                "remarks": [],
+                "ssrc": SsrcOut(offered=None, answered=None, received=None),
+                "ended": ended,
+            }
         )
 
 
@@ -140,6 +155,10 @@ class StreamOut(OutModel):
     viewers: dict[Text, int]
     started_s: float
     """Seconds since the receiver was opened."""
+
+    def outside(self) -> Self:
+        """Return what people outside may know: not where the device is."""
+        return self.model_copy(update={"source": "", "remark": "", "ssrc": ""})
 
 
 class StreamList(OutModel):

@@ -1,0 +1,198 @@
+"""Where HTTP asks the sharing policy about channels."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from gateway.domain.device import Channel, ChannelKind
+from gateway.domain.errors import NotFound
+from gateway.domain.policy import (
+    Access,
+    AccessContext,
+    AccessControl,
+    AccessRequest,
+    Action,
+    Decision,
+)
+from gateway.http.deps import DeviceBook
+from gateway.http.principal import Principal
+
+__all__ = ["ChannelGate"]
+
+MAX_OBJECT = 100
+"""Characters of what was asked for that go on record."""
+
+
+class ChannelGate:
+    """Finds channels for those who may know of them, and asks whether they may do what they want.
+
+    Args:
+        access: The sharing policy.
+        devices: The registry.
+        wall: Wall clock, timezone-aware.
+    """
+
+    def __init__(
+        self, access: AccessControl, devices: DeviceBook, wall: Callable[[], datetime]
+    ) -> None:
+        self._access = access
+        self._devices = devices
+        self._wall = wall
+
+    def request(
+        self,
+        principal: Principal,
+        action: Action,
+        channel: Channel,
+        context: AccessContext,
+        detail: str = "",
+    ) -> AccessRequest:
+        """Return an access to a channel as it will stand in the audit."""
+        return AccessRequest(
+            subject=principal.subject,
+            action=action,
+            channel=channel,
+            object_id=f"{channel.device_id}/{channel.channel_id}",
+            context=context,
+            via="http",
+            detail=detail,
+        )
+
+    def find(
+        self,
+        principal: Principal,
+        device_id: str,
+        channel_id: str,
+        action: Action,
+        context: AccessContext,
+    ) -> Channel:
+        """Return a channel that the principal may know of.
+
+        For people outside a channel that is unknown and one that is not theirs to know are the same, and go on
+        record as refused.
+
+        Raises:
+            NotFound: `channel_unknown`, `device_unknown`.
+        """
+        channel = self._known(device_id, channel_id)
+        if principal.is_local:
+            if channel is None:
+                raise self._missing(device_id, channel_id)
+            return channel
+        reason, detail = "not_shared", "Nothing of that name was ever given to this subject"
+        if channel is not None:
+            seen = self._access.decide(principal.subject, Action.CATALOG, channel, context)
+            if seen.allowed:
+                return channel
+            reason, detail = seen.reason or reason, seen.detail or detail
+        request = AccessRequest(
+            subject=principal.subject,
+            action=action,
+            channel=channel,
+            object_id=f"{device_id}/{channel_id}"[:MAX_OBJECT],
+            context=context,
+            via="http",
+        )
+        self._access.refuse(request, reason, detail)
+        raise NotFound(
+            "channel_unknown", f"No channel {device_id[:64]}/{channel_id[:64]} is known here"
+        )
+
+    def named(self, principal: Principal, channel_id: str, context: AccessContext) -> list[Channel]:
+        """Return the channels of that id the principal may know of."""
+        found = self._devices.find_channel(channel_id)
+        if principal.is_local:
+            return found
+        subject = principal.subject
+        return [
+            channel
+            for channel in found
+            if self._access.decide(subject, Action.CATALOG, channel, context).allowed
+        ]
+
+    def check(
+        self,
+        principal: Principal,
+        action: Action,
+        channel: Channel,
+        context: AccessContext,
+        detail: str = "",
+    ) -> Decision:
+        """Decide on an access of a moment and record it.
+
+        Raises:
+            Forbidden: denied; recorded.
+        """
+        return self._access.check(self.request(principal, action, channel, context, detail))
+
+    def decide(
+        self, principal: Principal, action: Action, channel: Channel, context: AccessContext
+    ) -> Decision:
+        """Decide now on an access that is recorded when it begins; a denial is recorded at once.
+
+        Raises:
+            Forbidden: denied; recorded.
+        """
+        decision = self._access.decide(principal.subject, action, channel, context)
+        if decision.allowed:
+            return decision
+        return self.check(principal, action, channel, context)
+
+    def open(
+        self,
+        principal: Principal,
+        action: Action,
+        channel: Channel,
+        context: AccessContext,
+        stop: Callable[[str, str], None],
+    ) -> Access:
+        """Decide on an access that lasts and record it.
+
+        Args:
+            principal: Who.
+            action: What.
+            channel: Which.
+            context: The circumstances.
+            stop: Called with (code, detail) when it must end.
+
+        Raises:
+            Forbidden: denied; recorded.
+        """
+        return self._access.open(self.request(principal, action, channel, context), stop)
+
+    def refuse(
+        self,
+        principal: Principal,
+        action: Action,
+        channel: Channel,
+        context: AccessContext,
+        reason: str,
+        detail: str,
+    ) -> None:
+        """Record a denial that HTTP itself decided on."""
+        self._access.refuse(self.request(principal, action, channel, context), reason, detail)
+
+    def _known(self, device_id: str, channel_id: str) -> Channel | None:
+        channel = self._devices.channel(device_id, channel_id)
+        if channel is not None:
+            return channel
+        device = self._devices.get(device_id)
+        if device is None or (channel_id != device_id and device.channel_count):
+            return None
+        # A camera without a catalogue is its own channel.
+        return Channel(
+            device_id=device_id,
+            channel_id=channel_id,
+            kind=ChannelKind.CAMERA,
+            name=device.name,
+            online=device.online,
+        )
+
+    def _missing(self, device_id: str, channel_id: str) -> NotFound:
+        if self._devices.get(device_id) is None:
+            return NotFound(
+                "device_unknown", f"No device {device_id[:64]} has ever registered here"
+            )
+        return NotFound(
+            "channel_unknown",
+            f"Device {device_id[:64]} has no channel {channel_id[:64]} in its catalogue",
+        )

@@ -1,0 +1,153 @@
+"""Who stands behind a request, and the one function that says which routes they may call."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import assert_never
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from gateway.domain.policy import AccessContext, Role, Subject
+from gateway.http.problem import ApiError
+from gateway.http.route import Access
+from gateway.http.schemas.base import MAX_PURPOSE, MAX_TICKET
+from gateway.sharing.keys import ROLE_SCOPES, ApiKey, Scope
+
+__all__ = [
+    "PRINCIPAL",
+    "Principal",
+    "authorise",
+    "caller_of",
+    "context_of",
+    "principal_of",
+]
+
+_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Somebody with a usable credential."""
+
+    subject: Subject
+    scopes: frozenset[Scope] = frozenset()
+    zone: str = ""
+    source: str = ""
+    """Host the request came from."""
+    key: ApiKey | None = field(default=None, repr=False)
+    """The key that was used; None for the admin and the CLI token."""
+
+    @classmethod
+    def admin(cls, source: str = "") -> "Principal":
+        """Return whoever holds the admin or the CLI token."""
+        subject = Subject(role=Role.ADMIN.value)
+        return cls(subject=subject, scopes=ROLE_SCOPES[Role.ADMIN], source=source)
+
+    @classmethod
+    def of_key(cls, key: ApiKey, zone: str, source: str = "") -> "Principal":
+        """Return whoever holds a key."""
+        return cls(subject=key.subject, scopes=key.scopes, zone=zone, source=source, key=key)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether what is shown to them stays inside our own domain."""
+        return self.subject.is_local
+
+    @property
+    def department(self) -> str | None:
+        """Code of their department; None for our own people, who may look at all."""
+        return None if self.is_local else self.subject.department
+
+    def may(self, access: Access) -> bool:
+        """Whether they may call routes of this kind."""
+        role = self.subject.role
+        match access:
+            case Access.OPEN | Access.ANY:
+                return True
+            case Access.LOCAL:
+                return self.is_local
+            case Access.OPERATOR:
+                return self.is_local and role in {Role.OPERATOR, Role.ADMIN}
+            case Access.ADMIN:
+                return self.is_local and role == Role.ADMIN
+            case (
+                Access.STREAM
+                | Access.CATALOG
+                | Access.LIVE
+                | Access.PTZ
+                | Access.CONFIG
+                | Access.ALARM
+                | Access.GRANTS
+                | Access.AUDIT_OWN
+                | Access.WEBHOOKS
+            ):
+                return access.scope in self.scopes
+            case _:
+                assert_never(access)
+
+
+PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("gateway.principal", Principal)
+"""Under which a request knows who sent it."""
+
+
+def authorise(principal: Principal, access: Access) -> None:
+    """Let those pass who may call routes of this kind.
+
+    Raises:
+        ApiError: 403 `scope_missing` or `role_missing`.
+    """
+    if principal.may(access):
+        return
+    if access.scope is not None:
+        raise ApiError(
+            403, "scope_missing", f"This key has no scope {access.scope}, which this path needs"
+        )
+    raise ApiError(
+        403, "role_missing", f"This path is for the gateway's own people only ({access.value})"
+    )
+
+
+def principal_of(request: web.BaseRequest) -> Principal:
+    """Return who sent a request that went through the guard."""
+    return request[PRINCIPAL]
+
+
+def caller_of(request: web.BaseRequest) -> Subject:
+    """Return who sent a request, for the record."""
+    return principal_of(request).subject
+
+
+def context_of(
+    principal: Principal,
+    wall: Callable[[], datetime],
+    request: web.BaseRequest,
+    *,
+    purpose: str = "",
+    ticket: str = "",
+) -> AccessContext:
+    """Return the circumstances of an access.
+
+    Args:
+        principal: Who asks.
+        wall: Wall clock.
+        request: May say purpose and ticket in X-Gb-Purpose (percent-encoded UTF-8) and X-Gb-Ticket.
+        purpose: From the body; wins over the header.
+        ticket: From the body; wins over the header.
+
+    Raises:
+        ApiError: 400 `invalid_purpose`.
+    """
+    purpose = purpose or unquote(request.headers.get("X-Gb-Purpose", ""), errors="replace")
+    ticket = ticket or request.headers.get("X-Gb-Ticket", "")
+    for value, longest in ((purpose, MAX_PURPOSE), (ticket, MAX_TICKET)):
+        if len(value) > longest or not _PRINTABLE.fullmatch(value):
+            raise ApiError(
+                400,
+                "invalid_purpose",
+                f"A purpose has up to {MAX_PURPOSE} printable characters, a ticket up to {MAX_TICKET}",
+            )
+    return AccessContext(
+        at=wall(), zone=principal.zone, purpose=purpose, ticket=ticket, source=principal.source
+    )

@@ -1,0 +1,132 @@
+"""Stream tokens: given out by `play`, read where a stream is opened."""
+
+from math import ceil
+
+from aiohttp import web
+
+from gateway.domain.policy import AccessContext
+from gateway.http.auth import Authenticator, unauthorized
+from gateway.http.deps import HttpDeps
+from gateway.http.options import HttpOptions
+from gateway.http.principal import Principal
+from gateway.http.tokens import StreamGrant, StreamSigner, TokenLedger, TokenState
+
+__all__ = ["StreamTokens"]
+
+
+class StreamTokens:
+    """Binds streams to who asked for them, why, and for how long.
+
+    A department's token opens one stream once and lives for a minute; those of our own people may be used until
+    they expire.
+
+    Args:
+        deps: The keys and the clock.
+        options: Lifetimes.
+        signer: Signs.
+        ledger: Knows which were used.
+        authenticator: Looks after the keys.
+    """
+
+    def __init__(
+        self,
+        deps: HttpDeps,
+        options: HttpOptions,
+        signer: StreamSigner,
+        ledger: TokenLedger,
+        authenticator: Authenticator,
+    ) -> None:
+        self._keys = deps.sharing.keys
+        self._wall = deps.wall
+        self._options = options
+        self._signer = signer
+        self._ledger = ledger
+        self._authenticator = authenticator
+
+    def issue(
+        self, principal: Principal, stream_id: str, stream: int, context: AccessContext
+    ) -> tuple[str, int]:
+        """Return a token and when it expires (UNIX seconds).
+
+        Args:
+            principal: Who asked.
+            stream_id: `device_id/channel_id`.
+            stream: 0 main, 1 sub stream.
+            context: Purpose and ticket, which the stream is then opened with.
+
+        Raises:
+            Unavailable: `too_many_tokens`.
+        """
+        now = self._wall().timestamp()
+        key_id, token_id, lifetime = "", "", self._options.token_ttl
+        if principal.key is not None:
+            key_id = principal.key.key_id
+        if not principal.is_local:
+            lifetime = self._options.play_token_ttl
+        # Rounded up: a token lives for as long as it was said, not up to a second less.
+        expires = ceil(now) + lifetime
+        if not principal.is_local:
+            token_id = self._ledger.issue(key_id, expires, now)
+        grant = StreamGrant(
+            expires=expires,
+            stream_id=stream_id,
+            stream=stream,
+            key_id=key_id,
+            purpose=context.purpose,
+            ticket=context.ticket,
+            token_id=token_id,
+        )
+        return self._signer.sign_grant(grant), expires
+
+    def pending(self, key_id: str) -> int:
+        """Return how many streams of a key are promised and not opened."""
+        return self._ledger.pending(key_id, self._wall().timestamp())
+
+    def read(self, request: web.Request) -> tuple[Principal, StreamGrant]:
+        """Return who a `?token=` belongs to and what it says; it is not used up.
+
+        Raises:
+            ApiError: 401 without a usable token, `token_expired` for one that was good, `key_disabled`,
+                `key_expired`.
+        """
+        given = request.query.getall("token", [])
+        if len(given) != 1 or not given[0]:
+            raise unauthorized(
+                "credential_missing",
+                "Send exactly one ?token= from POST .../play, or Authorization: Bearer TOKEN",
+                error=None,
+            )
+        grant = self._signer.read(given[0], self._wall().timestamp())
+        if grant.state is TokenState.EXPIRED:
+            raise unauthorized(
+                "token_expired", "This stream token has expired; POST .../play gives a new one"
+            )
+        if grant.state is TokenState.INVALID:
+            raise unauthorized("token_invalid", "This is not a stream token of this gateway")
+        source = request.remote or ""
+        if not grant.key_id:
+            return Principal.admin(source), grant
+        key = self._keys.find(grant.key_id)
+        if key is None:
+            raise unauthorized("token_invalid", "The key this stream token was made for is gone")
+        return self._authenticator.holder_of(key, source), grant
+
+    def use(self, grant: StreamGrant) -> None:
+        """Use a single-use token up; of several at once one gets through.
+
+        Raises:
+            ApiError: 401 `token_used`; `token_expired` if it was made before the gateway started anew.
+        """
+        if not grant.token_id:
+            return
+        used = self._ledger.use(grant.token_id, self._wall().timestamp())
+        if used is None:
+            raise unauthorized(
+                "token_expired", "This stream token is from before the gateway's last start"
+            )
+        if not used:
+            raise unauthorized(
+                "token_used",
+                "This stream token was used; POST .../play gives a new one",
+                key_id=grant.key_id,
+            )
