@@ -44,6 +44,7 @@ __all__ = [
     "MAX_SIP_RESYNC",
     "MAX_SIP_ROOT",
     "MAX_SUBJECT_LENGTH",
+    "MAX_SUBSCRIPTIONS",
     "MAX_TRACE_DUMP",
     "MAX_TRANSACTIONS",
     "MAX_UDP_BACKLOG",
@@ -171,6 +172,9 @@ MAX_ANSWERED_TRANSACTIONS = 16_384
 
 MAX_DIALOGS = 16_384
 """INVITE sessions, ended ones that linger 32 seconds included; a gateway streams some thousands."""
+
+MAX_SUBSCRIPTIONS = 65_536
+"""Subscriptions of both roles: catalogue, alarm and position at the devices of a large gateway."""
 
 MAX_FORKS = 8
 """Different 2xx to one INVITE that are acknowledged; without a forking proxy there is one."""

@@ -145,6 +145,8 @@ class SipSignaller:
                 timeout=timeout,
                 on_provisional=lambda _: on_trying(),
                 on_bye=on_bye,
+                # It streams on meanwhile; a BYE goes out on the connection it comes back on.
+                outlives_connection=True,
             )
         except InviteRefused as exc:
             raise InviteFailed(exc.response.status, _refusal(device, exc.response)) from exc

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import InviteRefused, SipTimeout, SipTransportError
-from gb28181.aio.incoming import InviteDialog
+from gb28181.aio.incoming import IncomingRequest, InviteDialog
+from gb28181.aio.subscription import SubscriberDialog, Subscriptions
 from gb28181.sip.dialog.invite_call import (
     InviteAccepted,
     InviteCall,
@@ -37,24 +39,22 @@ ClientEvent = (
 """The events of the endpoint that somebody here waits for."""
 
 
+@dataclass(slots=True, eq=False)
 class _Call:
     """An INVITE somebody awaits."""
 
-    def __init__(
-        self,
-        future: asyncio.Future[InviteDialog],
-        on_provisional: Callable[[Response], None] | None,
-        on_bye: Callable[[], None] | None,
-    ) -> None:
-        self.future = future
-        self.on_provisional = on_provisional
-        self.on_bye = on_bye
+    future: asyncio.Future[InviteDialog]
+    on_provisional: Callable[[Response], None] | None
+    on_bye: Callable[[], None] | None
+    outlives_connection: bool
 
 
 class SipClient:
     """Sends requests and waits for what becomes of them; made by the driver."""
 
     def __init__(self, engine: SipEngine) -> None:
+        self.subscriptions = Subscriptions(engine, self)
+        """The subscriptions of both roles; the driver and `IncomingRequest` use this."""
         self._engine = engine
         self._requests: dict[ClientTransaction, asyncio.Future[Response]] = {}
         self._calls: dict[InviteCall, _Call] = {}
@@ -111,7 +111,7 @@ class SipClient:
             from_tag=from_tag,
             cseq=cseq,
         )
-        return await self._outcome(transaction, f"{method} to {flow.remote[0]}", timeout)
+        return await self.outcome(transaction, f"{method} to {flow.remote[0]}", timeout)
 
     async def invite(
         self,
@@ -126,6 +126,7 @@ class SipClient:
         timeout: float,
         on_provisional: Callable[[Response], None] | None = None,
         on_bye: Callable[[], None] | None = None,
+        outlives_connection: bool = False,
     ) -> InviteDialog:
         """Send an INVITE and return the dialog once it is accepted; the ACK has been sent then.
 
@@ -143,6 +144,7 @@ class SipClient:
             timeout: Seconds to wait for the final response.
             on_provisional: Called with each provisional response.
             on_bye: Becomes `InviteDialog.on_bye`.
+            outlives_connection: Becomes `InviteDialog.outlives_connection`.
 
         Raises:
             InviteRefused: The final response was not a 2xx.
@@ -162,7 +164,7 @@ class SipClient:
             contact=contact,
         )
         future: asyncio.Future[InviteDialog] = asyncio.get_running_loop().create_future()
-        self._calls[call] = _Call(future, on_provisional, on_bye)
+        self._calls[call] = _Call(future, on_provisional, on_bye, outlives_connection)
         engine.transmit()
         try:
             async with asyncio.timeout(timeout):
@@ -177,6 +179,64 @@ class SipClient:
             raise
         finally:
             self._calls.pop(call, None)
+
+    async def subscribe(
+        self,
+        uri: str,
+        *,
+        flow: Flow,
+        from_: str,
+        to: str,
+        event: str,
+        expires: int,
+        body: bytes,
+        content_type: str,
+        on_notify: Callable[[IncomingRequest], None],
+        on_end: Callable[[str], None] | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        contact: str | None = None,
+        timeout: float = 32.0,
+    ) -> SubscriberDialog:
+        """Subscribe and return the dialog once the SUBSCRIBE is accepted (RFC 6665 4.1).
+
+        When the wait ends before, nothing is left: a peer that accepts all the same gets 481 to its NOTIFY.
+
+        Args:
+            uri: Request-URI.
+            flow: The way it goes.
+            from_: From value without tag.
+            to: To value without tag.
+            event: Event header; each refresh repeats it.
+            expires: Seconds to ask for.
+            body: Body; a refresh repeats it unless it has one of its own.
+            content_type: Content-Type of the body.
+            on_notify: Becomes `SubscriberDialog.on_notify`; may be called before this returns.
+            on_end: Becomes `SubscriberDialog.on_end`; likewise.
+            headers: Further headers; each refresh repeats them.
+            contact: Contact value instead of one made from `from_` and the local address.
+            timeout: Seconds to wait for the final response.
+
+        Raises:
+            SubscribeRefused: The final response was not a 2xx.
+            SipTimeout: No final response in time.
+            SipTransportError: It could not be sent, or its connection was lost.
+        """
+        self._check_open()
+        return await self.subscriptions.subscribe(
+            uri,
+            flow=flow,
+            from_=from_,
+            to=to,
+            event=event,
+            expires=expires,
+            body=body,
+            content_type=content_type,
+            headers=headers,
+            contact=contact,
+            timeout=timeout,
+            on_notify=on_notify,
+            on_end=on_end,
+        )
 
     def adopt(self, session: InviteSession, response: Response | None = None) -> InviteDialog:
         """Make the dialog of a session; the driver and `IncomingRequest` call this."""
@@ -195,7 +255,7 @@ class SipClient:
         if closed or transaction is None:
             return
         try:
-            await self._outcome(transaction, "BYE", timeout)
+            await self.outcome(transaction, "BYE", timeout)
         except (SipTimeout, SipTransportError):
             return
 
@@ -216,7 +276,7 @@ class SipClient:
         transaction = session.request(
             method, self._engine.now(), headers=headers, body=body, content_type=content_type
         )
-        return await self._outcome(transaction, f"{method} inside the dialog", timeout)
+        return await self.outcome(transaction, f"{method} inside the dialog", timeout)
 
     def handle(self, event: ClientEvent) -> None:
         """Give an event of the endpoint to who waits for it; the driver calls this."""
@@ -263,6 +323,7 @@ class SipClient:
             if not call.future.done():
                 call.future.set_exception(SipTransportError(error))
         self._dialogs.clear()
+        self.subscriptions.close()
 
     def _handle_call(
         self, event: InviteProgress | InviteAccepted | InviteRefusedEvent | InviteFailed
@@ -282,6 +343,7 @@ class SipClient:
             case InviteAccepted(_, session, response):
                 dialog = self.adopt(session, response)
                 dialog.on_bye = call.on_bye
+                dialog.outlives_connection = call.outlives_connection
                 call.future.set_result(dialog)
             case InviteRefusedEvent(_, response):
                 call.future.set_exception(InviteRefused(response))
@@ -299,7 +361,8 @@ class SipClient:
                 session.bye(self._engine.now(), report=False)
         self._engine.transmit()
 
-    async def _outcome(self, transaction: ClientTransaction, what: str, timeout: float) -> Response:
+    async def outcome(self, transaction: ClientTransaction, what: str, timeout: float) -> Response:
+        """Wait for the final response to a request that was just given to the endpoint."""
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._requests[transaction] = future
         self._engine.transmit()

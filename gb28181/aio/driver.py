@@ -11,11 +11,11 @@ a platform sends to devices stay below that size.
 import asyncio
 import ssl as tls
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 from gb28181.aio.client import SipClient
 from gb28181.aio.clock import monotonic
+from gb28181.aio.driver_stats import SipStats
 from gb28181.aio.errors import SipTransportError
 from gb28181.aio.incoming import IncomingRequest
 from gb28181.aio.tcp import ConnectionLimits, StreamConnections, StreamUser
@@ -29,42 +29,14 @@ from gb28181.sip.dialog.invite_call import (
     InviteRefused,
 )
 from gb28181.sip.dialog.invite_session import SessionConfirmed, SessionEnded
+from gb28181.sip.dialog.notifier import NotifierEnded
 from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
+from gb28181.sip.dialog.subscriber import SubscriberEnded
 from gb28181.sip.endpoint import Event, Flow, MessageRefused, RequestReceived, SipEndpoint
 from gb28181.sip.framer import FrameError
 from gb28181.sip.timers import TimerConfig
 
 __all__ = ["IncomingRequest", "SipDriver", "SipStats"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SipStats:
-    """Counters that only rise, and how much there is at this moment."""
-
-    received: int
-    """Messages and keepalive datagrams from the network."""
-    malformed: int
-    refused: int
-    """Requests the stack answered with an error by itself."""
-    stray: int
-    """Responses and ACKs that belong to nothing."""
-    overloaded: int
-    """Requests refused with 503."""
-    absorbed: int
-    """Retransmissions of requests that were answered from memory."""
-    retransmitted: int
-    """Messages we sent again."""
-    dropped: int
-    """Messages of ours that could not be sent, or were lost to a full buffer."""
-    connections_refused: int
-    transactions: int
-    """Alive now, answered ones that only absorb retransmissions included."""
-    pending: int
-    """Transactions alive now that wait for somebody."""
-    dialogs: int
-    """Established or being established now."""
-    connections: int
-    """Open now."""
 
 
 class SipDriver:
@@ -148,6 +120,7 @@ class SipDriver:
             transactions=len(transactions),
             pending=transactions.pending,
             dialogs=self.endpoint.dialogs.active,
+            subscriptions=self.endpoint.dialogs.subscriptions,
             connections=len(self._streams),
         )
 
@@ -340,16 +313,14 @@ class SipDriver:
                 | SessionEnded()
             ):
                 self.client.handle(event)
+            case SubscriberEnded() | NotifierEnded():
+                self.client.subscriptions.handle(event)
             case _:
                 assert_never(event)
 
     def _hand_over(self, event: RequestReceived) -> None:
-        handler, dialog = self._on_request, None
-        if event.session is not None:
-            dialog = self.client.dialog_of(event.session)
-            if dialog is not None and dialog.on_request is not None:
-                handler = dialog.on_request
-        incoming = IncomingRequest(self, self.client, event, dialog)
+        incoming = IncomingRequest(self, self.client, event)
+        handler = incoming.handler or self._on_request
         if event.invite is not None:
             self._invites[event.invite] = incoming
         try:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import CallCancelled
+from gb28181.aio.subscription import SubscriberDialog, SubscriptionDialog, Subscriptions
 from gb28181.errors import LocalProtocolError
 from gb28181.sip.dialog.invite_session import InviteSession
 from gb28181.sip.endpoint import Flow, RequestReceived
@@ -18,6 +19,13 @@ BYE_TIMEOUT = 5.0
 
 class DialogKeeper(Protocol):
     """The client, seen from dialogs."""
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """All subscriptions."""
+
+    def dialog_of(self, session: InviteSession) -> "InviteDialog | None":
+        """Return the dialog of a session."""
 
     def adopt(self, session: InviteSession, response: Response | None = None) -> "InviteDialog":
         """Make the dialog of a session."""
@@ -44,7 +52,8 @@ class IncomingRequest:
     Attributes:
         request: The request, its topmost Via stamped with the packet source.
         flow: The way it came.
-        dialog: The dialog it came in, if any.
+        dialog: The INVITE dialog it came in, if any.
+        subscription: The subscription whose dialog a NOTIFY or SUBSCRIBE came in, if any.
         cancelled: Whether the peer withdrew its INVITE; 487 has been sent then.
         on_cancel: Called when that happens.
     """
@@ -58,26 +67,35 @@ class IncomingRequest:
         "flow",
         "on_cancel",
         "request",
+        "subscription",
     )
 
-    def __init__(
-        self,
-        engine: SipEngine,
-        client: DialogKeeper,
-        event: RequestReceived,
-        dialog: "InviteDialog | None",
-    ) -> None:
+    def __init__(self, engine: SipEngine, client: DialogKeeper, event: RequestReceived) -> None:
         self._engine = engine
         self._client = client
         self._event = event
         self.request: Request = event.request
         self.flow: Flow = event.flow
-        self.dialog = dialog
+        session, usage = event.session, event.subscription
+        self.dialog = None if session is None else client.dialog_of(session)
+        self.subscription: SubscriberDialog | SubscriptionDialog | None = (
+            None if usage is None else client.subscriptions.of(usage)
+        )
         self.cancelled = False
         self.on_cancel: Callable[[], None] | None = None
 
     def __repr__(self) -> str:
         return f"<IncomingRequest {self.request.method} from {self.flow.remote[0]}>"
+
+    @property
+    def handler(self) -> "Callable[[IncomingRequest], None] | None":
+        """Who takes the requests of the dialog it came in; None if that is the driver's owner."""
+        subscription = self.subscription
+        if isinstance(subscription, SubscriberDialog):
+            return subscription.on_notify
+        if subscription is not None:
+            return subscription.on_refresh
+        return None if self.dialog is None else self.dialog.on_request
 
     @property
     def answered(self) -> bool:
@@ -141,6 +159,36 @@ class IncomingRequest:
         self._engine.transmit()
         return dialog
 
+    def accept_subscribe(
+        self,
+        *,
+        expires: int,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> SubscriptionDialog:
+        """Answer a SUBSCRIBE with 200 and return its dialog; set its callbacks before awaiting anything.
+
+        To refuse one, `respond` with 489 (Event), 423 (Expires, with Min-Expires), 403, 404 ...
+
+        Args:
+            expires: Seconds granted.
+            headers: Further headers; Contact is added.
+            body: Body; the first edition puts a Response into it (2.3 of its practice), later ones nothing.
+            content_type: Content-Type of the body.
+
+        Raises:
+            LocalProtocolError: It is no SUBSCRIBE, or one inside a dialog: see `SubscriptionDialog.on_refresh`.
+            CallCancelled: It has been answered before.
+        """
+        dialog = self._client.subscriptions.accept(
+            self._event, expires=expires, headers=headers, body=body, content_type=content_type
+        )
+        if dialog is None:
+            raise CallCancelled("the SUBSCRIBE was answered before")
+        self.subscription = dialog
+        return dialog
+
     def cancel(self) -> None:
         """Note that the peer withdrew the INVITE; the driver calls this."""
         self.cancelled = True
@@ -195,9 +243,21 @@ class InviteDialog:
         """Whether a BYE was sent or received, or the peer never acknowledged."""
         return self._session.ended
 
+    @property
+    def outlives_connection(self) -> bool:
+        """Whether the session goes on when its connection is lost; false by default.
+
+        For a device that streams on and comes back on another connection: `retarget`, and it gets its BYE.
+        """
+        return self._session.outlives_connection
+
+    @outlives_connection.setter
+    def outlives_connection(self, value: bool) -> None:
+        self._session.outlives_connection = value
+
     def retarget(self, flow: Flow) -> None:
         """Send what follows this way: the peer is known to have moved, or its connection is another."""
-        self._session.dialog.flow = flow
+        self._session.retarget(flow)
 
     async def bye(self, timeout: float = BYE_TIMEOUT) -> None:
         """End the session; returns after the answer or `timeout` seconds. Idempotent, never raises."""

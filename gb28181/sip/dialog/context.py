@@ -1,5 +1,6 @@
 """What the usages of dialogs share: the transactions, the deadlines, the table of dialogs."""
 
+import enum
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -18,16 +19,27 @@ from gb28181.sip.transaction.layer import (
     TransactionLayer,
 )
 
-__all__ = ["DialogContext", "Usage"]
+__all__ = ["DialogContext", "Usage", "UsageKind"]
 
-_HOP_METHODS = ("BYE", "INFO")
-"""Requests that mean nothing outside a dialog, so that one with wrong tags may still be placed."""
+_HOP_METHODS = ("BYE", "INFO", "NOTIFY")
+"""Requests of a dialog that may be placed in it even with wrong tags, from the peer's own address."""
+
+
+class UsageKind(enum.Enum):
+    """What a dialog is for; the kinds are counted and bounded apart."""
+
+    INVITE = enum.auto()
+    SUBSCRIPTION = enum.auto()
 
 
 class Usage(Protocol):
     """Something that owns a dialog and its deadlines."""
 
     armed: float | None
+
+    @property
+    def kind(self) -> UsageKind:
+        """What the dialog is for."""
 
     @property
     def dialog(self) -> Dialog:
@@ -42,8 +54,11 @@ class Usage(Protocol):
     ) -> bool:
         """Take a request inside the dialog; False if it is the user's to answer."""
 
-    def ack_received(self, now: float) -> None:
+    def ack_received(self, ack: Request, now: float) -> None:
         """Take an ACK inside the dialog."""
+
+    def connection_lost(self, now: float) -> None:
+        """Learn that the connection the dialog lives on is gone."""
 
     def next_timer(self) -> float | None:
         """Monotonic second at which :meth:`handle_timer` must run, if any."""
@@ -85,23 +100,39 @@ class DialogContext:
         self.silent = SilentUser()
         self.queue: DeadlineQueue[Timed] = DeadlineQueue()
         self._dialogs: dict[str, dict[str, Usage]] = {}
-        self._held = 0
+        self._of_kind: dict[UsageKind, dict[Usage, None]] = {kind: {} for kind in UsageKind}
+        self._by_connection: dict[int, dict[Usage, None]] = {}
 
     @property
     def held(self) -> int:
         """Dialogs in memory, ended ones that linger included."""
-        return self._held
+        return sum(map(len, self._of_kind.values()))
+
+    def held_of(self, kind: UsageKind) -> int:
+        """Dialogs of one kind in memory."""
+        return len(self._of_kind[kind])
 
     @property
     def active(self) -> int:
-        """Dialogs that have not ended."""
-        return sum(not usage.ended for own in self._dialogs.values() for usage in own.values())
+        """INVITE dialogs that have not ended."""
+        return sum(not usage.ended for usage in self._of_kind[UsageKind.INVITE])
+
+    @property
+    def subscriptions(self) -> int:
+        """Subscriptions of either role that have not ended."""
+        return sum(not usage.ended for usage in self._of_kind[UsageKind.SUBSCRIPTION])
 
     def add(self, usage: Usage) -> None:
         """File a usage under its dialog, in place of the one that made it."""
-        own = self._dialogs.setdefault(usage.dialog.call_id, {})
-        self._held += usage.dialog.local_tag not in own
-        own[usage.dialog.local_tag] = usage
+        dialog = usage.dialog
+        own = self._dialogs.setdefault(dialog.call_id, {})
+        former = own.get(dialog.local_tag)
+        if former is not None:
+            self._take_out(former)
+        own[dialog.local_tag] = usage
+        self._of_kind[usage.kind][usage] = None
+        if dialog.flow.connection is not None:
+            self._by_connection.setdefault(dialog.flow.connection, {})[usage] = None
 
     def remove(self, usage: Usage) -> None:
         """Forget a usage."""
@@ -109,9 +140,25 @@ class DialogContext:
         own = self._dialogs.get(call_id, {})
         if own.get(tag) is usage:
             del own[tag]
-            self._held -= 1
+            self._take_out(usage)
             if not own:
                 del self._dialogs[call_id]
+
+    def move(self, usage: Usage, flow: Flow) -> None:
+        """Send what follows inside a dialog this way."""
+        dialog = usage.dialog
+        if dialog.flow is flow or dialog.flow == flow:
+            return
+        filed = usage in self._of_kind[usage.kind]
+        self._leave_connection(usage)
+        dialog.flow = flow
+        if filed and flow.connection is not None:
+            self._by_connection.setdefault(flow.connection, {})[usage] = None
+
+    def connection_lost(self, connection: int, now: float) -> None:
+        """End the dialogs that live on a connection, unless they outlive it."""
+        for usage in self._by_connection.pop(connection, {}):
+            usage.connection_lost(now)
 
     def find(self, request: Request, flow: Flow) -> Usage | None:
         """Return the usage whose dialog `request` is in (12.2.2)."""
@@ -120,12 +167,13 @@ class DialogContext:
             return None
         from_tag = request.from_.tag or ""
         usage = own.get(request.to.tag or "")
-        if usage is not None and usage.dialog.remote_tag == from_tag:
+        if usage is not None and usage.dialog.remote_tag in (None, from_tag):
             return usage
         if request.method in _HOP_METHODS and len(own) == 1:
             # Devices lose or rewrite tags. From the peer's own address the Call-ID is enough.
             (only,) = own.values()
-            if only.dialog.flow.remote[0] == flow.remote[0] and not only.ended:
+            wrong_kind = request.method == "NOTIFY" and only.kind is not UsageKind.SUBSCRIPTION
+            if only.dialog.flow.remote[0] == flow.remote[0] and not only.ended and not wrong_kind:
                 return only
         return None
 
@@ -174,3 +222,14 @@ class DialogContext:
             content_type=content_type,
         )
         return self.transactions.send_request(request, dialog.flow, user, now)
+
+    def _take_out(self, usage: Usage) -> None:
+        del self._of_kind[usage.kind][usage]
+        self._leave_connection(usage)
+
+    def _leave_connection(self, usage: Usage) -> None:
+        connection = usage.dialog.flow.connection
+        if connection is not None and (own := self._by_connection.get(connection)) is not None:
+            own.pop(usage, None)
+            if not own:
+                del self._by_connection[connection]

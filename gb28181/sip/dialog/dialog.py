@@ -17,7 +17,7 @@ class Dialog:
         local: Our From value, tag included.
         remote: Our To value, tag included.
         local_tag: Our tag: unguessable, and so the proof that a request is the peer's.
-        remote_tag: The peer's tag; empty if it gave none.
+        remote_tag: The peer's tag; empty if it gave none, None as long as it is not known.
         target: URI of the peer's Contact, else the one it was first called by.
         routes: Route values, topmost first.
         flow: Where the peer's latest packet came from: requests go there, not to the Contact,
@@ -44,7 +44,7 @@ class Dialog:
         local: str,
         remote: str,
         local_tag: str,
-        remote_tag: str,
+        remote_tag: str | None,
         target: str,
         routes: list[str],
         flow: Flow,
@@ -59,6 +59,21 @@ class Dialog:
         self.routes = routes
         self.flow = flow
         self.local_cseq = local_cseq
+
+    @classmethod
+    def of_request(cls, request: Request, flow: Flow) -> "Dialog":
+        """Make the half of who sends SUBSCRIBE, before anything is known of the peer."""
+        return cls(
+            call_id=request.call_id,
+            local=request.headers.get("From") or "",
+            remote=request.headers.get("To") or "",
+            local_tag=request.from_.tag or "",
+            remote_tag=None,
+            target=request.uri,
+            routes=[],
+            flow=flow,
+            local_cseq=request.cseq.number,
+        )
 
     @classmethod
     def from_response(cls, request: Request, response: Response, flow: Flow) -> "Dialog":
@@ -78,7 +93,7 @@ class Dialog:
 
     @classmethod
     def from_request(cls, request: Request, local_tag: str, flow: Flow) -> "Dialog":
-        """Make the callee's half from an INVITE of the peer (12.1.1)."""
+        """Make the callee's half from an INVITE or SUBSCRIBE of the peer (12.1.1)."""
         contact = request.contact
         to = request.headers.get("To") or ""
         return cls(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gb28181.limits import MAX_INVITE_PENDING
 from gb28181.sip.build import build_response
-from gb28181.sip.dialog.context import DialogContext
+from gb28181.sip.dialog.context import DialogContext, UsageKind
 from gb28181.sip.dialog.dialog import Dialog
 from gb28181.sip.dialog.invite_session import InviteSession
 from gb28181.sip.message import Request, Response
@@ -34,6 +34,8 @@ class IncomingInvite:
         flow: The way it came.
         now: Monotonic time in seconds.
     """
+
+    kind = UsageKind.INVITE
 
     def __init__(
         self,
@@ -118,10 +120,13 @@ class IncomingInvite:
             return True
         return False
 
-    def ack_received(self, now: float) -> None:
+    def ack_received(self, ack: Request, now: float) -> None:
         """Take an ACK that came with the branch of the INVITE, as many devices send it."""
         if self.session is not None:
-            self.session.ack_received(now)
+            self.session.ack_received(ack, now)
+
+    def connection_lost(self, now: float) -> None:
+        """Do nothing: the transaction tells, see `answer_failed`."""
 
     def answer_failed(self, failure: Failure, now: float) -> None:
         """Learn that a provisional response could not be sent, or that the connection is gone.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gb28181.errors import LocalProtocolError
-from gb28181.sip.dialog.context import DialogContext
+from gb28181.sip.dialog.context import DialogContext, UsageKind
 from gb28181.sip.dialog.dialog import Dialog
 from gb28181.sip.message import Request
 from gb28181.sip.transaction.flow import Flow
@@ -17,13 +17,15 @@ __all__ = ["EndCause", "InviteSession", "SessionConfirmed", "SessionEnded"]
 _ORIGIN_LINE = re.compile(rb"^o=.*$", re.MULTILINE)
 
 
-class EndCause(enum.Enum):
+class EndCause(enum.StrEnum):
     """Who or what ended an established session that we did not end."""
 
     BYE = "bye"
     """The peer sent BYE."""
-    NOT_ACKNOWLEDGED = "not_acknowledged"
+    NOT_ACKNOWLEDGED = "no_ack"
     """No ACK came to our 2xx within 64*T1; we sent BYE (13.3.1.4)."""
+    CONNECTION_LOST = "connection_lost"
+    """The connection it lived on is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,15 @@ class InviteSession:
         remote_sdp: The session description the peer gave.
     """
 
+    kind = UsageKind.INVITE
+
     def __init__(
         self, context: DialogContext, dialog: Dialog, *, local_sdp: bytes, remote_sdp: bytes
     ) -> None:
         self.dialog = dialog
         self.ended = False
+        self.outlives_connection = False
+        """Whether it goes on when its connection is lost, for a peer that is known to come back on another."""
         self.armed: float | None = None
         self._context = context
         self._timers = context.transactions.timers
@@ -108,6 +114,10 @@ class InviteSession:
         user = self._context.reporting if report else self._context.silent
         return self._context.request(self.dialog, "BYE", now, user=user)
 
+    def retarget(self, flow: Flow) -> None:
+        """Send what follows inside the dialog this way."""
+        self._context.move(self, flow)
+
     def receive_request(
         self, request: Request, transaction: ServerTransaction, flow: Flow, now: float
     ) -> bool:
@@ -118,7 +128,7 @@ class InviteSession:
         if self.ended and request.method not in ("BYE", "INVITE"):
             return False
         # Tags match: the peer itself, perhaps from behind a new NAT mapping.
-        self.dialog.flow = flow
+        self._context.move(self, flow)
         if request.method == "BYE":
             self._context.reply(transaction, request, 200, now)
             if not self.ended:
@@ -130,7 +140,13 @@ class InviteSession:
             return True
         return False
 
-    def ack_received(self, now: float) -> None:
+    def connection_lost(self, now: float) -> None:
+        """End: there is no way to the peer any more."""
+        if not self.ended and not self.outlives_connection:
+            self._end(now)
+            self._context.emit(SessionEnded(self, EndCause.CONNECTION_LOST))
+
+    def ack_received(self, ack: Request, now: float) -> None:
         """Stop repeating the 2xx."""
         if self._confirmed:
             return

@@ -3,7 +3,7 @@
 1. Construct it; there is no start.
 2. Input is one of: :meth:`~SipEndpoint.receive_message` with the bytes of one message and the flow
    they came by, :meth:`~SipEndpoint.connection_lost`, :meth:`~SipEndpoint.handle_timer`, or a verb
-   of the user (`request`, `invite`, `respond`, `accept_invite`, `session.bye` ...). Each takes
+   of the user (`request`, `invite`, `subscribe`, `respond`, `accept_invite`, `session.bye` ...). Each takes
    `now`, in seconds of one clock that never goes back. No network input raises.
 3. After each input, or each batch of them, take :meth:`~SipEndpoint.next_event` until it gives None.
    Acting on an event with a verb is an input too.
@@ -13,10 +13,11 @@
    when it is due; calling it too early or too late does no harm.
 6. Answer every :class:`RequestReceived`, at once or later; what stays unanswered for 64*T1
    is forgotten (an INVITE: refused after `MAX_INVITE_PENDING` seconds).
-7. To end, send BYE in the sessions that are left and drop the object; it holds nothing else.
+7. To end, send BYE in the sessions that are left, close the subscriptions and drop the object; it
+   holds nothing else.
 
 It answers by itself: OPTIONS; CANCEL; BYE, always with 200, since a device that gets anything else
-repeats it for ever; re-INVITE; malformed requests (400), methods nobody serves (405, 501), URIs
+repeats it for ever; re-INVITE; NOTIFY in a subscription that we have cancelled; malformed requests (400), methods nobody serves (405, 501), URIs
 other than SIP (416), required extensions (420), INVITE without SDP in its body (415), used-up
 Max-Forwards (483), requests inside dialogs that do not exist (481), and everything when there is
 too much already (503). A stray ACK is swallowed.
@@ -26,14 +27,17 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from gb28181.errors import LocalProtocolError, SipParseError
-from gb28181.sip.build import bad_request_response, build_request, build_response
+from gb28181.sip.build import bad_request_response, build_response
 from gb28181.sip.dialog.context import DialogContext
 from gb28181.sip.dialog.invite_call import CallState, InviteCall
 from gb28181.sip.dialog.invite_session import InviteSession
+from gb28181.sip.dialog.notifier import Notifier
+from gb28181.sip.dialog.subscriber import Subscriber
 from gb28181.sip.dialog.user_agent import UserAgent
 from gb28181.sip.endpoint.event import EndpointStats, Event, MessageRefused, RequestReceived
 from gb28181.sip.endpoint.policy import OWN_METHODS
 from gb28181.sip.endpoint.receiver import RequestReceiver
+from gb28181.sip.endpoint.request_builder import RequestBuilder
 from gb28181.sip.message import Request
 from gb28181.sip.parser import parse
 from gb28181.sip.serializer import serialize
@@ -49,8 +53,6 @@ from gb28181.sip.transaction.layer import (
 __all__ = ["SipEndpoint"]
 
 _BLANKS = b"\r\n\t \x00"
-_WITH_CONTACT = frozenset(("REGISTER", "SUBSCRIBE", "NOTIFY"))
-"""Requests outside an INVITE dialog that need a Contact (GB table of headers)."""
 
 
 class SipEndpoint:
@@ -82,7 +84,7 @@ class SipEndpoint:
         )
         self._new_token = new_token
         served = tuple(dict.fromkeys((*OWN_METHODS, *methods)))
-        self._allow = ", ".join(served)
+        self._builder = RequestBuilder(self.user_agent, ", ".join(served))
         self._requests = RequestReceiver(self.dialogs, self.stats, self._events.append, served)
 
     # Input from the network
@@ -113,7 +115,9 @@ class SipEndpoint:
         self._events.append(MessageRefused(flow, status, str(error)))
 
     def connection_lost(self, connection: int, now: float) -> None:
-        """Learn that a connection is gone: what waits for an answer on it fails at once."""
+        """Learn that a connection is gone: its dialogs end, what waits for an answer on it fails at once."""
+        # Dialogs first: that a request inside one fails too is only a consequence.
+        self.dialogs.connection_lost(connection, now)
         self.transactions.connection_lost(connection, now)
 
     def send_failed(
@@ -183,7 +187,7 @@ class SipEndpoint:
         """
         if method in ("INVITE", "ACK", "CANCEL"):
             raise LocalProtocolError(f"{method} is not sent as a plain request")
-        request = self._build(
+        request = self._builder.build(
             method,
             uri,
             flow=flow,
@@ -192,7 +196,6 @@ class SipEndpoint:
             headers=list(headers),
             body=body,
             content_type=content_type,
-            contact=None,
             call_id=call_id,
             from_tag=from_tag,
             cseq=cseq,
@@ -216,7 +219,7 @@ class SipEndpoint:
         contact: str | None = None,
     ) -> InviteCall:
         """Send an INVITE; ends in InviteAccepted, InviteRefused or InviteFailed unless cancelled."""
-        request = self._build(
+        request = self._builder.build(
             "INVITE",
             uri,
             flow=flow,
@@ -228,6 +231,38 @@ class SipEndpoint:
             contact=contact,
         )
         return InviteCall(self.dialogs, request, flow, now)
+
+    def subscribe(
+        self,
+        uri: str,
+        *,
+        flow: Flow,
+        from_: str,
+        to: str,
+        event: str,
+        expires: int,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+        contact: str | None = None,
+    ) -> Subscriber:
+        """Send a SUBSCRIBE; its transaction ends in ResponseReceived or RequestFailed.
+
+        NOTIFYs may come before that (RFC 6665 4.4.1). `event` and `headers` are repeated in each refresh.
+        """
+        request = self._builder.build(
+            "SUBSCRIBE",
+            uri,
+            flow=flow,
+            from_=from_,
+            to=to,
+            headers=[("Event", event), ("Expires", str(expires)), *headers],
+            body=body,
+            content_type=content_type if body else None,
+            contact=contact,
+        )
+        return Subscriber(self.dialogs, request, flow, now)
 
     def cancelled_calls(self) -> list[InviteCall]:
         """Return the calls we gave up whose final response has not come."""
@@ -269,6 +304,8 @@ class SipEndpoint:
         transaction = incoming.transaction
         if transaction.request is None:
             return
+        if isinstance(incoming.subscription, Notifier) and 200 <= status < 300:
+            headers = [("Contact", incoming.subscription.contact), *headers]
         response = build_response(
             incoming.request,
             status,
@@ -300,6 +337,37 @@ class SipEndpoint:
             raise LocalProtocolError(f"{incoming.request.method} cannot be accepted as an INVITE")
         return incoming.invite.accept(sdp, now, headers=headers)
 
+    def accept_subscribe(
+        self,
+        incoming: RequestReceived,
+        *,
+        expires: int,
+        now: float,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> Notifier | None:
+        """Answer a SUBSCRIBE with 200 and open its dialog; None if it has been answered before.
+
+        Raises:
+            LocalProtocolError: It is none, or came inside a dialog, where `respond` is for it.
+        """
+        request, transaction = incoming.request, incoming.transaction
+        if request.method != "SUBSCRIBE" or request.to.tag is not None:
+            raise LocalProtocolError(f"{request.method} opens no subscription here")
+        if transaction.request is None:
+            return None
+        notifier = Notifier(self.dialogs, request, incoming.flow)
+        notifier.accept(
+            request,
+            transaction,
+            now,
+            headers=[("Expires", str(expires)), *headers],
+            body=body,
+            content_type=content_type,
+        )
+        return notifier
+
     def ignore(self, incoming: RequestReceived) -> None:
         """Give no answer and remember nothing."""
         if incoming.invite is None and incoming.transaction.request is not None:
@@ -320,44 +388,6 @@ class SipEndpoint:
             return self.transactions.receive_response(response, flow, now)
         except SipParseError:
             return False
-
-    def _build(
-        self,
-        method: str,
-        uri: str,
-        *,
-        flow: Flow,
-        from_: str,
-        to: str,
-        headers: list[tuple[str, str]],
-        body: bytes,
-        content_type: str | None,
-        contact: str | None,
-        call_id: str | None = None,
-        from_tag: str | None = None,
-        cseq: int = 1,
-    ) -> Request:
-        agent = self.user_agent
-        request = build_request(
-            method,
-            uri,
-            via=agent.via(flow),
-            from_=f"{from_};tag={from_tag or self._new_token()}",
-            to=to,
-            call_id=call_id or agent.call_id(flow),
-            cseq=cseq,
-            headers=headers,
-            body=body,
-            content_type=content_type,
-        )
-        if method == "INVITE":
-            request.headers.add("Contact", contact or agent.contact(flow, request.from_.user))
-            request.headers.add("Allow", self._allow)
-        elif method in _WITH_CONTACT and "Contact" not in request.headers:
-            request.headers.add("Contact", agent.contact(flow, request.from_.user))
-        if agent.name:
-            request.headers.add("User-Agent", agent.name)
-        return request
 
     def _emit(self, event: object) -> None:
         # The usages below know only the events of their own.

@@ -10,7 +10,9 @@ from gb28181.sip.dialog.invite_call import (
     InviteRefused,
 )
 from gb28181.sip.dialog.invite_session import InviteSession, SessionConfirmed, SessionEnded
+from gb28181.sip.dialog.notifier import Notifier, NotifierEnded
 from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
+from gb28181.sip.dialog.subscriber import Subscriber, SubscriberEnded
 from gb28181.sip.message import Request
 from gb28181.sip.transaction.flow import Flow
 from gb28181.sip.transaction.layer import ServerTransaction
@@ -20,7 +22,7 @@ __all__ = ["EndpointStats", "Event", "MessageRefused", "RequestReceived"]
 
 @dataclass(slots=True, eq=False)
 class RequestReceived:
-    """A request to be answered with `SipEndpoint.respond`, `accept_invite` or `ignore`.
+    """A request to be answered with `SipEndpoint.respond`, `accept_invite`, `accept_subscribe` or `ignore`.
 
     There is one of these per keepalive of every device, hence not frozen.
     """
@@ -33,6 +35,8 @@ class RequestReceived:
     """Set for an INVITE outside a dialog."""
     session: InviteSession | None = None
     """The session whose dialog it came in."""
+    subscription: Subscriber | Notifier | None = None
+    """For a NOTIFY or SUBSCRIBE, the subscription whose dialog it came in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,4 +80,6 @@ Event = (
     | InviteCancelled
     | SessionConfirmed
     | SessionEnded
+    | SubscriberEnded
+    | NotifierEnded
 )

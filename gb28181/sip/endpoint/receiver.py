@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable
 
-from gb28181.limits import MAX_DIALOGS
+from gb28181.limits import MAX_DIALOGS, MAX_SUBSCRIPTIONS
 from gb28181.sip.build import build_response, stamp_via
-from gb28181.sip.dialog.context import DialogContext, Usage
+from gb28181.sip.dialog.context import DialogContext, Usage, UsageKind
 from gb28181.sip.dialog.incoming_invite import IncomingInvite
 from gb28181.sip.dialog.invite_session import InviteSession
+from gb28181.sip.dialog.notifier import Notifier
+from gb28181.sip.dialog.subscriber import Subscriber
 from gb28181.sip.endpoint.event import EndpointStats, MessageRefused, RequestReceived
 from gb28181.sip.endpoint.policy import ACCEPT, examine
 from gb28181.sip.message import Request
@@ -18,6 +20,8 @@ from gb28181.sip.transaction.matching import server_key
 __all__ = ["RequestReceiver"]
 
 _RETRY_AFTER = (("Retry-After", "5"),)
+_ONLY_INSIDE = frozenset(("INVITE", "INFO", "SUBSCRIBE", "NOTIFY"))
+"""Requests whose To tag must be that of a dialog. MESSAGE is exempt: samples of 2011 put one into each."""
 
 
 class RequestReceiver:
@@ -59,12 +63,22 @@ class RequestReceiver:
         if self._transactions.repeat(key, request, flow, now):
             return
         stamp_via(request, flow.remote)
-        if self._transactions.full:
+        if self._transactions.full or self._too_many_dialogs(request):
             self._overloaded(request, flow)
         elif method == "INVITE" and request.to.tag is None:
             self._receive_invite(key, request, flow, now)
         else:
             self._receive_new(key, request, flow, now)
+
+    def _too_many_dialogs(self, request: Request) -> bool:
+        method = request.method
+        if method == "INVITE":
+            held, most = self._dialogs.held_of(UsageKind.INVITE), MAX_DIALOGS
+        elif method == "SUBSCRIBE":
+            held, most = self._dialogs.held_of(UsageKind.SUBSCRIPTION), MAX_SUBSCRIPTIONS
+        else:
+            return False
+        return held >= most and request.to.tag is None
 
     def _receive_new(self, key: str, request: Request, flow: Flow, now: float) -> None:
         method = request.method
@@ -73,11 +87,9 @@ class RequestReceiver:
         if method == "CANCEL":
             self._receive_cancel(request, transaction, flow, now)
             return
-        usage: Usage | None = None
-        if self._dialogs.held:
-            usage = self._dialogs.find(request, flow)
-            if usage is not None and usage.receive_request(request, transaction, flow, now):
-                return
+        usage = self._dialogs.find(request, flow)
+        if usage is not None and usage.receive_request(request, transaction, flow, now):
+            return
         if method == "BYE":
             self._reply(request, transaction, 200, now)
             return
@@ -101,17 +113,17 @@ class RequestReceiver:
                 request, transaction, 200, now, (("Allow", self._allow), ("Accept", ACCEPT))
             )
             return
-        session = usage if isinstance(usage, InviteSession) and not usage.ended else None
-        if method in ("INVITE", "INFO") and request.to.tag is not None and session is None:
-            # MESSAGE is exempt: samples of 2011 put a To tag into every one.
+        received = RequestReceived(request, flow, transaction)
+        _place(received, usage)
+        inside = received.session is not None or received.subscription is not None
+        if method in _ONLY_INSIDE and request.to.tag is not None and not inside:
             self._refuse(request, transaction, 481, f"{method} in an unknown dialog", now)
             return
-        self._emit(RequestReceived(request, flow, transaction, None, session))
+        self._emit(received)
+        if isinstance(received.subscription, Subscriber):
+            received.subscription.notify_delivered(request, now)
 
     def _receive_invite(self, key: str, request: Request, flow: Flow, now: float) -> None:
-        if self._dialogs.held >= MAX_DIALOGS:
-            self._overloaded(request, flow)
-            return
         trying = serialize(build_response(request, 100))
         transaction = self._transactions.open_server(key, request, flow, now, trying=trying)
         refusal = examine(request, self._allow, self._served)
@@ -137,13 +149,13 @@ class RequestReceiver:
     ) -> None:
         if transaction is not None:
             # Of a refusal; or of a 2xx with the branch of the INVITE, as many devices send it.
-            self._transactions.receive_ack(transaction, now)
+            self._transactions.receive_ack(transaction, request, now)
             return
         usage = self._dialogs.find(request, flow)
         if usage is None:
             self._stats.stray += 1
         else:
-            usage.ack_received(now)
+            usage.ack_received(request, now)
 
     def _overloaded(self, request: Request, flow: Flow) -> None:
         self._stats.overloaded += 1
@@ -179,3 +191,16 @@ class RequestReceiver:
         self._dialogs.reply(
             transaction, request, status, now, to_tag=self._new_token(), headers=headers
         )
+
+
+def _place(received: RequestReceived, usage: Usage | None) -> None:
+    """Note the usage a request came in, if it is one for its method and has not ended."""
+    method = received.request.method
+    if usage is None or usage.ended:
+        return
+    if isinstance(usage, InviteSession):
+        received.session = usage if method != "SUBSCRIBE" else None
+    elif (isinstance(usage, Subscriber) and method == "NOTIFY") or (
+        isinstance(usage, Notifier) and method == "SUBSCRIBE"
+    ):
+        received.subscription = usage

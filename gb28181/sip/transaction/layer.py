@@ -63,7 +63,7 @@ class RequestUser(Protocol):
 class AnswerUser(Protocol):
     """Who answers an INVITE."""
 
-    def ack_received(self, now: float) -> None:
+    def ack_received(self, ack: Request, now: float) -> None:
         """Learn of an ACK that came with the branch of an INVITE answered with 2xx."""
 
     def answer_failed(self, failure: Failure, now: float) -> None:
@@ -195,10 +195,10 @@ class TransactionLayer:
         self.absorbed += 1
         self._run(transaction, transaction.machine.receive_request(now), now)
 
-    def receive_ack(self, transaction: ServerTransaction, now: float) -> None:
+    def receive_ack(self, transaction: ServerTransaction, ack: Request, now: float) -> None:
         """Feed an ACK that came with the branch of its INVITE."""
         if isinstance(transaction.machine, InviteServerTransaction):
-            self._run(transaction, transaction.machine.receive_ack(now), now)
+            self._run(transaction, transaction.machine.receive_ack(now), now, ack)
 
     def respond(
         self, transaction: ServerTransaction, status: int, response: bytes, now: float
@@ -373,7 +373,7 @@ class TransactionLayer:
         transaction: ClientTransaction | ServerTransaction,
         outputs: Iterable[Output],
         now: float,
-        response: Response | None = None,
+        message: Request | Response | None = None,
         flow: Flow | None = None,
     ) -> None:
         for output in outputs:
@@ -384,7 +384,7 @@ class TransactionLayer:
             elif kind is Terminated:
                 self._forget(transaction)
             elif kind is Deliver:
-                self._deliver(transaction, response, flow, now)
+                self._deliver(transaction, message, flow, now)
             else:
                 failure = Failure.TIMEOUT if kind is TimedOut else Failure.TRANSPORT
                 assert kind in (TimedOut, TransportFailed)
@@ -393,15 +393,15 @@ class TransactionLayer:
     def _deliver(
         self,
         transaction: ClientTransaction | ServerTransaction,
-        response: Response | None,
+        message: Request | Response | None,
         flow: Flow | None,
         now: float,
     ) -> None:
         if isinstance(transaction, ServerTransaction):
-            if transaction.user is not None:
-                transaction.user.ack_received(now)
-        elif response is not None and flow is not None:
-            transaction.user.response_received(transaction, response, flow, now)
+            if transaction.user is not None and isinstance(message, Request):
+                transaction.user.ack_received(message, now)
+        elif isinstance(message, Response) and flow is not None:
+            transaction.user.response_received(transaction, message, flow, now)
 
     def _fail(
         self, transaction: ClientTransaction | ServerTransaction, failure: Failure, now: float
