@@ -2,6 +2,8 @@
 
 __all__ = [
     "MAX_ANSWERED_TRANSACTIONS",
+    "MAX_AWAITED_ANSWERS",
+    "MAX_AWAITED_PER_PEER",
     "MAX_BRIEF_ANSWERS",
     "MAX_CATALOG_COLLECTIONS",
     "MAX_CATALOG_ITEMS",
@@ -94,6 +96,12 @@ MAX_XML_ELEMENTS = 100_000
 
 MAX_XML_FIELD = 4_096
 """A leaf's text; the longest of the standard, Info, has 1,024 characters."""
+
+MAX_AWAITED_ANSWERS = 10_000
+"""Answers awaited at once: one per device and then some; beyond, a question is refused before it is sent."""
+
+MAX_AWAITED_PER_PEER = 64
+"""Of one peer: the standard has people wait for answers, and nobody asks one device more at once."""
 
 MAX_CATALOG_ITEMS = 100_000
 """One device's catalogue; the largest lower platforms have some 50,000 cameras."""
