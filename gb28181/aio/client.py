@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import InviteRefused, SipTimeout, SipTransportError
-from gb28181.aio.incoming import IncomingRequest, InviteDialog
-from gb28181.aio.subscription import SubscriberDialog, Subscriptions
+from gb28181.aio.incoming import IncomingRequest, InviteDialog, SubscriberDialog
+from gb28181.aio.subscription import Subscriptions
 from gb28181.sip.dialog.invite_call import (
     InviteAccepted,
     InviteCall,
@@ -53,7 +53,7 @@ class SipClient:
     """Sends requests and waits for what becomes of them; made by the driver."""
 
     def __init__(self, engine: SipEngine) -> None:
-        self.subscriptions = Subscriptions(engine, self)
+        self.subscriptions: Subscriptions[IncomingRequest] = Subscriptions(engine, self)
         """The subscriptions of both roles; the driver and `IncomingRequest` use this."""
         self._engine = engine
         self._requests: dict[ClientTransaction, asyncio.Future[Response]] = {}

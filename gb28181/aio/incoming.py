@@ -1,17 +1,23 @@
 """Requests of a peer, to be answered, and the dialogs that may come of them."""
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import CallCancelled
-from gb28181.aio.subscription import SubscriberDialog, SubscriptionDialog, Subscriptions
+from gb28181.aio.subscription import NotifyingDialog, SubscribedDialog, Subscriptions
 from gb28181.errors import LocalProtocolError
 from gb28181.sip.dialog.invite_session import InviteSession
 from gb28181.sip.endpoint import Flow, RequestReceived
 from gb28181.sip.message import Request, Response
 
-__all__ = ["DialogKeeper", "IncomingRequest", "InviteDialog"]
+__all__ = [
+    "DialogKeeper",
+    "IncomingRequest",
+    "InviteDialog",
+    "SubscriberDialog",
+    "SubscriptionDialog",
+]
 
 BYE_TIMEOUT = 5.0
 """Seconds to wait for the answer to a BYE: the session has ended anyhow."""
@@ -21,7 +27,7 @@ class DialogKeeper(Protocol):
     """The client, seen from dialogs."""
 
     @property
-    def subscriptions(self) -> Subscriptions:
+    def subscriptions(self) -> "Subscriptions[IncomingRequest]":
         """All subscriptions."""
 
     def dialog_of(self, session: InviteSession) -> "InviteDialog | None":
@@ -91,7 +97,7 @@ class IncomingRequest:
     def handler(self) -> "Callable[[IncomingRequest], None] | None":
         """Who takes the requests of the dialog it came in; None if that is the driver's owner."""
         subscription = self.subscription
-        if isinstance(subscription, SubscriberDialog):
+        if isinstance(subscription, SubscribedDialog):
             return subscription.on_notify
         if subscription is not None:
             return subscription.on_refresh
@@ -166,7 +172,7 @@ class IncomingRequest:
         headers: Iterable[tuple[str, str]] = (),
         body: bytes = b"",
         content_type: str | None = None,
-    ) -> SubscriptionDialog:
+    ) -> "SubscriptionDialog":
         """Answer a SUBSCRIBE with 200 and return its dialog; set its callbacks before awaiting anything.
 
         To refuse one, `respond` with 489 (Event), 423 (Expires, with Min-Expires), 403, 404 ...
@@ -194,6 +200,13 @@ class IncomingRequest:
         self.cancelled = True
         if self.on_cancel is not None:
             self.on_cancel()
+
+
+SubscriptionDialog: TypeAlias = NotifyingDialog[IncomingRequest]
+"""A subscription of a peer; we notify."""
+
+SubscriberDialog: TypeAlias = SubscribedDialog[IncomingRequest]
+"""A subscription of ours; the peer notifies."""
 
 
 class InviteDialog:

@@ -1,8 +1,12 @@
-"""Subscriptions to be awaited, as subscriber and as notifier."""
+"""Subscriptions to be awaited, as subscriber and as notifier.
+
+Requests hand out dialogs and dialogs hand out requests; the type of the latter is a parameter here, since
+`gb28181.aio.incoming` builds on this module. Users take `SubscriptionDialog` and `SubscriberDialog` there.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import Generic, Protocol, TypeVar
 
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import SipTimeout, SipTransportError, SubscribeRefused
@@ -14,10 +18,11 @@ from gb28181.sip.endpoint import Flow, RequestReceived
 from gb28181.sip.message import Response
 from gb28181.sip.transaction.layer import ClientTransaction
 
-if TYPE_CHECKING:
-    from gb28181.aio.incoming import IncomingRequest
+__all__ = ["MANSCDP", "NotifyingDialog", "SubscribedDialog", "Subscriptions"]
 
-__all__ = ["MANSCDP", "SubscriberDialog", "SubscriptionDialog", "Subscriptions"]
+R = TypeVar("R")
+"""A request of a peer, to be answered."""
+
 
 MANSCDP = "Application/MANSCDP+xml"
 """Content-Type of what is notified (GB/T 28181)."""
@@ -30,7 +35,7 @@ class Outcomes(Protocol):
         """Wait for the final response to a request that was just sent."""
 
 
-class SubscriptionDialog:
+class NotifyingDialog(Generic[R]):
     """A subscription of a peer; we notify.
 
     Attributes:
@@ -39,11 +44,11 @@ class SubscriptionDialog:
         on_end: Called once when the subscription ended without us, with a `SubscriptionEnd` value.
     """
 
-    def __init__(self, keeper: "Subscriptions", notifier: Notifier) -> None:
+    def __init__(self, keeper: "Subscriptions[R]", notifier: Notifier) -> None:
         self._keeper = keeper
         self._notifier = notifier
         self._turn = asyncio.Lock()
-        self.on_refresh: Callable[[IncomingRequest], None] | None = None
+        self.on_refresh: Callable[[R], None] | None = None
         self.on_end: Callable[[str], None] | None = None
 
     def __repr__(self) -> str:
@@ -118,7 +123,7 @@ class SubscriptionDialog:
         self._keeper.forget(self._notifier)
 
 
-class SubscriberDialog:
+class SubscribedDialog(Generic[R]):
     """A subscription of ours; the peer notifies.
 
     Attributes:
@@ -128,12 +133,12 @@ class SubscriberDialog:
             that says `terminated` goes to `on_notify` first.
     """
 
-    def __init__(self, keeper: "Subscriptions", subscriber: Subscriber, granted: int) -> None:
+    def __init__(self, keeper: "Subscriptions[R]", subscriber: Subscriber, granted: int) -> None:
         self._keeper = keeper
         self._subscriber = subscriber
         self._response: Response | None = None
         self.granted = granted
-        self.on_notify: Callable[[IncomingRequest], None] | None = None
+        self.on_notify: Callable[[R], None] | None = None
         self.on_end: Callable[[str], None] | None = None
 
     def __repr__(self) -> str:
@@ -197,14 +202,14 @@ class SubscriberDialog:
         self._keeper.forget(self._subscriber)
 
 
-class Subscriptions:
+class Subscriptions(Generic[R]):
     """All subscriptions of one driver."""
 
     def __init__(self, engine: SipEngine, outcomes: Outcomes) -> None:
         self._engine = engine
         self._outcomes = outcomes
-        self._ours: dict[Subscriber, SubscriberDialog] = {}
-        self._theirs: dict[Notifier, SubscriptionDialog] = {}
+        self._ours: dict[Subscriber, SubscribedDialog[R]] = {}
+        self._theirs: dict[Notifier, NotifyingDialog[R]] = {}
 
     async def subscribe(
         self,
@@ -220,9 +225,9 @@ class Subscriptions:
         headers: Iterable[tuple[str, str]],
         contact: str | None,
         timeout: float,
-        on_notify: "Callable[[IncomingRequest], None]",
+        on_notify: Callable[[R], None],
         on_end: Callable[[str], None] | None,
-    ) -> SubscriberDialog:
+    ) -> SubscribedDialog[R]:
         """Subscribe; see `SipClient.subscribe`."""
         engine = self._engine
         subscriber = engine.endpoint.subscribe(
@@ -238,7 +243,7 @@ class Subscriptions:
             content_type=content_type,
             contact=contact,
         )
-        dialog = self._ours[subscriber] = SubscriberDialog(self, subscriber, expires)
+        dialog = self._ours[subscriber] = SubscribedDialog(self, subscriber, expires)
         dialog.on_notify, dialog.on_end = on_notify, on_end
         accepted = False
         try:
@@ -262,7 +267,7 @@ class Subscriptions:
         headers: Iterable[tuple[str, str]],
         body: bytes,
         content_type: str | None,
-    ) -> SubscriptionDialog | None:
+    ) -> NotifyingDialog[R] | None:
         """Accept a SUBSCRIBE; see `IncomingRequest.accept_subscribe`."""
         notifier = self._engine.endpoint.accept_subscribe(
             event,
@@ -274,11 +279,11 @@ class Subscriptions:
         )
         if notifier is None:
             return None
-        dialog = self._theirs[notifier] = SubscriptionDialog(self, notifier)
+        dialog = self._theirs[notifier] = NotifyingDialog(self, notifier)
         self._engine.transmit()
         return dialog
 
-    def of(self, usage: Subscriber | Notifier) -> SubscriberDialog | SubscriptionDialog | None:
+    def of(self, usage: Subscriber | Notifier) -> SubscribedDialog[R] | NotifyingDialog[R] | None:
         """Return the dialog of a subscription."""
         return self._ours.get(usage) if isinstance(usage, Subscriber) else self._theirs.get(usage)
 
@@ -291,7 +296,7 @@ class Subscriptions:
         headers: Iterable[tuple[str, str]],
         give_up: float,
     ) -> Response:
-        """Send a NOTIFY; see `SubscriptionDialog.notify`."""
+        """Send a NOTIFY; see `NotifyingDialog.notify`."""
         engine = self._engine
         if engine.closed:
             raise SipTransportError("the SIP driver is closed")
@@ -315,7 +320,7 @@ class Subscriptions:
     async def refresh(
         self, subscriber: Subscriber, expires: int, body: bytes | None, timeout: float
     ) -> Response:
-        """Send a SUBSCRIBE inside the dialog; see `SubscriberDialog.refresh`."""
+        """Send a SUBSCRIBE inside the dialog; see `SubscribedDialog.refresh`."""
         if self._engine.closed:
             raise SipTransportError("the SIP driver is closed")
         if subscriber.ended:
@@ -338,7 +343,7 @@ class Subscriptions:
 
     def handle(self, event: SubscriberEnded | NotifierEnded) -> None:
         """Tell that a subscription ended; the driver calls this."""
-        dialog: SubscriberDialog | SubscriptionDialog | None
+        dialog: SubscribedDialog[R] | NotifyingDialog[R] | None
         if isinstance(event, SubscriberEnded):
             dialog = self._ours.pop(event.subscriber, None)
         else:

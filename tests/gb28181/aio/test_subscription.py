@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from gb28181.aio.errors import CallCancelled, SipTimeout, SipTransportError, SubscribeRefused
-from gb28181.aio.incoming import IncomingRequest
-from gb28181.aio.subscription import SubscriberDialog, SubscriptionDialog
+from gb28181.aio.incoming import IncomingRequest, SubscriberDialog, SubscriptionDialog
 from gb28181.errors import LocalProtocolError
 from gb28181.sip.endpoint import Flow
 from gb28181.sip.timers import TimerConfig
