@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from aiohttp import web
 
 from gateway.domain.policy import AccessContext, Role, Subject
-from gateway.http.problem import ApiError
+from gateway.http.problem import OUTSIDE, ApiError
 from gateway.http.route import Access
 from gateway.http.schemas.base import MAX_PURPOSE, MAX_TICKET
 from gateway.sharing.keys import ROLE_SCOPES, ApiKey, Scope
@@ -22,6 +22,7 @@ __all__ = [
     "caller_of",
     "context_of",
     "principal_of",
+    "received_from",
 ]
 
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
@@ -90,6 +91,12 @@ class Principal:
 
 PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("gateway.principal", Principal)
 """Under which a request knows who sent it."""
+
+
+def received_from(request: web.BaseRequest, principal: Principal) -> None:
+    """Note who sent a request."""
+    request[PRINCIPAL] = principal
+    request[OUTSIDE] = not principal.is_local
 
 
 def authorise(principal: Principal, access: Access) -> None:

@@ -11,10 +11,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.domain.errors import GatewayError, SessionFailed
+from gateway.domain.errors import Forbidden, GatewayError, SessionFailed
 
 __all__ = [
     "END_STATUS",
+    "OUTSIDE",
     "REALM",
     "ApiError",
     "Refused",
@@ -22,6 +23,8 @@ __all__ = [
     "problem_middleware",
     "problem_of",
     "render",
+    "reason_words",
+    "words_of",
 ]
 
 log = structlog.get_logger()
@@ -44,6 +47,25 @@ _PLAIN = {
     413: ("body_too_large", "The request body is larger than this path takes"),
     400: ("bad_request", "The request is malformed"),
 }
+
+
+_DENIED = {
+    "denied": "A rule of the sharing policy denies this",
+    "no_rule": "Nothing shared with you allows this",
+    "not_yet_valid": "This is not shared yet",
+    "expired": "What allowed this has expired",
+    "outside_window": "This is shared at other times only",
+    "zone": "This is not shared into your network zone",
+    "identity_required": "This needs a user identity",
+    "purpose_required": "This needs a purpose: say what it is for",
+    "ticket_required": "This needs a ticket number",
+    "too_many_streams": "As many streams as the policy allows are open",
+    "stopped": "Sharing of this was stopped",
+    "audit_unavailable": "Nothing is shared while it cannot be put on record",
+}
+
+OUTSIDE: web.RequestKey[bool] = web.RequestKey("gateway.outside", bool)
+"""Under which a request knows that it comes from outside our own domain."""
 
 
 class ApiError(GatewayError):
@@ -87,14 +109,32 @@ class Refused(ApiError):
         self.key_id = key_id
 
 
-def problem(error: GatewayError, path: str) -> dict[str, Any]:
-    """Return the problem object of an error."""
+def words_of(error: GatewayError, *, outside: bool) -> str:
+    """Return the sentence of an error; people outside are not told what is behind a denial."""
+    if outside and isinstance(error, Forbidden):
+        return reason_words(error.code)
+    return error.detail
+
+
+def reason_words(reason: str) -> str:
+    """Return what people outside are told about a denial or a stop."""
+    return _DENIED.get(reason, "The sharing policy denies this")
+
+
+def problem(error: GatewayError, path: str, *, outside: bool = False) -> dict[str, Any]:
+    """Return the problem object of an error.
+
+    Args:
+        error: What went wrong.
+        path: Of the request.
+        outside: Whether somebody outside our own domain reads it.
+    """
     status = _status(error)
     body: dict[str, Any] = {
         "type": f"urn:gb28181-gateway:problem:{error.code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": error.detail.encode("utf-8", "replace").decode(),
+        "detail": words_of(error, outside=outside).encode("utf-8", "replace").decode(),
         "code": error.code,
         "instance": path,
     }
@@ -102,6 +142,8 @@ def problem(error: GatewayError, path: str) -> dict[str, Any]:
         body["session_id"] = error.session_id
         if error.ended.sip_status is not None:
             body["sip_status"] = error.ended.sip_status
+    if isinstance(error, Forbidden):
+        body |= {"rule": error.rule, "reason": error.code}
     if isinstance(error, ApiError):
         body |= error.extra
     return body
@@ -109,7 +151,7 @@ def problem(error: GatewayError, path: str) -> dict[str, Any]:
 
 def render(error: GatewayError, request: web.BaseRequest) -> web.Response:
     """Return the answer to a request that met an error."""
-    body = problem(error, request.path)
+    body = problem(error, request.path, outside=request.get(OUTSIDE, False))
     response = web.json_response(
         body, status=body["status"], content_type="application/problem+json"
     )

@@ -19,7 +19,7 @@ from gateway.http.gate import ChannelGate
 from gateway.http.openapi import describe_bytes
 from gateway.http.options import HttpOptions
 from gateway.http.origin import Origins
-from gateway.http.principal import PRINCIPAL, authorise
+from gateway.http.principal import authorise, received_from
 from gateway.http.problem import ApiError, problem_middleware
 from gateway.http.route import ROUTE, Access, Route
 from gateway.http.sessions import SessionApi
@@ -229,8 +229,8 @@ def _guard(routes: Sequence[Route], authenticator: Authenticator) -> Middleware:
             # A stream token is for the handler to read: it is bound to the stream.
             if access is not Access.STREAM or has_credential(request):
                 principal = await authenticator.identify(request)
+                received_from(request, principal)
                 authorise(principal, access)
-                request[PRINCIPAL] = principal
             return await handler(request)
         except ApiError as exc:
             if exc.status != 401:

@@ -3,18 +3,16 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import partial
 
 import structlog
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from gateway.domain.device import Channel
 from gateway.domain.errors import GatewayError, NotFound, Unavailable
-from gateway.domain.media import OutputFormat, Viewer
+from gateway.domain.media import OutputFormat
 from gateway.domain.policy import AccessContext, Action
-from gateway.domain.session import stream_name
 from gateway.http.deps import HttpDeps
 from gateway.http.gate import ChannelGate
 from gateway.http.options import HttpOptions
@@ -25,18 +23,18 @@ from gateway.http.principal import (
     authorise,
     context_of,
     principal_of,
+    received_from,
 )
-from gateway.http.problem import END_STATUS, ApiError
+from gateway.http.problem import ApiError, reason_words
 from gateway.http.route import Access, Route
 from gateway.http.sink import (
     CONTENT_TYPES,
-    ConnectionTap,
     HttpSink,
     Sink,
     WsSink,
-    info_frame,
     response_head,
 )
+from gateway.http.stream_serving import StreamServing, Viewing
 from gateway.http.stream_token import StreamTokens
 from gateway.http.tokens import StreamGrant
 from gateway.sharing.keys import ApiKey, Scope
@@ -44,29 +42,6 @@ from gateway.sharing.keys import ApiKey, Scope
 __all__ = ["StreamApi"]
 
 log = structlog.get_logger()
-
-WS_HEARTBEAT = 30.0
-"""Seconds between pings, so that a vanished page does not hold a camera open."""
-CLOSE_PATIENCE = 3.0
-"""Seconds a viewer gets to take its last bytes."""
-
-
-class _Sent(web.StreamResponse):
-    """Stands for a response whose bytes went to the transport already."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.force_close()
-
-    @property
-    def prepared(self) -> bool:
-        return True
-
-    async def prepare(self, request: web.BaseRequest) -> None:
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        return None
 
 
 class StreamApi:
@@ -93,6 +68,7 @@ class StreamApi:
         self._gate = gate
         self._tokens = tokens
         self._origins = origins
+        self._serving = StreamServing(deps, options)
         self._sinks: set[Sink] = set()
         self._viewers: Counter[str] = Counter()
         self._of_key: dict[str, set[Sink]] = {}
@@ -147,7 +123,7 @@ class StreamApi:
             self._gate.decide(principal, Action.LIVE, channel, context)
             return self._probe(channel, output)
         self._admit(f"{device_id}/{channel_id}")
-        viewing = _Viewing(principal, channel, context, output, grant.stream)
+        viewing = Viewing(principal, channel, context, output, grant.stream)
         self._admit_key(viewing)
         try:
             self._tokens.use(grant)
@@ -158,19 +134,21 @@ class StreamApi:
             raise ConnectionResetError("the viewer left before it was served")
         if "websocket" in request.headers.get("Upgrade", "").lower():
             self._origins.require(request)
-            ws_sink = WsSink(request.transport, partial(self._ws_prologue, viewing))
-            return await self._view(ws_sink, viewing, partial(self._serve_ws, request, ws_sink))
+            ws_sink = WsSink(request.transport, partial(self._serving.prologue, viewing))
+            return await self._view(
+                ws_sink, viewing, partial(self._serving.websocket, request, ws_sink)
+            )
         headers = self._origins.headers(request)
         sink = HttpSink(
             request.transport, lambda: response_head(output, self._deps.wall(), headers)
         )
-        return await self._view(sink, viewing, partial(self._serve_http, sink))
+        return await self._view(sink, viewing, partial(self._serving.http, sink))
 
     async def _view(
         self,
         sink: Sink,
-        viewing: "_Viewing",
-        serve: Callable[[asyncio.Transport, "_Viewing"], Awaitable[web.StreamResponse]],
+        viewing: Viewing,
+        serve: Callable[[asyncio.Transport, Viewing], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
         """Open the access, serve it, and say how it ended."""
         channel, principal = viewing.channel, viewing.principal
@@ -240,8 +218,8 @@ class StreamApi:
         if PRINCIPAL in request:
             return principal_of(request), StreamGrant()
         principal, grant = self._tokens.read(request)
+        received_from(request, principal)
         authorise(principal, Access.STREAM)
-        request[PRINCIPAL] = principal
         return principal, grant
 
     def _resolve(
@@ -300,7 +278,7 @@ class StreamApi:
                     "too_many_viewers", f"{count} viewers {words}, the limit is {limit}"
                 )
 
-    def _admit_key(self, viewing: "_Viewing") -> None:
+    def _admit_key(self, viewing: Viewing) -> None:
         key = viewing.principal.key
         if key is None or self.open_by(key.key_id) < key.settings.max_streams:
             return
@@ -315,128 +293,3 @@ class StreamApi:
             detail,
         )
         raise ApiError(429, "too_many_streams", detail, headers={"Retry-After": "10"})
-
-    # HTTP
-
-    async def _serve_http(
-        self, sink: Sink, transport: asyncio.Transport, viewing: "_Viewing"
-    ) -> web.StreamResponse:
-        tap = ConnectionTap(transport, forward=False)
-        try:
-            viewer = await self._watch(viewing, sink)
-            try:
-                await self._first_byte(sink)
-                await sink.over.wait()
-            finally:
-                viewer.detach()
-        finally:
-            if not sink.started:
-                tap.remove()
-            tap.release()
-        # Not started is handled by _first_byte, which raises.
-        transport.close()
-        await _until_lost(tap, transport)
-        return _Sent()
-
-    async def _first_byte(self, sink: Sink) -> None:
-        try:
-            async with asyncio.timeout(self._options.output_timeout):
-                await sink.begun.wait()
-        except TimeoutError:
-            detail = f"The stream gave no output within {self._options.output_timeout:g} s"
-            raise ApiError(504, "no_output", detail) from None
-        if not sink.started:
-            code, detail = sink.ended or ("stopped", "The stream ended")
-            raise ApiError(403 if sink.forbidden else END_STATUS.get(code, 502), code, detail)
-
-    async def _watch(self, viewing: "_Viewing", sink: Sink) -> Viewer:
-        channel = viewing.channel
-        return await self._deps.sessions.watch(
-            channel.device_id, channel.channel_id, viewing.output, sink, stream=viewing.stream
-        )
-
-    # WebSocket
-
-    async def _serve_ws(
-        self,
-        request: web.Request,
-        sink: WsSink,
-        transport: asyncio.Transport,
-        viewing: "_Viewing",
-    ) -> web.StreamResponse:
-        socket = web.WebSocketResponse(
-            heartbeat=WS_HEARTBEAT,
-            compress=False,
-            autoclose=False,
-            max_msg_size=4096,
-            timeout=CLOSE_PATIENCE,
-        )
-        await socket.prepare(request)
-        tap = ConnectionTap(transport, forward=True)
-        try:
-            await self._feed_ws(socket, sink, viewing)
-        finally:
-            tap.release()
-        code, reason = sink.closing()
-        with suppress(TimeoutError, ConnectionError):
-            async with asyncio.timeout(CLOSE_PATIENCE):
-                await socket.close(code=code, message=reason)
-        transport.close()
-        await _until_lost(tap, transport)
-        return socket
-
-    async def _feed_ws(
-        self, socket: web.WebSocketResponse, sink: WsSink, viewing: "_Viewing"
-    ) -> None:
-        async with asyncio.TaskGroup() as group:
-            reader = group.create_task(
-                _until_closed(socket), name=f"viewer-ws:{viewing.channel.channel_id}"
-            )
-            try:
-                viewer = await self._watch(viewing, sink)
-                try:
-                    await self._first_byte(sink)
-                    await sink.over.wait()
-                finally:
-                    viewer.detach()
-            except GatewayError as exc:
-                # Too late for a problem: the reason goes into the close frame.
-                sink.close(exc.code, exc.detail)
-            finally:
-                reader.cancel()
-
-    def _ws_prologue(self, viewing: "_Viewing") -> bytes:
-        # FLV players over WebSocket take a text message for an error.
-        if viewing.output is not OutputFormat.MP4:
-            return b""
-        channel = viewing.channel
-        name = stream_name(channel.device_id, channel.channel_id, viewing.stream)
-        return info_frame(self._deps.media.stream(name))
-
-
-@dataclass(slots=True)
-class _Viewing:
-    """Who watches what."""
-
-    principal: Principal
-    channel: Channel
-    context: AccessContext
-    output: OutputFormat
-    stream: int
-    """0 main, 1 first sub stream."""
-
-
-async def _until_closed(socket: web.WebSocketResponse) -> None:
-    ending = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
-    while (await socket.receive()).type not in ending:
-        pass
-    # Answers the close frame and closes the transport; its loss ends the viewer.
-    await socket.close()
-
-
-async def _until_lost(tap: ConnectionTap, transport: asyncio.Transport) -> None:
-    try:
-        async with asyncio.timeout(CLOSE_PATIENCE):
-            await tap.lost.wait()
-    except TimeoutError:
-        transport.abort()
