@@ -39,14 +39,19 @@ class LiveAnswer:
 
 
 def read_answer(
-    body: bytes, *, transport: str | None = None, ssrc: int | None = None
+    body: bytes,
+    *,
+    transport: str | None = None,
+    ssrc: int | None = None,
+    sending: bool = False,
 ) -> LiveAnswer:
-    """Read the answer to an offer of ours.
+    """Read the answer to an offer of ours; in an ACK when the INVITE had none (RFC 3261 13.2.1).
 
     Args:
         body: The SDP of the 2xx.
         transport: What was offered, `udp`, `tcp_passive` or `tcp_active`; None skips that check.
         ssrc: What was offered as ``y=``, to remark on a different answer.
+        sending: Whether we will send, as after a late offer: then UDP needs an address too.
 
     Raises:
         SdpError: It is no SDP, has no medium, refuses it with port 0, or contradicts the offer's
@@ -61,8 +66,8 @@ def read_answer(
     if transport is not None:
         remarks += _check_transport(Transport(transport), media, setup)
     host = session.host_of(media)
-    if transport == Transport.TCP_ACTIVE and not host:
-        raise SdpError("the answer names no address (c= or o=) to connect to", status=488)
+    if not host and (transport == Transport.TCP_ACTIVE or (sending and transport == Transport.UDP)):
+        raise SdpError("the answer names no address (c= or o=) to reach it at", status=488)
     if session.ssrc is None:
         remarks.append("the answer has no usable y= line; the offered SSRC stays")
     elif ssrc is not None and session.ssrc != ssrc:
@@ -96,6 +101,7 @@ def build_answer(
     transport: str,
     ssrc: int | None,
     payload_type: int = 96,
+    encoding: str = "",
     kind: str = "video",
     direction: str = "sendonly",
     time: tuple[int, int] = (0, 0),
@@ -113,6 +119,7 @@ def build_answer(
             ``setup:active``.
         ssrc: ``y=``; None leaves the line out.
         payload_type: The one payload type that will be sent.
+        encoding: Its name where that is not the usual of its number, e.g. `PS` under 97.
         kind: Media kind of the offer.
         direction: Our direction.
         time: The offer's ``t=``.
@@ -124,7 +131,7 @@ def build_answer(
         raise LocalProtocolError(f"an answer needs a real port, got {port}")
     attributes: list[tuple[str, str | None]] = [
         (direction, None),
-        *rtpmap_attributes([payload_type]),
+        *rtpmap_attributes([payload_type], {payload_type: encoding}),
     ]
     setup = COMPLEMENT.get(mode)
     if setup is not None:

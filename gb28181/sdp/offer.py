@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gb28181.errors import LocalProtocolError, SdpError
 from gb28181.sdp.answer import LiveAnswer, build_answer, read_answer
-from gb28181.sdp.payload import encoding_names, offered_payloads, rtpmap_attributes
+from gb28181.sdp.payload import ENCODINGS, encoding_names, offered_payloads, rtpmap_attributes
 from gb28181.sdp.session import SdpMedia, SdpOrigin, SdpSession, parse, serialize
 from gb28181.sdp.transport import PROTO, SETUP, Transport
 
@@ -62,6 +62,17 @@ class LiveOffer:
     downloadspeed: int | None
     f: str | None
 
+    def payload_for(self, encoding: str) -> int | None:
+        """Return the payload type offered for an encoding (`PS`, `H264`); None if it is not.
+
+        An offer that names no payload type at all leaves it to the sender: the usual one then.
+        """
+        wanted = encoding.upper()
+        usual = next((n for n, text in ENCODINGS.items() if text.startswith(f"{wanted}/")), None)
+        if not self.payloads:
+            return usual
+        return next((number for number, name in self.payloads.items() if name == wanted), None)
+
     def answer(
         self,
         *,
@@ -71,8 +82,19 @@ class LiveOffer:
         payload_type: int = 96,
         ssrc: int | None = None,
         filesize: int | None = None,
+        direction: str | None = None,
     ) -> bytes:
-        """Write the complementary answer, with the offer's ``y=`` unless another is given."""
+        """Write the complementary answer, with the offer's ``y=`` unless another is given.
+
+        Args:
+            owner_id: Identifier of the answering machine.
+            host: Its media address.
+            port: Its media port, never 0.
+            payload_type: The one payload type that will be sent, under the name it was offered.
+            ssrc: ``y=``; None keeps the offer's.
+            filesize: Bytes of the download.
+            direction: Ours; None is the offer's reversed.
+        """
         return build_answer(
             name=self.name,
             owner_id=owner_id,
@@ -81,8 +103,9 @@ class LiveOffer:
             transport=self.transport,
             ssrc=self.ssrc if ssrc is None else ssrc,
             payload_type=payload_type,
+            encoding=self.payloads.get(payload_type, ""),
             kind=self.kind,
-            direction=_REVERSED.get(self.direction or "", "sendonly"),
+            direction=direction or _REVERSED.get(self.direction or "", "sendonly"),
             time=self.time,
             filesize=filesize,
             f=self.f if self.kind == "audio" else None,
@@ -113,12 +136,13 @@ def build_live_offer(
     streamnumber: int | None = None,
     attributes: Sequence[tuple[str, str]] = (),
     f: str | None = None,
+    direction: str = "recvonly",
 ) -> bytes:
-    """Write the offer for a live stream that we will receive.
+    """Write the offer for a live stream that we will receive, or send after an INVITE without SDP.
 
     Args:
         owner_id: Our platform identifier, for ``o=``.
-        host: Address at which media is received.
+        host: Address at which media is received, or from which it is sent.
         port: Port; a real one for a TCP connector too, since devices refuse 0 and dislike 9.
         transport: Our role: `udp`, `tcp_passive` or `tcp_active`.
         ssrc: ``y=``.
@@ -127,13 +151,14 @@ def build_live_offer(
         streamnumber: 0 main, 1 first sub stream (2022).
         attributes: Further attributes, such as :func:`stream_attribute` gives.
         f: Media description line.
+        direction: `recvonly`, or `sendonly` in a late offer of ours.
     """
     mode = Transport(transport)
     if not 0 < port <= 65_535:
         raise LocalProtocolError(f"an offer needs a real port, got {port}")
     numbers = tuple(payloads or offered_payloads(gb_version))
     # Dahua answers 403 "Not registered" unless the rtpmap of PS is the first a= line.
-    lines: list[tuple[str, str | None]] = [*rtpmap_attributes(numbers), ("recvonly", None)]
+    lines: list[tuple[str, str | None]] = [*rtpmap_attributes(numbers), (direction, None)]
     if mode in SETUP:
         lines += [("setup", SETUP[mode]), ("connection", "new")]
     if streamnumber is not None:

@@ -35,11 +35,29 @@ def offered_payloads(gb_version: str = "") -> tuple[int, ...]:
     return (96, 98, 97, h265)
 
 
-def rtpmap_attributes(payloads: Iterable[int]) -> list[tuple[str, str | None]]:
-    """Return one rtpmap attribute for each payload type that has a known encoding."""
-    return [
-        ("rtpmap", f"{number} {ENCODINGS[number]}") for number in payloads if number in ENCODINGS
-    ]
+def rtpmap_attributes(
+    payloads: Iterable[int], names: Mapping[int, str] = MappingProxyType({})
+) -> list[tuple[str, str | None]]:
+    """Return one rtpmap attribute for each payload type that has a known encoding.
+
+    Args:
+        payloads: The payload types.
+        names: Encoding names that differ from the usual of their number, e.g. ``{97: "PS"}``.
+    """
+    found: list[tuple[str, str | None]] = []
+    for number in payloads:
+        usual = ENCODINGS.get(number, "")
+        name = names.get(number, "").upper()
+        if name and name != usual.partition("/")[0]:
+            usual = _BY_NAME.get(name, "")
+        if usual:
+            found.append(("rtpmap", f"{number} {usual}"))
+    return found
+
+
+_BY_NAME: Final[Mapping[str, str]] = MappingProxyType(
+    {encoding.partition("/")[0]: encoding for encoding in ENCODINGS.values()}
+)
 
 
 def encoding_names(media: SdpMedia) -> dict[int, str]:

@@ -333,3 +333,126 @@ def test_any_bytes_are_read_or_refused_with_the_documented_error(
         assert 0 < read_answer(body, transport=transport, ssrc=1).port <= 65535
     with contextlib.suppress(SdpError):
         assert isinstance(read_offer(body), LiveOffer)
+
+
+# What a sender to an upper platform needs.
+
+
+def upper_offer(media: str, *attributes: str, y: str = "y=0326000017") -> LiveOffer:
+    text = [
+        "v=0",
+        f"o={PLATFORM} 0 0 IN IP4 10.9.8.9",
+        "s=Play",
+        "c=IN IP4 10.9.8.9",
+        "t=0 0",
+        media,
+        *attributes,
+        y,
+    ]
+    return read_offer("".join(f"{line}\r\n" for line in text if line).encode())
+
+
+@pytest.mark.parametrize(
+    ("media", "attributes", "payload"),
+    [
+        ("m=video 30000 RTP/AVP 96 98 97", ("a=rtpmap:96 PS/90000",), 96),
+        ("m=video 30000 RTP/AVP 96", (), 96),
+        ("m=video 30000 RTP/AVP 98 97", ("a=rtpmap:98 H264/90000", "a=rtpmap:97 PS/90000"), 97),
+        ("m=video 30000 RTP/AVP 96", ("a=rtpmap:96 ps/90000",), 96),
+        ("m=video 30000 RTP/AVP 98 96", ("a=rtpmap:98 H264/90000",), 96),
+        ("m=video 30000 RTP/AVP", (), 96),
+        ("m=video 30000 RTP/AVP 98", ("a=rtpmap:98 H264/90000",), None),
+        ("m=video 30000 RTP/AVP 96", ("a=rtpmap:96 H264/90000",), None),
+    ],
+)
+def test_the_payload_type_of_ps_is_the_one_the_upper_gave_it(
+    media: str, attributes: tuple[str, ...], payload: int | None
+) -> None:
+    assert upper_offer(media, "a=recvonly", *attributes).payload_for("PS") == payload
+
+
+@pytest.mark.parametrize(
+    ("y", "ssrc"),
+    [
+        ("y=0326000017", 326000017),
+        ("y=032600017", 32600017),
+        ("y=326000017", 326000017),
+        ("", None),
+        ("y=none", None),
+        ("y=99999999999", None),
+    ],
+)
+def test_an_ssrc_of_nine_digits_or_none_at_all_is_understood(y: str, ssrc: int | None) -> None:
+    received = upper_offer("m=video 30000 RTP/AVP 96", "a=recvonly", y=y)
+    assert received.ssrc == ssrc
+    answer = received.answer(owner_id=CAMERA, host="10.9.20.31", port=62000, ssrc=117)
+    assert lines(answer)[-1] == "y=0000000117"
+
+
+def test_our_answer_to_an_upper_is_complete() -> None:
+    received = upper_offer(
+        "m=video 30000 TCP/RTP/AVP 98 97",
+        "a=recvonly",
+        "a=rtpmap:98 H264/90000",
+        "a=rtpmap:97 PS/90000",
+        "a=setup:passive",
+        "a=connection:new",
+        y="",
+    )
+    answer = received.answer(
+        owner_id=CAMERA, host="10.9.20.31", port=40010, payload_type=97, ssrc=326000017
+    )
+    assert lines(answer) == [
+        "v=0",
+        f"o={CAMERA} 0 0 IN IP4 10.9.20.31",
+        "s=Play",
+        "c=IN IP4 10.9.20.31",
+        "t=0 0",
+        "m=video 40010 TCP/RTP/AVP 97",
+        "a=sendonly",
+        "a=rtpmap:97 PS/90000",
+        "a=setup:active",
+        "a=connection:new",
+        "y=0326000017",
+    ]
+
+
+@pytest.mark.parametrize("direction", ["a=recvonly", "a=sendonly", "a=sendrecv", "a=inactive", ""])
+def test_a_sender_may_say_so_whatever_the_offer_says(direction: str) -> None:
+    received = upper_offer("m=video 30000 RTP/AVP 96", direction)
+    answer = received.answer(owner_id=CAMERA, host="h", port=62000, direction="sendonly")
+    assert parse(answer).media[0].direction == "sendonly"
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_a_late_offer_and_the_answer_in_the_ack_agree(transport: str) -> None:
+    late = offer(transport, owner_id=CAMERA, payloads=(96,), direction="sendonly")
+    assert lines(late)[5:8] == [
+        f"m=video 30000 {'RTP/AVP' if transport == 'udp' else 'TCP/RTP/AVP'} 96",
+        "a=rtpmap:96 PS/90000",
+        "a=sendonly",
+    ]
+    assert lines(late)[-1] == "y=0326000017"
+    # The upper reads it as any offer, and answers as the receiver.
+    received = read_offer(late)
+    assert received.transport == transport
+    ack = received.answer(owner_id=PLATFORM, host="10.9.8.9", port=30100)
+    assert parse(ack).media[0].direction == "recvonly"
+    answer = read_answer(ack, transport=transport, ssrc=326000017, sending=True)
+    assert (answer.remote, answer.payloads, answer.remarks) == (("10.9.8.9", 30100), {96: "PS"}, ())
+
+
+def test_the_answer_in_an_ack_must_say_where_to_send() -> None:
+    nowhere = b"v=0\r\ns=Play\r\nm=video 30100 RTP/AVP 96\r\n"
+    with pytest.raises(SdpError, match="names no address"):
+        read_answer(nowhere, transport="udp", sending=True)
+    # A device that sends to us need not say from where.
+    assert read_answer(nowhere, transport="udp").remote is None
+    connecting = b"v=0\r\ns=Play\r\nm=video 30100 TCP/RTP/AVP 96\r\na=setup:active\r\n"
+    answer = read_answer(connecting, transport="tcp_passive", sending=True)
+    assert answer.remote is None
+
+
+def test_an_empty_ack_is_no_answer() -> None:
+    with pytest.raises(SdpError, match="no SDP"):
+        read_answer(b"", transport="udp", sending=True)
