@@ -85,7 +85,7 @@ class StreamInfo:
     frames: int = 0
     keyframes: int = 0
     viewers: Mapping[str, int] = field(default_factory=dict)
-    """Viewers by output format."""
+    """Viewers by output format; `relay` for senders."""
     skipped: int = 0
     """Frames that viewers lost because they were too slow, all viewers together."""
     started_s: float = 0.0
@@ -173,6 +173,9 @@ class SenderSpec:
     payload_type: int = 96
     remote: tuple[str, int] | None = None
     """Where to send or to dial (c= and m= of the upper); None while unknown (INVITE without SDP): see `Sender.start`."""
+    hosts: frozenset[str] = frozenset()
+    """Other hosts the receiver may connect from (TCP passive), as that of its signalling. With none
+    here and no `remote` whoever connects first gets the media."""
     rtcp: bool = False
     """Send a sender report every 5 s, and call `sender_lost` when no receiver report came for 30 s after the first."""
 
@@ -208,7 +211,8 @@ class SenderEvents(Protocol):
         """The receiver is gone; told at most once, the owner closes the sender.
 
         Args:
-            code: `connect_failed`, `connection_closed`, `unreachable`, `no_receiver_reports`, `source_ended`.
+            code: `connect_failed`, `connection_closed`, `unreachable`, `no_receiver_reports`, `source_ended`,
+                `relay_failed` (a fault of the gateway's own).
             detail: A sentence for people.
         """
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-from gb28181.es.unit import MediaUnit
+from gb28181.es.unit import Codec, MediaUnit
 
 __all__ = ["Hub", "HubReader"]
 
@@ -57,6 +57,10 @@ class HubReader:
         self._bytes = 0
         self._await_keyframe = True
 
+    def admit_sound(self) -> None:
+        """Wait for no key frame: there are no pictures."""
+        self._await_keyframe = False
+
     def _queue(self, unit: MediaUnit) -> bool:
         video = unit.is_video
         if self._await_keyframe:
@@ -87,6 +91,8 @@ class Hub:
         self.frames = 0
         """Video frames so far."""
         self.keyframes = 0
+        self.sound: Codec | None = None
+        """Codec of the last sound."""
         self._max_frames = max_frames
         self._max_bytes = max_bytes
         self._gop: list[MediaUnit] = []
@@ -109,8 +115,10 @@ class Hub:
                 self._keep(unit)
             elif self._gop:
                 self._keep(unit)
-        elif self._gop:
-            self._keep(unit)
+        else:
+            self.sound = unit.codec
+            if self._gop:
+                self._keep(unit)
         for reader in self._readers:
             reader.offer(unit)
 

@@ -44,3 +44,13 @@ class MediaOptions:
     """Viewers of one stream at once."""
     workers: int = 2
     """Threads that open, close, decode and encode with PyAV."""
+    relay_buffer: int = 1024 * 1024
+    """A relay's receiver on TCP with more than this waiting loses frames until the next key frame."""
+    relay_connect_wait: float = 10.0
+    """Seconds for a receiver to connect to us."""
+    relay_unreachable: float = 2.0
+    """Seconds of refused packets after which a receiver is gone."""
+    relay_stall: float = 30.0
+    """Seconds for which a receiver on TCP may take nothing."""
+    relay_report_timeout: float = 30.0
+    """Seconds without a receiver report after the first."""

@@ -1,6 +1,7 @@
 """The media plane in this process: ports, receivers, streams, worker threads."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
@@ -14,17 +15,22 @@ from gateway.domain.media import (
     OutputFormat,
     Receiver,
     ReceiverSpec,
+    Sender,
+    SenderEvents,
+    SenderInfo,
+    SenderSpec,
     StreamInfo,
     Viewer,
     ViewerSink,
 )
 from gateway.media.options import MediaOptions
 from gateway.media.receiver import MediaReceiver
+from gateway.media.sender import MediaSender
 from gateway.media.stream import LiveStream
 from gateway.media.worker import MediaWorker
 from gb28181.aio.clock import monotonic
 from gb28181.aio.media_udp import RECEIVE_BUFFER
-from gb28181.aio.ports import PortPool, PortsExhausted
+from gb28181.aio.ports import PortLease, PortPool, PortsExhausted
 from gb28181.aio.tasks import TaskScope
 
 __all__ = ["EmbeddedMedia"]
@@ -65,6 +71,8 @@ class EmbeddedMedia:
         self._scope = TaskScope(self._crashed)
         self._worker = MediaWorker(self._options.workers)
         self._receivers: dict[str, MediaReceiver] = {}
+        self._senders: dict[str, MediaSender] = {}
+        self._local = None if host in {"", "0.0.0.0", "::"} else host  # noqa: S104 - compared only
         self._stopping = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -94,10 +102,7 @@ class EmbeddedMedia:
             raise Unavailable("shutdown", "The gateway is stopping")
         if spec.stream_id in self._receivers:
             raise Conflict("stream_exists", f"Stream {spec.stream_id} is being received already")
-        try:
-            lease = self._pool.lease(tcp=spec.transport is MediaTransport.TCP_PASSIVE)
-        except PortsExhausted as exc:
-            raise Unavailable("rtp_ports_exhausted", f"No media port: {exc}") from exc
+        lease = self._lease(spec.transport)
         stream = LiveStream(
             spec.stream_id,
             events,
@@ -132,10 +137,45 @@ class EmbeddedMedia:
         receiver = self._receivers.get(stream_id)
         if receiver is None:
             raise NotFound("stream_not_found", f"No stream {stream_id} is being received")
-        watching = sum(sum(other.stream.viewers().values()) for other in self._receivers.values())
+        watching = sum(other.stream.watching() for other in self._receivers.values())
         if watching >= self._options.max_viewers:
             raise Unavailable("too_many_viewers", f"The gateway has {watching} viewers already")
         return receiver.stream.attach(output, sink, audio=audio)
+
+    async def open_sender(self, spec: SenderSpec, events: SenderEvents) -> Sender:
+        """Lease a port for relaying a stream.
+
+        Raises:
+            NotFound: `stream_not_found`.
+            Conflict: `sender_exists`: a sender has this id already.
+            Unavailable: `rtp_ports_exhausted`, or `shutdown`.
+        """
+        if self._stopping.is_set():
+            raise Unavailable("shutdown", "The gateway is stopping")
+        source = self._receivers.get(spec.stream_id)
+        if source is None:
+            raise NotFound("stream_not_found", f"No stream {spec.stream_id} is being received")
+        if spec.sender_id in self._senders:
+            raise Conflict("sender_exists", f"Sender {spec.sender_id} is open already")
+        lease = self._lease(spec.transport)
+        sender = MediaSender(
+            spec,
+            events,
+            lease,
+            source,
+            sequence=secrets.randbelow(0x10000),
+            local=self._local,
+            options=self._options,
+            clock=self._clock,
+            spawn=self._spawn,
+            on_closed=self._forget_sender,
+        )
+        self._senders[spec.sender_id] = sender
+        return sender
+
+    def senders(self) -> list[SenderInfo]:
+        """Facts of all relays."""
+        return [sender.info() for sender in self._senders.values()]
 
     def stream(self, stream_id: str) -> StreamInfo | None:
         """Facts of one stream."""
@@ -159,11 +199,19 @@ class EmbeddedMedia:
                     group.create_task(
                         self._close_one(receiver), name=f"media:{receiver.spec.stream_id}:close"
                     )
+            for sender in tuple(self._senders.values()):
+                await sender.close()
         finally:
             try:
                 self._pool.close()
             finally:
                 await self._worker.close()
+
+    def _lease(self, transport: MediaTransport) -> PortLease:
+        try:
+            return self._pool.lease(tcp=transport is MediaTransport.TCP_PASSIVE)
+        except PortsExhausted as exc:
+            raise Unavailable("rtp_ports_exhausted", f"No media port: {exc}") from exc
 
     async def _close_one(self, receiver: MediaReceiver) -> None:
         try:
@@ -184,10 +232,22 @@ class EmbeddedMedia:
                         receiver.tick(now)
                     except Exception as exc:  # noqa: BLE001 - boundary: the other streams have no other watchdog
                         receiver.fail(exc)
+                for sender in tuple(self._senders.values()):
+                    try:
+                        sender.tick(now)
+                    except Exception as exc:  # noqa: BLE001 - boundary: nor have the other relays
+                        sender.fail(exc)
 
     def _forget(self, receiver: MediaReceiver) -> None:
         if self._receivers.get(receiver.spec.stream_id) is receiver:
             del self._receivers[receiver.spec.stream_id]
+        for sender in tuple(self._senders.values()):
+            if sender.source is receiver:
+                sender.end(receiver.end_detail)
+
+    def _forget_sender(self, sender: MediaSender) -> None:
+        if self._senders.get(sender.spec.sender_id) is sender:
+            del self._senders[sender.spec.sender_id]
 
     def _spawn(self, coro: Coroutine[Any, Any, None], name: str) -> None:
         self._scope.spawn(coro, name=name)

@@ -11,6 +11,7 @@ import structlog
 from gateway.domain.device import MediaTransport
 from gateway.domain.media import MediaEvents, ReceiverSpec, StreamInfo
 from gateway.domain.session import EndReason
+from gateway.media.fan import RelayFan
 from gateway.media.gate import Source, SsrcGate
 from gateway.media.options import MediaOptions
 from gateway.media.stream import LiveStream
@@ -76,6 +77,14 @@ class MediaReceiver:
         self._clock = clock
         self._spawn = spawn
         self._on_closed = on_closed
+        self.fan = RelayFan(
+            stream.hub,
+            reliable=spec.transport is not MediaTransport.UDP,
+            options=options,
+            clock=clock,
+            on_crash=self.fail,
+        )
+        """Where relays of this stream get its packets."""
         self._opened_at = clock()
         self._gate = SsrcGate(spec.ssrc, spec.device_host)
         self._reliable = spec.transport is not MediaTransport.UDP
@@ -127,6 +136,11 @@ class MediaReceiver:
             )
             self._spawn(self._dial(self._connector), f"media:{self.spec.stream_id}:dial")
 
+    @property
+    def end_detail(self) -> str:
+        """Why it ends, in words."""
+        return self._end[1]
+
     async def close(self, code: str = "", detail: str = "") -> None:
         """Stop receiving, end all viewers with this reason (or its own), give the port back; idempotent."""
         if code:
@@ -142,6 +156,7 @@ class MediaReceiver:
             finally:
                 self._lease.release()
                 self._on_closed(self)
+                self.fan.close()
         await self.stream.close(*self._end)
 
     def fail(self, exc: Exception) -> None:
@@ -165,8 +180,8 @@ class MediaReceiver:
         self._release_held(now)
         self._note_foreign_connection(now)
         self._rates.append((now, self._bytes, self.stream.hub.frames))
-        for packet in self._reorderer.handle_timer(now):
-            self.stream.feed(self._depacketizer.feed(packet), now)
+        self._deliver(self._reorderer.handle_timer(now), now)
+        self.fan.tick(now)
         if self._last_packet is None or self._told_end:
             return
         if now - self._last_packet >= self._options.source_timeout:
@@ -298,9 +313,10 @@ class MediaReceiver:
     def _on_packets(self, packets: list[bytes], source: Source) -> None:
         now = self._clock()
         gate, parse = self._gate, RtpPacket.parse
-        reorder, depacketize = self._reorderer.feed, self._depacketizer.feed
+        reorder = self._reorderer.feed
         count_field = self._stats.receive_fields
         ssrc = gate.ssrc if source == gate.source else None
+        ready: list[RtpPacket] = []
         accepted = size = 0
         for data in packets:
             try:
@@ -316,19 +332,26 @@ class MediaReceiver:
                     continue
                 ssrc = packet.ssrc
                 self._bound(source)
-                depacketize = self._depacketizer.feed
             accepted += 1
             size += len(data)
             count_field(packet.ssrc, packet.sequence, packet.timestamp, now)
-            for ordered in reorder(packet, now):
-                units = depacketize(ordered)
-                if units:
-                    self.stream.feed(units, now)
+            ready += reorder(packet, now)
+        self._deliver(ready, now)
         if accepted:
             self._packets += accepted
             self._bytes += size
             self._last_packet = now
             gate.touch(now)
+
+    def _deliver(self, packets: list[RtpPacket], now: float) -> None:
+        """Hand on what is in order."""
+        depacketize, feed = self._depacketizer.feed, self.stream.feed
+        for packet in packets:
+            units = depacketize(packet)
+            if units:
+                feed(units, now)
+        if packets and self.fan.active:
+            self.fan.receive(packets, self._depacketizer)
 
     def _bound(self, source: Source) -> None:
         gate = self._gate
@@ -362,6 +385,7 @@ class MediaReceiver:
         self._depacketizer = Depacketizer(self._payloads, reliable=self._reliable)
         self._problem_ticks = 0
         self.stream.hub.interrupt()
+        self.fan.restart()
 
     def _release_held(self, now: float) -> None:
         released = self._gate.release(now)
@@ -399,7 +423,9 @@ class MediaReceiver:
             carrier.connection.send([data])
 
     def _watch_problem(self) -> None:
-        problem = None if self.stream.hub.frames else self._depacketizer.problem
+        # A relay passes on what is in a program stream, whatever that is.
+        fine = self.stream.hub.frames or (self._depacketizer.is_ps and self.fan.passing)
+        problem = None if fine else self._depacketizer.problem
         self._problem_ticks = 0 if problem is None else self._problem_ticks + 1
         if problem is not None and self._problem_ticks >= PROBLEM_TICKS:
             self._told_end = True

@@ -66,6 +66,7 @@ class LiveStream:
         self._keyframe_at: float | None = None
         self._audio_at: float | None = None
         self._outputs: tuple[Output, ...] = ()
+        self._relays = 0
         self._skipped = 0
         self._source: AacSource | None = None
         self._told_first_output = False
@@ -94,7 +95,7 @@ class LiveStream:
             Unavailable: `too_many_viewers`.
         """
         limit = self._options.max_viewers_per_stream
-        if sum(other.viewers() for other in self._outputs) >= limit:
+        if self.watching() >= limit:
             raise Unavailable("too_many_viewers", f"This stream has {limit} viewers already")
         current = next((o for o in reversed(self._outputs) if self._joinable(o, output)), None)
         if current is None:
@@ -107,7 +108,27 @@ class LiveStream:
         for output in self._outputs:
             name = output.format.value
             counts[name] = counts.get(name, 0) + output.viewers()
+        if self._relays:
+            counts["relay"] = self._relays
         return counts
+
+    def watching(self) -> int:
+        """Count the viewers that are no relays."""
+        return sum(output.viewers() for output in self._outputs)
+
+    def relay_began(self) -> None:
+        """Count one more relay among the viewers."""
+        self._relays += 1
+        self._viewers_changed()
+
+    def relay_ended(self) -> None:
+        """Count one less."""
+        self._relays -= 1
+        self._viewers_changed()
+
+    def relay_sent(self) -> None:
+        """Note that a relay's first packet went out."""
+        self._first_output()
 
     def skipped(self) -> int:
         """Count the frames that slow viewers lost, also of viewers that are gone."""
@@ -212,7 +233,7 @@ class LiveStream:
             self._events.media_unsupported(detail)
 
     def _viewers_changed(self) -> None:
-        self._events.media_viewers(sum(output.viewers() for output in self._outputs))
+        self._events.media_viewers(self.watching() + self._relays)
 
     def _ended(self, output: Output) -> None:
         if output in self._outputs:

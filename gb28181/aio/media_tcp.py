@@ -1,24 +1,19 @@
 """Media over TCP: the connection a device opens to us, or the one we open to it (GB Annex D)."""
 
 import asyncio
-import errno
-import os
 import socket
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from gb28181.aio.clock import monotonic
-from gb28181.aio.media_udp import Address, enlarge_buffer
+from gb28181.aio.media_connection import TcpMediaConnection, connection_error
+from gb28181.aio.media_udp import Address
 from gb28181.aio.ports import PortLease
 from gb28181.aio.reader import Poller, SocketReader
 from gb28181.errors import Gb28181Error
-from gb28181.limits import MAX_FRAME, MAX_MEDIA_CONNECTIONS
-from gb28181.rtp.framing import Framing, FramingLost, StreamFramer
+from gb28181.limits import MAX_MEDIA_CONNECTIONS
 
 __all__ = ["MediaConnectFailed", "TcpMediaConnection", "TcpMediaConnector", "TcpMediaListener"]
 
-_READ = 65_536
-_READS = 4
 _RETRY_INTERVAL = 1.0
 """GB Annex D 2022: at least 1 second apart, at least 3 times."""
 _IDLE = 2.0
@@ -27,139 +22,6 @@ _IDLE = 2.0
 
 class MediaConnectFailed(Gb28181Error):
     """The device could not be connected to after all tries."""
-
-
-class TcpMediaConnection:
-    """One connection that carries framed RTP and RTCP both ways.
-
-    Args:
-        sock: Connected and non-blocking; the connection closes it.
-        remote: Address of the other side.
-        on_packets: Gets a batch of packets.
-        on_closed: Gets the reason, once, and not after `close`.
-        ssrc: The SSRC agreed on, to find the way back when the framing is lost.
-        poller: Reads the socket, shared with others.
-    """
-
-    def __init__(
-        self,
-        sock: socket.socket,
-        remote: Address,
-        *,
-        on_packets: Callable[[list[bytes]], None],
-        on_closed: Callable[[str], None],
-        ssrc: int | None = None,
-        poller: Poller,
-    ) -> None:
-        self.remote = remote
-        self.framer = StreamFramer(ssrc)
-        self.dropped = 0
-        """Packets not sent because the other side does not read."""
-        self.last_data = monotonic()
-        self._sock = sock
-        self._on_packets = on_packets
-        self._on_closed = on_closed
-        self._closed = False
-        self._unsent: deque[bytes] = deque()
-        self._unsent_bytes = 0
-        self._writing = False
-        self._loop = asyncio.get_running_loop()
-        sock.settimeout(0)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        enlarge_buffer(sock)
-        self._poller = poller
-        poller.add(sock, self._drain)
-
-    @property
-    def closed(self) -> bool:
-        """Whether it is over."""
-        return self._closed
-
-    def buffered(self) -> int:
-        """Return the bytes that wait for the other side to read."""
-        return self._unsent_bytes
-
-    def send(self, packets: Iterable[bytes]) -> None:
-        """Send packets framed as the other side frames its own; drop them if it does not read."""
-        if self._closed:
-            return
-        prefix = b"$\x00" if self.framer.framing is Framing.INTERLEAVED else b""
-        framed = [part for packet in packets for part in (prefix + len(packet).to_bytes(2), packet)]
-        data = b"".join(framed)
-        if self._unsent_bytes + len(data) > MAX_FRAME:
-            self.dropped += len(framed) // 2
-            return
-        self._unsent.append(data)
-        self._unsent_bytes += len(data)
-        if not self._writing:
-            self._write()
-
-    def close(self) -> None:
-        """Close without calling `on_closed`; idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        self._poller.remove(self._sock)
-        if self._writing:
-            self._loop.remove_writer(self._sock)
-        self._unsent.clear()
-        self._sock.close()
-
-    def _end(self, reason: str) -> None:
-        if not self._closed:
-            self.close()
-            self._on_closed(reason)
-
-    def _drain(self) -> None:
-        for _ in range(_READS):
-            data = self._read()
-            if data is None:
-                return
-            self.last_data = monotonic()
-            try:
-                packets = self.framer.feed(data)
-            except FramingLost as exc:
-                self._end(str(exc))
-                return
-            if packets:
-                self._on_packets(packets)
-            if self._closed or len(data) < _READ:
-                return
-
-    def _read(self) -> bytes | None:
-        try:
-            data = self._sock.recv(_READ)
-        except (BlockingIOError, InterruptedError):
-            return None
-        except OSError as exc:
-            self._end(_reason(exc))
-            return None
-        if not data:
-            self._end("closed by the peer")
-            return None
-        return data
-
-    def _write(self) -> None:
-        while self._unsent:
-            data = self._unsent.popleft()
-            try:
-                sent = self._sock.send(data)
-            except (BlockingIOError, InterruptedError):
-                sent = 0
-            except OSError as exc:
-                self._end(_reason(exc))
-                return
-            self._unsent_bytes -= sent
-            if sent < len(data):
-                self._unsent.appendleft(data[sent:])
-                break
-        if bool(self._unsent) is not self._writing:
-            self._writing = bool(self._unsent)
-            if self._writing:
-                self._loop.add_writer(self._sock, self._write)
-            else:
-                self._loop.remove_writer(self._sock)
 
 
 class TcpMediaListener:
@@ -221,6 +83,11 @@ class TcpMediaListener:
             for other in [other for other in self._connections if other != source]:
                 self._refuse(other)
 
+    def refuse(self, source: Address) -> None:
+        """Close the connection from `source`, if there is one; `on_closed` is not called."""
+        if source in self._connections:
+            self._refuse(source)
+
     def close(self) -> None:
         """Stop listening and close the connections; idempotent."""
         self._reader.stop()
@@ -277,7 +144,11 @@ class TcpMediaListener:
 
     def _refuse(self, source: Address) -> None:
         self.refused += 1
-        self._connections.pop(source).close()
+        refused = self._connections.pop(source)
+        refused.close()
+        if refused is self.connection:
+            self.connection = None
+            self._final = False
 
     def _lose(self, source: Address, reason: str) -> None:
         lost = self._connections.pop(source)
@@ -338,7 +209,7 @@ class TcpMediaConnector:
             except TimeoutError:
                 reason = f"no answer for {self._timeout:g} s"
             except OSError as exc:
-                reason = _reason(exc)
+                reason = connection_error(exc)
             else:
                 return self._connected(sock)
         host, port = self._remote
@@ -375,10 +246,3 @@ class TcpMediaConnector:
             poller=self._poller,
         )
         return self.connection
-
-
-def _reason(exc: OSError) -> str:
-    if exc.errno in {errno.ECONNRESET, errno.EPIPE}:
-        return "reset by the peer"
-    # asyncio puts the address into the text, uvloop does not: the caller names it anyway.
-    return os.strerror(exc.errno) if exc.errno else str(exc)

@@ -129,6 +129,15 @@ class Depacketizer:
         return next(iter(self._problems.values()), None)
 
     @property
+    def is_ps(self) -> bool:
+        """Whether a pack header was seen."""
+        return self._ps_seen
+
+    def carries_ps(self, payload_type: int) -> bool:
+        """Whether packets of this type are taken for parts of the program stream."""
+        return self.ps is not None and self._handlers.get(payload_type) is self.ps
+
+    @property
     def codecs(self) -> tuple[Codec, ...]:
         """Codecs found so far, video first."""
         found = [track.codec for track in self._tracks.values()]
