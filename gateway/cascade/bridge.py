@@ -571,14 +571,12 @@ class _Bridge:
 
 
 def _ps_type(offer: LiveOffer) -> int:
-    """Return the payload type for PS; one that names no payloads takes what is usual."""
-    if not offer.payloads:
-        return PS
-    for number, name in offer.payloads.items():
-        if name.upper() == "PS":
-            return number
-    names = ", ".join(offer.payloads.values())
-    raise Refused(488, f"The offer accepts {names[:80]}, but not PS")
+    """Return the payload type for PS."""
+    number = offer.payload_for("PS")
+    if number is None:
+        names = ", ".join(offer.payloads.values())
+        raise Refused(488, f"The offer accepts {names[:80]}, but not PS")
+    return number
 
 
 def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
