@@ -1,12 +1,39 @@
 """Receivers of relayed media, as an upper platform has them, on real sockets."""
 
 import asyncio
+import os
 import socket
+import threading
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, Self
 
+from gateway.domain.device import MediaTransport
+from gateway.domain.media import Receiver, ReceiverSpec, Sender, SenderSpec
+from gateway.media.options import MediaOptions
+from gateway.media.plane import EmbeddedMedia
 from gb28181.rtp.packet import RtpPacket, is_rtcp
+from tests.support.media import RecordingEvents
 
-__all__ = ["RecordingSenderEvents", "TcpUpper", "UdpUpper"]
+__all__ = [
+    "SSRC",
+    "STREAM",
+    "UPPER_SSRC",
+    "RecordingSenderEvents",
+    "TcpUpper",
+    "UdpUpper",
+    "joined",
+    "plane",
+    "receive",
+    "relay",
+]
+
+SSRC, UPPER_SSRC = 100_000_001, 200_000_002
+STREAM = "34020000001180000001/34020000001320000001"
+UDP = MediaTransport.UDP
+LOCAL = ("127.0.0.1", 9)
+FIRST_PORT = 12_000 + os.getpid() % 400 * 40
+"""Below the kernel's own range, and apart from what other test runs take."""
 
 
 class RecordingSenderEvents:
@@ -161,3 +188,55 @@ class TcpUpper(_Upper):
             await self.writer.wait_closed()
         except ConnectionError:
             return
+
+
+@asynccontextmanager
+async def plane(
+    count: int = 40, *, host: str = "127.0.0.1", first_port: int = FIRST_PORT, **options: Any
+) -> AsyncIterator[EmbeddedMedia]:
+    """A media plane that must be empty at the end."""
+    threads = threading.active_count()
+    async with EmbeddedMedia(
+        host=host,
+        ports=(first_port, first_port + count - 1),
+        drain=0.0,
+        options=MediaOptions(**options),
+    ) as media:
+        yield media
+    assert media.ports_in_use()[:2] == (0, 0)
+    assert media.senders() == []
+    async with asyncio.timeout(1):
+        while threading.active_count() > threads:
+            await asyncio.sleep(0.001)
+
+
+async def receive(
+    media: EmbeddedMedia, transport: MediaTransport = UDP, *, payloads: dict[int, str] | None = None
+) -> tuple[Receiver, RecordingEvents]:
+    """Open a receiver of the stream."""
+    events = RecordingEvents()
+    receiver = await media.open_receiver(
+        ReceiverSpec(stream_id=STREAM, session_id="s1", transport=transport, ssrc=SSRC), events
+    )
+    receiver.answered(ssrc=SSRC, remote=LOCAL, payloads=payloads or {96: "PS"})
+    return receiver, events
+
+
+async def relay(
+    media: EmbeddedMedia,
+    transport: MediaTransport = UDP,
+    *,
+    name: str = "relay",
+    **fields: Any,
+) -> tuple[Sender, RecordingSenderEvents]:
+    """Open a sender of the stream."""
+    events = RecordingSenderEvents()
+    spec = SenderSpec(
+        sender_id=name, stream_id=STREAM, transport=transport, ssrc=UPPER_SSRC, **fields
+    )
+    return await media.open_sender(spec, events), events
+
+
+def joined(frames: Iterable[list[bytes]]) -> bytes:
+    """Join the program stream that packets carry."""
+    return b"".join(RtpPacket.parse(data).payload for frame in frames for data in frame)

@@ -1,0 +1,76 @@
+"""Gateways in a row in this process: a village, its township, their county."""
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gateway.domain.platform import LinkState, PlatformAddress, PlatformConfig
+from gateway.domain.policy import Subject
+from tests.support.gateway import PASSWORD, RunningGateway, eventually, running_gateway
+
+__all__ = ["COUNTY", "POLICY", "TOWNSHIP", "VILLAGE", "connect", "row_of_gateways"]
+
+VILLAGE = "37132601002000000002"
+TOWNSHIP = "37132601002000000001"
+COUNTY = "37132600002000000001"
+
+POLICY = """
+version = 1
+
+[[rule]]
+id = "all-platforms"
+effect = "allow"
+subjects = { platforms = ["*"] }
+actions = ["catalog", "live", "ptz", "alarm", "config", "position"]
+"""
+"""Everything that is not secret, to every platform."""
+
+
+def _port_range(level: int) -> str:
+    # Above the ranges of tests with one gateway; workers of pytest-xdist run side by side.
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 45_000 + worker * 1_000 + level * 200
+    return f"{first}-{first + 199}"
+
+
+@asynccontextmanager
+async def row_of_gateways(
+    folder: Path, codes: Sequence[str] = (VILLAGE, TOWNSHIP, COUNTY), **sections: dict[str, Any]
+) -> AsyncIterator[list[RunningGateway]]:
+    """Run gateways with these codes, lowest first, each registered at the next and sharing everything."""
+    async with AsyncExitStack() as stack:
+        row: list[RunningGateway] = []
+        for level, code in enumerate(codes):
+            own = {
+                "sip": {"id": code} | sections.get("sip", {}),
+                "rtp": {"port_range": _port_range(level), **sections.get("rtp", {})},
+                "cascade": {"notify_delay": 0.1} | sections.get("cascade", {}),
+            }
+            others = {name: values for name, values in sections.items() if name not in own}
+            data = folder / code
+            row.append(await stack.enter_async_context(running_gateway(data, **own, **others)))
+        for lower, upper in zip(row, row[1:], strict=False):
+            await connect(lower, upper)
+        yield row
+
+
+async def connect(lower: RunningGateway, upper: RunningGateway, **fields: Any) -> PlatformConfig:
+    """Make one gateway a lower platform of another, with a policy that shares everything."""
+    await lower.gateway.policies.apply(POLICY, Subject(role="admin"), comment="share everything")
+    transport = fields.get("transport", "UDP")
+    config = PlatformConfig(
+        platform_id=upper.gateway.settings.sip.id,
+        addresses=(PlatformAddress("127.0.0.1", upper.sip_port(transport)),),
+        **fields,
+    )
+    await lower.gateway.platforms.save(config, PASSWORD)
+
+    async def online() -> bool:
+        status = lower.gateway.links.status(config.platform_id)
+        return status.state is LinkState.ONLINE
+
+    await eventually(online, 10.0, f"the registration of {lower.gateway.settings.sip.id}")
+    return replace(config, has_password=True)
