@@ -22,8 +22,8 @@ __all__ = [
     "problem",
     "problem_middleware",
     "problem_of",
-    "render",
     "reason_words",
+    "render",
     "words_of",
 ]
 

@@ -152,7 +152,11 @@ class StreamApi:
     ) -> web.StreamResponse:
         """Open the access, serve it, and say how it ended."""
         channel, principal = viewing.channel, viewing.principal
-        access = self._gate.open(principal, Action.LIVE, channel, viewing.context, stop=sink.forbid)
+
+        def stop(code: str, detail: str) -> None:
+            sink.forbid(code, detail if principal.is_local else reason_words(code))
+
+        access = self._gate.open(principal, Action.LIVE, channel, viewing.context, stop)
         if access.decision.obligations.sub_stream:
             viewing.stream = 1
         stream_id = f"{channel.device_id}/{channel.channel_id}"
