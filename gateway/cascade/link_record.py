@@ -34,7 +34,8 @@ class LinkRecord:
     def __init__(
         self, config: PlatformConfig, clock: Clock, timeline: Timeline | None = None
     ) -> None:
-        self.timeline = timeline or Timeline()
+        # An empty timeline is false.
+        self.timeline = Timeline() if timeline is None else timeline
         self.is_online = False
         """Whether others were told that it is."""
         self.on_online: Callable[[], None] | None = None

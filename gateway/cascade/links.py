@@ -10,6 +10,7 @@ import structlog
 
 from gateway.cascade.book import PlatformBook
 from gateway.cascade.link import UpperPlatformLink
+from gateway.cascade.link_record import TIMELINE_SHOWN
 from gateway.cascade.links_trial import RegistrationTrial, TrialReport
 from gateway.cascade.ports import UpperTransport
 from gateway.domain.device import DeviceAddress
@@ -137,7 +138,8 @@ class UpperLinks:
         else:
             timeline = self._timelines.get(platform_id)
             status = PlatformStatus(
-                state=LinkState.DISABLED, timeline=timeline.newest(100) if timeline else []
+                state=LinkState.DISABLED,
+                timeline=[] if timeline is None else timeline.newest(TIMELINE_SHOWN),
             )
         for fill in tuple(self.on_status):
             fill(platform_id, status)
