@@ -27,7 +27,7 @@ class ChannelFacts:
     industry: str = ""
     """Digits 9-10 of the code."""
     network: str = ""
-    """Digit 14 of the code."""
+    """Digit 14 of the code; empty if that means something else there."""
     tags: frozenset[str] = frozenset()
     secrecy: int = 0
 
@@ -68,7 +68,11 @@ class ChannelSelector:
 
 
 def facts_of(
-    channel: Channel, *, groups: Iterable[str] = (), tags: Iterable[str] = ()
+    channel: Channel,
+    *,
+    groups: Iterable[str] = (),
+    tags: Iterable[str] = (),
+    has_network: bool = True,
 ) -> ChannelFacts:
     """Work out what rules look at.
 
@@ -76,6 +80,7 @@ def facts_of(
         channel: The channel.
         groups: Codes of the groups and organisations above its direct ones.
         tags: Tags the policy file gives it.
+        has_network: Whether digit 14 is the network; until 2016 it belongs to the serial number.
     """
     code = channel.channel_id
     full = len(code) == 20 and code.isdigit()
@@ -91,7 +96,7 @@ def facts_of(
         groups=frozenset(own),
         point_type=channel.extra.get("Info.PointType", ""),
         industry=code[8:10] if full else "",
-        network=code[13] if full else "",
+        network=code[13] if full and has_network else "",
         tags=frozenset(tags),
         secrecy=channel.secrecy,
     )

@@ -84,10 +84,14 @@ class GrantBook:
         Raises:
             NotFound: `grant_unknown`.
         """
-        grant = self._grants.get(grant_id)
+        grant = self.find(grant_id)
         if grant is None:
             raise NotFound("grant_unknown", f"There is no grant {grant_id[:64]}")
         return grant
+
+    def find(self, grant_id: str) -> Grant | None:
+        """Return one grant, if it is still known."""
+        return self._grants.get(grant_id)
 
     def list(self, *, state: GrantState | None = None, overdue: bool = False) -> list[Grant]:
         """Return grants, newest application first.

@@ -210,6 +210,11 @@ class Engine:
             hit, granted, subject, action, context, role=role, streams=open_streams
         )
 
+    def stopped(self, subject: Subject, action: Action, facts: ChannelFacts) -> Decision | None:
+        """Return the denial of a stop order that means these facts, if there is one."""
+        stopping = self.stops.channel_mask(facts) & self.stops.subject_mask(subject, action)
+        return _stopped(self.stops.rules[next(bits(stopping))]) if stopping else None
+
     def _plain(self, hit: int, role: str) -> Decision:
         """Decide by rules without conditions; the same rules always give the same decision."""
         known = self._plain_decisions.get((hit, role))

@@ -1,0 +1,402 @@
+"""Where SIP and HTTP ask whether somebody may: decides, records, counts, ends what may no longer be."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from gateway.domain.audit import AuditSink
+from gateway.domain.device import Channel, ChannelKind
+from gateway.domain.errors import Forbidden
+from gateway.domain.policy import (
+    Access,
+    AccessContext,
+    AccessRequest,
+    Action,
+    Decision,
+    Subject,
+)
+from gateway.domain.selector import ChannelFacts
+from gateway.sharing.access_open import OpenAccess, OwnerNotice
+from gateway.sharing.access_record import access_entry, end_entry
+from gateway.sharing.grants import GrantBook, GrantState
+from gateway.sharing.policy.book import PolicyBook
+from gateway.sharing.policy.engine import BUILTIN_ACTIONS, CompiledPolicy, Engine, Profile
+from gateway.sharing.policy.facts import ProfileCache
+from gateway.sharing.policy.rule import STREAMING
+from gateway.sharing.stops import StopBook
+from gateway.sharing.usage import PartyUsage, Usage, party_of
+from gb28181.aio.clock import monotonic
+
+__all__ = ["SharingAccess"]
+
+_SLICE = 0.02
+"""Seconds for which open accesses are asked again before the loop gets its turn."""
+_TICK = 1.0
+"""Seconds between two looks at the clock."""
+_JUMP = timedelta(seconds=2)
+"""The clock set back further than this may have passed a window's edge the other way."""
+_TURN = 200
+"""Open accesses asked again each tick though nothing seems to have changed: the catalogue may have."""
+_WHOLE = frozenset({Action.CATALOG, Action.ALARM, Action.POSITION})
+"""Actions that may be asked for as a whole: what is then sent is decided channel by channel."""
+_NOWHERE = ChannelFacts(device_id="", channel_id="", kind=ChannelKind.OTHER)
+_UNAVAILABLE = Decision(
+    allowed=False,
+    rule="builtin:audit",
+    reason="audit_unavailable",
+    detail="Accesses cannot be put on record at the moment, so nothing is given out",
+)
+_FILTERED = Decision(
+    allowed=True,
+    rule="builtin:filtered",
+    reason="allowed",
+    detail="Decided channel by channel",
+)
+_UNKNOWN = Decision(allowed=False, reason="no_rule", detail="Nothing of that name was ever given")
+
+log = structlog.get_logger()
+
+
+class SharingAccess:
+    """Implements `gateway.domain.policy.AccessControl`; owner of all open accesses.
+
+    While the audit is out of order nobody outside gets anything new; what is on record already goes on. Which
+    channels somebody sees (`decide` for CATALOG) does not depend on it, or every platform would be told that
+    all its channels are gone.
+
+    Args:
+        policies: The policy.
+        grants: The grants.
+        stops: The stop orders.
+        audit: Takes the records.
+        wall: Wall clock, timezone-aware.
+        new_id: Makes identifiers.
+        facts: Works out what rules look at; asked once per channel and policy, see :meth:`touch`.
+        find: Returns a channel as it is now; None looks at it as it was when the access began.
+        now: Monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        policies: PolicyBook,
+        grants: GrantBook,
+        stops: StopBook,
+        audit: AuditSink,
+        wall: Callable[[], datetime],
+        new_id: Callable[[], str],
+        facts: Callable[[Channel], ChannelFacts],
+        find: Callable[[str, str], Channel | None] | None = None,
+        now: Callable[[], float] = monotonic,
+    ) -> None:
+        self._policies = policies
+        self._grants = grants
+        self._stops = stops
+        self._audit = audit
+        self._wall = wall
+        self._new_id = new_id
+        self._find = find
+        self._now = now
+        self._engine: Engine | None = None
+        self._profiles = ProfileCache(facts)
+        self._open: dict[str, OpenAccess] = {}
+        self._usage = Usage()
+        self._again: deque[OpenAccess] = deque()
+        """Accesses to be asked again."""
+        self._turn = 0
+        self._last_tick = wall()
+        self._edge: datetime | None = None
+        self._wake = asyncio.Event()
+        self.on_changed: list[Callable[[], None]] = []
+        self.on_owner_notice: list[Callable[[OwnerNotice], None]] = []
+        """Called for each access that obliges to tell the channel's owner; must not block."""
+        for book in (policies, grants, stops):
+            book.on_changed.append(self._changed)
+        self._edge = self.engine.next_edge(self._last_tick)
+
+    # Deciding
+
+    @property
+    def engine(self) -> Engine:
+        """What is in force, for dry runs."""
+        if self._engine is None:
+            self._engine = self.engine_with(self._policies.compiled)
+        return self._engine
+
+    def engine_with(self, policy: CompiledPolicy) -> Engine:
+        """Return what would be in force under another policy, with the grants and stop orders of now."""
+        return Engine(policy, self._grants.rules, self._stops.rules)
+
+    def facts(self, channel: Channel) -> ChannelFacts:
+        """Return what rules look at, tags of the policy in force included."""
+        return self._profile(channel).facts
+
+    def decide(
+        self, subject: Subject, action: Action, channel: Channel, context: AccessContext
+    ) -> Decision:
+        """Return the decision; nothing is recorded."""
+        if action is not Action.CATALOG and self._is_unrecorded(subject):
+            return _UNAVAILABLE
+        profile = self._profile(channel)
+        streams = self._usage.streams(party_of(subject)) if action in STREAMING else 0
+        return self.engine.decide(subject, action, profile, context, streams=streams)
+
+    def check(self, request: AccessRequest) -> Decision:
+        """Decide on an access of a moment and record it.
+
+        Raises:
+            Forbidden: denied; recorded.
+        """
+        return self._decided(request)[1]
+
+    def open(self, request: AccessRequest, stop: Callable[[str, str], None]) -> Access:
+        """Decide on an access that lasts and record it; it counts as an open stream until its end.
+
+        Args:
+            request: The access.
+            stop: Called once with (code, detail) when it must end now. Must not block; the callee calls
+                `Access.end`. The code is that of the decision, `revoked` or `expired` after a grant, or
+                `sub_stream_only` if the main stream may no longer be shown.
+
+        Raises:
+            Forbidden: denied; recorded.
+        """
+        access_id, decision = self._decided(request)
+        access = OpenAccess(
+            access_id=access_id,
+            request=request,
+            decision=decision,
+            party=party_of(request.subject),
+            started=self._now(),
+            stop=stop,
+            on_end=self._ended,
+        )
+        self._open[access_id] = access
+        if request.action in STREAMING:
+            self._usage.opened(access.party)
+        return access
+
+    def refuse(self, request: AccessRequest, reason: str, detail: str) -> None:
+        """Record a denial that needs no decision: an object this subject was never given, a bad identity."""
+        self._record(self._new_id(), request, Decision(allowed=False, reason=reason, detail=detail))
+
+    def accesses(self) -> Iterable[Access]:
+        """Return what is open now: who watches what."""
+        return list(self._open.values())
+
+    def usage(self) -> list[PartyUsage]:
+        """Return how much each party uses."""
+        return self._usage.all()
+
+    # Changes
+
+    def touch(self, device_id: str, channel_ids: Iterable[str] | None = None) -> None:
+        """A device's catalogue has changed, or the groups above its channels: look at them anew."""
+        self._profiles.forget(device_id, channel_ids)
+        self._ask_again(
+            access
+            for access in self._open.values()
+            if access.request.channel is not None and access.request.channel.device_id == device_id
+        )
+
+    async def run(self) -> None:
+        """Watch the clock, for ever: windows, validities, grants, and what could not be asked again at once."""
+        while True:
+            self.tick()
+            while self._again:
+                await asyncio.sleep(0)
+                self._drain()
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(self._rest()):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def tick(self) -> None:
+        """Do what is due by the clock; at most some 20 ms long, `run` does the rest."""
+        self._grants.expire()
+        now = self._wall()
+        jumped_back = self._last_tick - now > _JUMP
+        self._last_tick = now
+        if jumped_back or (self._edge is not None and now >= self._edge):
+            self._edge = self.engine.next_edge(now)
+            self._tell(self.on_changed)
+        accesses = list(self._open.values())
+        due = [a for a in accesses if a.decision.until is not None and a.decision.until <= now]
+        if self._turn >= len(accesses):
+            self._turn = 0
+        self._ask_again([*due, *accesses[self._turn : self._turn + _TURN]])
+        self._turn += _TURN
+
+    def close(self) -> None:
+        """Put the end of everything on record that is still open."""
+        for access in list(self._open.values()):
+            access.end("shutdown", "The gateway is stopping")
+
+    # Inside
+
+    def _changed(self) -> None:
+        self._engine = None
+        self._edge = self.engine.next_edge(self._wall())
+        self._again.clear()
+        self._ask_again(list(self._open.values()))
+        self._tell(self.on_changed)
+
+    def _tell(self, listeners: Iterable[Callable[[], None]]) -> None:
+        for listener in list(listeners):
+            self._guarded(listener)
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception as exc:  # noqa: BLE001 - one face's fault must not keep another's stream running
+            log.error("access_callback_failed", error=repr(exc))  # noqa: TRY400 - bounded text
+
+    def _ask_again(self, accesses: Iterable[OpenAccess]) -> None:
+        self._again.extend(accesses)
+        self._drain()
+
+    def _drain(self) -> None:
+        enough = self._now() + _SLICE
+        while self._again:
+            self._reconsider(self._again.popleft())
+            if self._again and self._now() >= enough:
+                self._wake.set()
+                return
+
+    def _reconsider(self, access: OpenAccess) -> None:
+        if access.ended or access.stopped_by is not None:
+            return
+        request = access.request
+        channel = request.channel
+        if channel is not None and self._find is not None:
+            channel = self._find(channel.device_id, channel.channel_id) or channel
+        context = replace(request.context, at=self._wall())
+        decision = self._judge(request, channel, context, streams=0)
+        if decision.allowed:
+            decision = self._within_limits(access, decision)
+        if decision.allowed:
+            access.decision = decision
+        else:
+            self._guarded(partial(access.stop, self._in_words(access, decision)))
+
+    def _within_limits(self, access: OpenAccess, decision: Decision) -> Decision:
+        """Of more streams than are allowed the newest end; a main stream ends if only the sub stream is left."""
+        obligations = decision.obligations
+        if access.request.action is Action.LIVE and (
+            obligations.sub_stream and not access.decision.obligations.sub_stream
+        ):
+            detail = f"{decision.rule} allows only the sub stream now"
+            return replace(decision, allowed=False, reason="sub_stream_only", detail=detail)
+        limit = obligations.max_streams
+        if limit is None or self._usage.streams(access.party) <= limit:
+            return decision
+        if access.request.action not in STREAMING or self._rank(access) < limit:
+            return decision
+        detail = f"Only {limit} streams at once are allowed now"
+        return replace(decision, allowed=False, reason="too_many_streams", detail=detail)
+
+    def _rank(self, access: OpenAccess) -> int:
+        """Return how many streams of the same party began before."""
+        rank = 0
+        for other in self._open.values():
+            if other is access:
+                break
+            if other.party == access.party and other.request.action in STREAMING:
+                rank += other.stopped_by is None
+        return rank
+
+    def _in_words(self, access: OpenAccess, decision: Decision) -> Decision:
+        """Say that a grant is over instead of that no rule allows it."""
+        kind, _, grant_id = access.decision.rule.partition(":")
+        if kind != "grant" or decision.reason not in {"no_rule", "expired"}:
+            return decision
+        grant = self._grants.find(grant_id)
+        word, detail = "expired", f"Grant {grant_id} has expired"
+        if grant is not None and grant.state is GrantState.REVOKED:
+            word = "revoked"
+            detail = f"Grant {grant_id} was revoked" + (f": {grant.remark}" if grant.remark else "")
+        return replace(decision, rule=access.decision.rule, reason=word, detail=detail)
+
+    def _decided(self, request: AccessRequest) -> tuple[str, Decision]:
+        party = party_of(request.subject)
+        streams = self._usage.streams(party) if request.action in STREAMING else 0
+        if self._is_unrecorded(request.subject):
+            decision = _UNAVAILABLE
+        else:
+            decision = self._judge(request, request.channel, request.context, streams=streams)
+        access_id = self._new_id()
+        self._record(access_id, request, decision)
+        if not decision.allowed:
+            raise Forbidden(decision.reason, decision.detail, rule=decision.rule)
+        if decision.obligations.notify_owner and request.channel is not None:
+            self._notify_owner(access_id, request, request.channel, decision)
+        return access_id, decision
+
+    def _judge(
+        self,
+        request: AccessRequest,
+        channel: Channel | None,
+        context: AccessContext,
+        *,
+        streams: int,
+    ) -> Decision:
+        subject, action = request.subject, request.action
+        if channel is not None:
+            profile = self._profile(channel)
+            return self.engine.decide(subject, action, profile, context, streams=streams)
+        if subject.is_local:
+            allowed = action in BUILTIN_ACTIONS.get(subject.role, ())
+            return replace(_FILTERED, rule=f"builtin:local-{subject.role}") if allowed else _UNKNOWN
+        if action not in _WHOLE:
+            return _UNKNOWN
+        stopped = self.engine.stopped(subject, action, _NOWHERE)
+        return stopped or _FILTERED
+
+    def _is_unrecorded(self, subject: Subject) -> bool:
+        return not subject.is_local and not self._audit.health().ok
+
+    def _profile(self, channel: Channel) -> Profile:
+        return self._profiles.get(channel, self.engine)
+
+    def _notify_owner(
+        self, access_id: str, request: AccessRequest, channel: Channel, decision: Decision
+    ) -> None:
+        notice = OwnerNotice(
+            access_id=access_id,
+            request=request,
+            decision=decision,
+            owners=self._policies.compiled.owners(self.facts(channel)),
+            at=self._wall(),
+        )
+        for told in list(self.on_owner_notice):
+            self._guarded(partial(told, notice))
+
+    def _record(self, access_id: str, request: AccessRequest, decision: Decision) -> None:
+        at = self._wall()
+        self._usage.count(party_of(request.subject), at, allowed=decision.allowed)
+        self._audit.record(access_entry(access_id, at, request, decision))
+
+    def _ended(self, access: OpenAccess, result: str, detail: str) -> None:
+        del self._open[access.access_id]
+        if access.request.action in STREAMING:
+            self._usage.closed(access.party)
+        lasted = self._now() - access.started
+        entry = end_entry(self._new_id(), self._wall(), access, result, detail, lasted)
+        self._audit.record(entry)
+
+    def _rest(self) -> float:
+        now = self._wall()
+        times = [a.decision.until for a in self._open.values() if a.decision.until is not None]
+        if self._edge is not None:
+            times.append(self._edge)
+        soonest = min(times, default=None)
+        if soonest is None:
+            return _TICK
+        return min(_TICK, max(0.001, (soonest - now).total_seconds()))
