@@ -70,9 +70,7 @@ class SharingAccess:
     all its channels are gone.
 
     Args:
-        policies: The policy.
-        grants: The grants.
-        stops: The stop orders.
+        policies: The policy; with grants and stop orders it decides.
         audit: Takes the records.
         wall: Wall clock, timezone-aware.
         new_id: Makes identifiers.

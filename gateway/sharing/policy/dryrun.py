@@ -34,6 +34,7 @@ __all__ = [
     "changes",
     "explain",
     "paced",
+    "trace",
     "would_see",
 ]
 
@@ -147,33 +148,34 @@ def explain(
 ) -> Explanation:
     """Decide and say of every rule whether it matched, and if not, which field did not.
 
-    Takes some 10 microseconds a rule.
+    Takes some 20 microseconds a rule; where there are thousands go through :func:`trace` instead.
     """
     profile = engine.profile(facts)
-    local = subject.is_local
-    trace = [*_builtin_denials(engine, subject, profile, context)]
-    for index in (engine.stops, engine.policy.rules, engine.grants):
-        trace += _traces(index, subject, action, profile.facts, context)
-    if local:
-        allowed = action in BUILTIN_ACTIONS.get(subject.role, ())
-        trace.append(
-            RuleTrace(
-                rule_id=f"builtin:local-{subject.role}",
-                effect="allow",
-                matched=allowed,
-                applied=allowed,
-                mismatches=()
-                if allowed
-                else (
-                    Mismatch("actions", _actions(BUILTIN_ACTIONS.get(subject.role, ())), action),
-                ),
-            )
-        )
     return Explanation(
         decision=engine.decide(subject, action, profile, context),
         facts=profile.facts,
-        trace=tuple(trace),
+        trace=tuple(trace(engine, subject, action, facts, context)),
     )
+
+
+def trace(
+    engine: Engine, subject: Subject, action: Action, facts: ChannelFacts, context: AccessContext
+) -> Iterator[RuleTrace]:
+    """Yield what every rule has to say, in the order of asking."""
+    profile = engine.profile(facts)
+    yield from _builtin_denials(engine, subject, profile, context)
+    for index in (engine.stops, engine.policy.rules, engine.grants):
+        yield from _traces(index, subject, action, profile.facts, context)
+    if subject.is_local:
+        mine = BUILTIN_ACTIONS.get(subject.role, frozenset())
+        missed = () if action in mine else (Mismatch("actions", _actions(mine), action.value),)
+        yield RuleTrace(
+            rule_id=f"builtin:local-{subject.role}",
+            effect="allow",
+            matched=not missed,
+            applied=not missed,
+            mismatches=missed,
+        )
 
 
 async def paced(steps: Iterable[_Step], *, pace: float = _PACE) -> AsyncIterator[_Step]:
