@@ -86,6 +86,10 @@ class SegmentInfo:
 class AuditFiles(Protocol):
     """Numbered append-only files; implemented in `gateway.store`. All methods block: call them in a thread."""
 
+    @property
+    def directory(self) -> Path:
+        """Where they lie, for those who only read."""
+
     def segments(self) -> Sequence[SegmentInfo]:
         """List the files, oldest first."""
 

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import re
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +29,13 @@ class DirectoryAuditFiles:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._lock: int | None = None
+        # Records are written and retention applied in two threads.
+        self._acquiring = threading.Lock()
+
+    @property
+    def directory(self) -> Path:
+        """Where they lie, for those who only read."""
+        return self._directory
 
     def segments(self) -> Sequence[SegmentInfo]:
         """List the files, oldest first."""
@@ -128,8 +136,11 @@ class DirectoryAuditFiles:
         return self._directory / f"{number:08d}.{kind}"
 
     def _acquire(self) -> None:
-        if self._lock is not None:
-            return
+        with self._acquiring:
+            if self._lock is None:
+                self._lock = self._take_lock()
+
+    def _take_lock(self) -> int:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._directory / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -139,4 +150,4 @@ class DirectoryAuditFiles:
             raise OSError(
                 exc.errno, f"another process writes the audit in {self._directory}"
             ) from exc
-        self._lock = descriptor
+        return descriptor

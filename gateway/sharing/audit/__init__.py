@@ -1,0 +1,1 @@
+"""The audit: every access on record, chained by SM3, signed, searched, exported and verified."""
