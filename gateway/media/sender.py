@@ -124,11 +124,11 @@ class MediaSender:
         """End this relay for a fault of the gateway's own; never raises."""
         if self._over:
             return
-        log.error("relay_failed", sender=self.spec.sender_id, exc_info=exc)
         self._lose(
             "relay_failed",
             f"The gateway failed on this relay ({type(exc).__name__}); its log says more",
         )
+        log.error("relay_failed", sender=self.spec.sender_id, exc_info=exc)
 
     def end(self, detail: str) -> None:
         """The source is gone."""

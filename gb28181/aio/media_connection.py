@@ -1,6 +1,7 @@
 """One TCP connection that carries framed RTP and RTCP (RFC 4571)."""
 
 import asyncio
+import contextlib
 import errno
 import os
 import socket
@@ -71,6 +72,11 @@ class TcpMediaConnection:
     def buffered(self) -> int:
         """Return the bytes that wait for the other side to read."""
         return self._unsent_bytes
+
+    def limit_send_buffer(self, size: int) -> None:
+        """Let the system hold about so many bytes: what it holds cannot be left out any more."""
+        with contextlib.suppress(OSError):
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
 
     def send(self, packets: Iterable[bytes]) -> None:
         """Send packets framed as the other side frames its own; drop them if it does not read."""

@@ -1,6 +1,7 @@
 """Receivers of relayed media, as an upper platform has them, on real sockets."""
 
 import asyncio
+import itertools
 import os
 import socket
 import threading
@@ -86,7 +87,7 @@ class _Upper:
     def steps(self) -> list[int]:
         """What each sequence number is ahead of the one before."""
         numbers = [packet.sequence for packet in self.packets]
-        return [(b - a) & 0xFFFF for a, b in zip(numbers, numbers[1:], strict=False)]
+        return [(b - a) & 0xFFFF for a, b in itertools.pairwise(numbers)]
 
     def _receive(self, data: bytes) -> None:
         if is_rtcp(data):
