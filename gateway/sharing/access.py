@@ -164,7 +164,7 @@ class SharingAccess:
         Raises:
             Forbidden: denied; recorded.
         """
-        access_id, decision = self._decided(request)
+        access_id, decision = self._decided(request, lasting=True)
         access = OpenAccess(
             access_id=access_id,
             request=request,
@@ -322,15 +322,13 @@ class SharingAccess:
             detail = f"Grant {grant_id} was revoked" + (f": {grant.remark}" if grant.remark else "")
         return replace(decision, rule=access.decision.rule, reason=word, detail=detail)
 
-    def _decided(self, request: AccessRequest) -> tuple[str, Decision]:
-        party = party_of(request.subject)
-        streams = self._usage.streams(party) if request.action in STREAMING else 0
-        if self._is_unrecorded(request.subject):
-            decision = _UNAVAILABLE
-        else:
+    def _decided(self, request: AccessRequest, *, lasting: bool = False) -> tuple[str, Decision]:
+        subject = request.subject
+        streams = self._usage.streams(party_of(subject)) if request.action in STREAMING else 0
+        decision = _UNAVAILABLE
+        if not self._is_unrecorded(subject):
             decision = self._judge(request, request.channel, request.context, streams=streams)
-        access_id = self._new_id()
-        self._record(access_id, request, decision)
+        self._record(access_id := self._new_id(), request, decision, lasting=lasting)
         if not decision.allowed:
             raise Forbidden(decision.reason, decision.detail, rule=decision.rule)
         if decision.obligations.notify_owner and request.channel is not None:
@@ -376,18 +374,20 @@ class SharingAccess:
         for told in list(self.on_owner_notice):
             self._guarded(partial(told, notice))
 
-    def _record(self, access_id: str, request: AccessRequest, decision: Decision) -> None:
+    def _record(
+        self, access_id: str, request: AccessRequest, decision: Decision, *, lasting: bool = False
+    ) -> None:
         at = self._wall()
         self._usage.count(party_of(request.subject), at, allowed=decision.allowed)
-        self._audit.record(access_entry(access_id, at, request, decision))
+        self._audit.record(access_entry(access_id, at, request, decision, lasting=lasting))
 
     def _ended(self, access: OpenAccess, result: str, detail: str) -> None:
         del self._open[access.access_id]
         if access.request.action in STREAMING:
             self._usage.closed(access.party)
         lasted = self._now() - access.started
-        entry = end_entry(self._new_id(), self._wall(), access, result, detail, lasted)
-        self._audit.record(entry)
+        at = self._wall()
+        self._audit.record(end_entry(self._new_id(), at, access, result, detail, lasted))
 
     def _rest(self) -> float:
         now = self._wall()

@@ -14,9 +14,14 @@ MAX_WORDS = 500
 
 
 def access_entry(
-    entry_id: str, at: datetime, request: AccessRequest, decision: Decision
+    entry_id: str,
+    at: datetime,
+    request: AccessRequest,
+    decision: Decision,
+    *,
+    lasting: bool = False,
 ) -> AuditEntry:
-    """Return the record of one decision, allow or deny."""
+    """Return the record of one decision, allow or deny; an allowed one that lasts will have an end."""
     channel, context = request.channel, request.context
     detail = request.detail
     if not decision.allowed and decision.detail:
@@ -38,6 +43,7 @@ def access_entry(
         ticket=context.ticket[:MAX_WORDS],
         source=context.source[:MAX_WORDS],
         via=request.via,
+        lasting=lasting and decision.allowed,
     )
 
 
