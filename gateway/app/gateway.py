@@ -13,6 +13,7 @@ from gateway import __version__
 from gateway.app.convert import flood_limits, registry_settings
 from gateway.app.gauges import SessionMetrics, describe_metrics
 from gateway.app.listen import bound, free_port, private_directory, tls_context
+from gateway.app.sharing import SharingParts
 from gateway.config.model import Settings
 from gateway.domain.device import Device, MediaTransport, OfflineReason
 from gateway.domain.media import StreamInfo
@@ -26,10 +27,13 @@ from gateway.observe.log import RateLimitedCounter
 from gateway.observe.loop import LoopWatch
 from gateway.observe.metrics import Metrics
 from gateway.registry.registry import DeviceRegistry
+from gateway.sessions.control import DeviceControls
 from gateway.sessions.live import LiveSessions
 from gateway.sessions.ports import SessionSettings
+from gateway.sharing.policy.book import PolicyBook
 from gateway.signalling.catalog import CatalogSync
 from gateway.signalling.journal import DialogJournal
+from gateway.signalling.notices import DeviceNotices
 from gateway.signalling.outbound import SipSignaller
 from gateway.signalling.pending import PendingAnswers
 from gateway.signalling.router import SipRouter
@@ -40,6 +44,7 @@ from gb28181.aio.tasks import TaskScope
 from gb28181.flow.catalog import CatalogCollector, CatalogTimes
 from gb28181.flow.flood import FloodControl
 from gb28181.flow.registrar import Registrar
+from gb28181.manscdp.alarm import AlarmNotify
 from gb28181.sdp.ssrc import SsrcPool
 from gb28181.sip.digest import DigestServer
 from gb28181.sip.endpoint import MessageRefused
@@ -122,6 +127,11 @@ class Gateway:
         """How the store is."""
         return self.store.health()
 
+    @property
+    def policies(self) -> PolicyBook:
+        """The sharing policy and its versions."""
+        return self.sharing.policies
+
     def counts(self) -> dict[str, int]:
         """What is held now, by name."""
         return {"sessions": self.sessions.running_count, "ssrcs": self.ssrcs.in_use}
@@ -155,6 +165,8 @@ class Gateway:
         )
         self.registry = DeviceRegistry(self.store, registry_settings(settings))
         await self.registry.load()
+        # Left after everything that still puts something on record.
+        self.sharing = await enter(SharingParts(settings, self.store, self.registry, self._crashed))
         self.media = await enter(self._build_media())
         self.driver = await enter(self._build_driver())
         self.scope = await enter(TaskScope(self._crashed))
@@ -163,6 +175,13 @@ class Gateway:
         self._stack.push_async_callback(self.journal.flush)
         self._build_signalling()
         self.sessions = await enter(self._build_sessions())
+        self.controls = DeviceControls(
+            devices=self.registry,
+            signaller=self.signaller,
+            scope=self.scope,
+            now=monotonic,
+            hold=settings.cascade.ptz_hold,
+        )
         self.router = self._build_router()
         self._connect_parts()
         describe_metrics(self.metrics, self)
@@ -171,6 +190,8 @@ class Gateway:
         self.loop_watch = LoopWatch(self.metrics)
         self.scope.spawn(self.loop_watch.run(), name="loop-watch")
         self.scope.spawn(self.registry.supervise(), name="registry")
+        self.scope.spawn(self.sharing.access.run(), name="sharing")
+        self.scope.spawn(self.controls.run(), name="controls")
         self.catalog.start()
         self._ready = True
         for device in self.registry.devices():
@@ -259,6 +280,14 @@ class Gateway:
             wall=utc_now,
             metrics=self.metrics,
         )
+        self.notices = DeviceNotices(
+            registry=self.registry,
+            signaller=self.signaller,
+            platform_id=sip.id,
+            scope=self.scope,
+            resync=self.catalog.request,
+            on_alarm=self._alarm,
+        )
 
     @asynccontextmanager
     async def _build_sessions(self) -> AsyncIterator[LiveSessions]:
@@ -316,6 +345,8 @@ class Gateway:
             send_date=sip.send_date,
             metrics=self.metrics,
             trust=self.driver.trust,
+            notices=self.notices,
+            uppers=_NoUppers(),
         )
 
     def _build_http(self) -> HttpServer:
@@ -389,6 +420,9 @@ class Gateway:
         self.sessions.device_offline(device, f"Device went offline: {reason.value}")
         self.catalog.device_offline(device)
 
+    def _alarm(self, device_id: str, alarm: AlarmNotify) -> None:
+        pass
+
     def _device_rebooted(self, device: Device) -> None:
         # A new Call-ID should mean a reboot (protocol 3.3), but cheap cameras make one for every refresh:
         # whether its streams are gone is for the media to tell.
@@ -397,3 +431,8 @@ class Gateway:
     def _crashed(self, name: str, error: Exception) -> None:
         self.metrics.task_crashes.labels(name.partition(":")[0]).inc()
         log.error("task_crashed", task=name, error=repr(error), exc_info=error)
+
+
+class _NoUppers:
+    def handles(self, incoming: IncomingRequest) -> bool:
+        return False

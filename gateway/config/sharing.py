@@ -41,7 +41,7 @@ class SharingSettings(Section):
     """Seconds by which the clock of a department's signed request may differ."""
     play_token_ttl: int = Field(default=60, ge=5, le=3600)
     """Seconds in which a department must use the single-use token in a stream URL."""
-    grant_answer_days: int = Field(default=10, ge=1, le=365)
+    grant_answer_days: int = Field(default=14, ge=1, le=365)
     """Days after which an unanswered application counts as overdue."""
     webhook_private_networks: bool = False
     """Let webhooks go to private, loopback and link-local addresses."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import structlog
 from prometheus_client import Counter
@@ -15,6 +15,7 @@ from gateway.observe.log import RateLimitedCounter
 from gateway.observe.metrics import Metrics
 from gateway.registry.registry import DeviceRegistry
 from gateway.signalling.catalog import CatalogSync
+from gateway.signalling.notices import DeviceNotices
 from gateway.signalling.pending import PendingAnswers
 from gb28181.aio.incoming import IncomingRequest
 from gb28181.aio.tasks import TaskScope
@@ -40,6 +41,13 @@ LARGE_BODY = 65_536
 """Bytes above which a body is parsed in a worker instead of on the loop."""
 
 
+class UpperDoor(Protocol):
+    """Where requests of upper platforms go in."""
+
+    def handles(self, incoming: IncomingRequest) -> bool:
+        """Take a request if it is an upper platform's; False leaves it to the devices' side."""
+
+
 class SipRouter:
     """Decides on every request that the stack does not answer by itself.
 
@@ -52,6 +60,8 @@ class SipRouter:
         send_date: Whether the answer to REGISTER carries Date.
         metrics: Counts what came and what became of it.
         trust: Called with the number of a connection on which a device has proved itself.
+        notices: Takes what devices tell unasked.
+        uppers: Takes what upper platforms ask; it looks at a request first.
     """
 
     def __init__(
@@ -67,7 +77,11 @@ class SipRouter:
         send_date: bool = True,
         metrics: Metrics,
         trust: Callable[[int], None],
+        notices: DeviceNotices,
+        uppers: UpperDoor,
     ) -> None:
+        self._notices = notices
+        self._uppers = uppers
         self._registrar = registrar
         self._registry = registry
         self._catalog_sync = catalog
@@ -89,6 +103,8 @@ class SipRouter:
     def on_request(self, incoming: IncomingRequest) -> None:
         """Answer one request; called by the driver, must not block."""
         handler = self._METHODS.get(incoming.request.method)
+        if self._uppers.handles(incoming):
+            return
         if handler is None:
             self._answer(incoming, 405, headers=[("Allow", ALLOW)])
             return
@@ -323,6 +339,41 @@ class SipRouter:
         accepted = self._identify(incoming).accepted
         self._answer(incoming, 489 if accepted else 403, stateless=not accepted)
 
+    def _notify(self, incoming: IncomingRequest) -> None:
+        """Take a NOTIFY outside any dialog: matched by its sender and its body (protocol 7.1)."""
+        device_id = incoming.request.from_.user
+        if not self._identify(incoming).accepted:
+            self._answer(incoming, 481, stateless=True)
+            return
+        self.notified(device_id, incoming)
+
+    def notified(self, device_id: str, incoming: IncomingRequest) -> None:
+        """Take a NOTIFY of a device that is known to be the sender, in a dialog or outside."""
+        if not incoming.request.body.strip():
+            self._answer(incoming, 200)
+            return
+        self._scope.spawn(self._read_notify(incoming, device_id), name=f"notify:{device_id}")
+
+    async def _read_notify(self, incoming: IncomingRequest, device_id: str) -> None:
+        body = incoming.request.body
+        try:
+            if len(body) > LARGE_BODY:
+                message = await asyncio.to_thread(parse_message, body)
+            else:
+                message = parse_message(body)
+        except RemoteProtocolError as exc:
+            self._malformed(incoming, device_id, exc)
+            return
+        self._answer(incoming, 200)
+        if not self._notices.notified(device_id, message):
+            self._unknown.add(device_id=device_id, message=f"{message.root}/{message.cmd_type}")
+
+    def _catalog_notice(self, device_id: str, message: ManscdpMessage) -> None:
+        self._notices.catalog(device_id, message)
+
+    def _alarm_notice(self, device_id: str, message: ManscdpMessage) -> None:
+        self._notices.alarm(device_id, message)
+
     def _outside_dialog(self, incoming: IncomingRequest) -> None:
         self._answer(incoming, 481)
 
@@ -342,7 +393,7 @@ class SipRouter:
                 "MESSAGE": _message,
                 "INVITE": _invite,
                 "SUBSCRIBE": _subscribe,
-                "NOTIFY": _outside_dialog,
+                "NOTIFY": _notify,
                 "INFO": _outside_dialog,
             }
         )
@@ -352,6 +403,8 @@ class SipRouter:
     ] = MappingProxyType(
         {
             ("Notify", "Keepalive"): _keepalive,
+            ("Notify", "Catalog"): _catalog_notice,
+            ("Notify", "Alarm"): _alarm_notice,
             ("Response", "Catalog"): _catalog,
             ("Response", "DeviceInfo"): _device_info,
             ("Response", "DeviceStatus"): _device_status,
