@@ -1,12 +1,14 @@
-"""What a simulated device says by MESSAGE: keepalives and answers to queries (GB/T 28181-2016 annex A)."""
+"""What a simulated device says by MESSAGE: keepalives, answers to queries and controls (annex A)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from gateway.simulator.options import SimulatorOptions
 from gateway.simulator.quirk import Quirk
 from gateway.simulator.scene import SimulatedChannel
+from gb28181.manscdp.control import DeviceControl
 from gb28181.manscdp.item import CatalogItem
 from gb28181.manscdp.message import Content, Unknown, parse_message, serialize_message
 from gb28181.manscdp.notify import Keepalive
@@ -32,7 +34,8 @@ class DeviceAnswers:
         options: Charset and quirks.
         device_id: Own id.
         name: Own name.
-        channels: What the catalogue lists.
+        channels: What the catalogue lists; the list may change.
+        control: Obeys a control of somebody (Monitor-User-Identity) and returns its answer.
     """
 
     def __init__(
@@ -41,18 +44,24 @@ class DeviceAnswers:
         device_id: str,
         name: str,
         channels: Sequence[SimulatedChannel],
+        control: Callable[[DeviceControl, str], Response | None] = lambda _, __: None,
     ) -> None:
         self._options = options
+        self._control = control
         self._device_id = device_id
         self._name = name
         self._channels = channels
 
     def keepalive(self, sn: int) -> bytes:
         """Return a Keepalive notification."""
-        return self._body(Keepalive(sn=sn, device_id=self._device_id, status="OK"))
+        return self.write(Keepalive(sn=sn, device_id=self._device_id, status="OK"))
 
-    def answer(self, body: bytes) -> tuple[str, list[bytes]]:
+    def answer(self, body: bytes, identity: str = "") -> tuple[str, list[bytes]]:
         """Return the CmdType of a request and the bodies that answer it, in the order to send.
+
+        Args:
+            body: The request.
+            identity: Monitor-User-Identity of the MESSAGE it came in.
 
         Raises:
             XmlError: the request is no usable XML.
@@ -62,14 +71,23 @@ class DeviceAnswers:
             case CatalogQuery(sn=sn):
                 bodies = self._catalog(sn)
             case DeviceInfoQuery(sn=sn):
-                bodies = [self._body(self._info(sn))]
-            case DeviceStatusQuery(sn=sn):
-                bodies = [self._body(self._status(sn))]
+                bodies = [self.write(self._info(sn))]
+            case DeviceStatusQuery(sn=sn, device_id=device_id):
+                bodies = [self.write(self._status(sn, device_id))]
+            case DeviceControl() as control:
+                answer = self._control(control, identity)
+                bodies = [] if answer is None else [self.write(answer)]
             case Unknown() if message.root == "Query":
-                bodies = [self._body(self._unsupported(message.cmd_type, message.sn or 1))]
+                bodies = [self.write(self._unsupported(message.cmd_type, message.sn or 1))]
             case _:
                 bodies = []
         return message.cmd_type, bodies
+
+    @property
+    def _model(self) -> str:
+        if self._options.platform:
+            return "SIM-PLATFORM"
+        return "SIM-NVR" if self._options.recorder else "SIM-IPC"
 
     def _info(self, sn: int) -> DeviceInfoResponse:
         return DeviceInfoResponse(
@@ -78,19 +96,21 @@ class DeviceAnswers:
             device_name=self._name,
             result="OK",
             manufacturer=_MANUFACTURER,
-            model="SIM-NVR" if self._options.recorder else "SIM-IPC",
+            model=self._model,
             firmware="V1.0",
-            channel=len(self._channels),
+            channel=sum(channel.is_camera for channel in self._channels),
         )
 
-    def _status(self, sn: int) -> DeviceStatusResponse:
+    def _status(self, sn: int, target: str) -> DeviceStatusResponse:
+        channel = next((item for item in self._channels if item.channel_id == target), None)
+        online = channel is None or channel.online
         return DeviceStatusResponse(
             sn=sn,
-            device_id=self._device_id,
+            device_id=self._device_id if channel is None else target,
             result="OK",
-            online="ONLINE",
-            status="OK",
-            encode="ON",
+            online="ONLINE" if online else "OFFLINE",
+            status="OK" if online else "ERROR",
+            encode="ON" if online else "OFF",
             record="OFF",
             device_time=datetime.now(UTC),
         )
@@ -125,7 +145,7 @@ class DeviceAnswers:
 
     def _catalog_part(self, sn: int, total: int, part: Sequence[SimulatedChannel]) -> bytes:
         items = tuple(self._item(channel) for channel in part)
-        body = self._body(
+        body = self.write(
             CatalogResponse(sn=sn, device_id=self._device_id, sum_num=total, items=items)
         )
         if self._options.has(Quirk.CATALOG_SUMNUM_MISSING):
@@ -135,28 +155,15 @@ class DeviceAnswers:
         return body
 
     def _item(self, channel: SimulatedChannel) -> CatalogItem:
-        options = self._options
-        ampersand = " A&B" if options.has(Quirk.RAW_AMPERSAND_IN_NAME) else ""
-        return CatalogItem(
-            device_id=channel.channel_id,
-            name=channel.name + ampersand,
-            manufacturer=_MANUFACTURER,
-            model="SIM-CAM",
-            owner="示例单位",
-            civil_code=channel.channel_id[:6],
-            address=channel.address,
-            parental=0,
-            parent_id=self._device_id,
-            safety_way=0,
-            register_way=1,
-            secrecy=0,
-            status="OK" if options.has(Quirk.STATUS_OK_WORD) else "ON",
-            longitude=channel.longitude,
-            latitude=channel.latitude,
-            ptz_type=3,
-        )
+        item = channel.item("OK" if self._options.has(Quirk.STATUS_OK_WORD) else "ON")
+        if self._options.has(Quirk.RAW_AMPERSAND_IN_NAME):
+            return replace(item, name=f"{item.name} A&B")
+        return item
 
-    def _body(self, content: Content) -> bytes:
+    def write(self, content: Content) -> bytes:
+        """Return a body in the device's charset, for its edition."""
+        edition = self._options.edition
         if not self._options.has(Quirk.GB2312_DECLARED_UTF8):
-            return serialize_message(content, self._options.charset)
-        return _UTF8_DECLARATION.sub(b'encoding="GB2312"', serialize_message(content, "UTF-8"))
+            return serialize_message(content, self._options.charset, edition=edition)
+        utf8 = serialize_message(content, "UTF-8", edition=edition)
+        return _UTF8_DECLARATION.sub(b'encoding="GB2312"', utf8)

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 
 from gateway.simulator.encoder import EncoderPool
 from gateway.simulator.options import SimulatorOptions
+from gateway.simulator.pan_tilt import PanTilt
 from gateway.simulator.quirk import Quirk
+from gateway.simulator.roster import Roster
 from gateway.simulator.scene import SimulatedChannel
-from gateway.simulator.session import DeviceSession
+from gateway.simulator.session import DeviceSession, stream_of
 from gb28181.aio.client import InviteDialog
 from gb28181.aio.driver import IncomingRequest, SipDriver
 from gb28181.aio.errors import CallCancelled
@@ -24,36 +26,39 @@ _MAX_OWN_SSRC = 200_000_000
 
 
 class DeviceCalls:
-    """Answers INVITEs and owns the sessions, one for a channel at most.
+    """Answers INVITEs and owns the sessions, one for a channel's stream at most.
 
     Args:
         options: Behaviour.
-        channels: What can be watched.
+        roster: What can be watched.
         pool: Encoders.
         local_host: Address of the media.
         new_random: Gives a random number from a range.
         spawn: Starts a task of the device.
         tell: Reports what happens.
+        view: Gives the motor of a channel's camera; None if it never moved.
     """
 
     def __init__(
         self,
         options: SimulatorOptions,
-        channels: Sequence[SimulatedChannel],
+        roster: Roster,
         *,
         pool: EncoderPool,
         local_host: str,
         new_random: Callable[[int, int], int],
         spawn: Callable[[Coroutine[object, object, None], str], None],
         tell: Callable[[str, str], None],
+        view: Callable[[str], PanTilt | None] = lambda _: None,
     ) -> None:
         self.sessions: dict[str, DeviceSession] = {}
-        """Running sessions by channel id."""
+        """Running sessions by channel id; that of a sub stream by id and `/1`."""
         self.invites_received = 0
         """INVITEs that came, refused ones included."""
         self.driver: SipDriver | None = None
         self._options = options
-        self._by_id = {channel.channel_id: channel for channel in channels}
+        self._roster = roster
+        self._view = view
         self._pool = pool
         self._local_host = local_host
         self._new_random = new_random
@@ -73,6 +78,15 @@ class DeviceCalls:
         for session in self.sessions.values():
             session.end(reason)
 
+    def vanish(self, reason: str) -> None:
+        """End all sessions without a BYE, as when the power goes."""
+        for session in self.sessions.values():
+            session.vanish(reason)
+
+    def of_channel(self, channel_id: str) -> list[DeviceSession]:
+        """Return the sessions of a channel, main and sub stream."""
+        return [item for item in self.sessions.values() if item.channel.channel_id == channel_id]
+
     async def wait_idle(self) -> None:
         """Return once no session is left."""
         while self.sessions:
@@ -83,19 +97,22 @@ class DeviceCalls:
         """Refuse, or start to serve."""
         self.invites_received += 1
         channel = self._channel_of(incoming)
-        status = self._refusal(channel)
-        if channel is None or status is not None:
-            incoming.respond(status or 404)
+        if channel is None or not channel.reachable or self._is_full():
+            incoming.respond(404 if channel is None else 486 if channel.reachable else 480)
             return
-        incoming.respond(100)
         options = self._options
-        if options.has(Quirk.ANSWER_4XX) or options.has(Quirk.ANSWER_5XX):
-            incoming.respond(options.refuse_status if options.has(Quirk.ANSWER_4XX) else 500)
-            return
         try:
             offer = _live_offer(incoming.request.body)
         except SdpError as error:
             incoming.respond(error.status)
+            return
+        key = _key(channel, stream_of(options, offer))
+        if key in self.sessions:
+            incoming.respond(486)
+            return
+        incoming.respond(100)
+        if options.has(Quirk.ANSWER_4XX) or options.has(Quirk.ANSWER_5XX):
+            incoming.respond(options.refuse_status if options.has(Quirk.ANSWER_4XX) else 500)
             return
         self._tell("invited", f"{channel.channel_id}, {offer.transport} {offer.host}:{offer.port}")
         if not options.has(Quirk.NEVER_ANSWER_INVITE):
@@ -103,15 +120,14 @@ class DeviceCalls:
 
     def _channel_of(self, incoming: IncomingRequest) -> SimulatedChannel | None:
         request = incoming.request
-        users = (user_of(request.uri), request.to.user)
-        return next((self._by_id[user] for user in users if user in self._by_id), None)
+        for user in (user_of(request.uri), request.to.user):
+            channel = self._roster.find(user or "")
+            if channel is not None and channel.is_camera:
+                return channel
+        return None
 
-    def _refusal(self, channel: SimulatedChannel | None) -> int | None:
-        if channel is None:
-            return 404
-        limit = self._options.max_sessions
-        full = 0 < limit <= len(self.sessions)
-        return 486 if full or channel.channel_id in self.sessions else None
+    def _is_full(self) -> bool:
+        return 0 < self._options.max_sessions <= len(self.sessions)
 
     def _start(
         self, incoming: IncomingRequest, channel: SimulatedChannel, offer: LiveOffer
@@ -123,8 +139,9 @@ class DeviceCalls:
             pool=self._pool,
             local_host=self._local_host,
             own_ssrc=self._new_random(1, _MAX_OWN_SSRC),
+            view=self._view(channel.channel_id),
         )
-        self.sessions[channel.channel_id] = session
+        self.sessions[_key(session.channel, session.stream)] = session
         self._spawn(self._serve(incoming, session), f"session:{channel.channel_id}")
 
     async def _serve(self, incoming: IncomingRequest, session: DeviceSession) -> None:
@@ -155,7 +172,7 @@ class DeviceCalls:
     def _forget(self, session: DeviceSession) -> None:
         sent = session.counters
         self._packets_of_ended += sent.packets
-        del self.sessions[session.channel.channel_id]
+        del self.sessions[_key(session.channel, session.stream)]
         self._session_ended.set()
         why = session.end_reason or "cancelled"
         self._tell(
@@ -176,6 +193,10 @@ class DeviceCalls:
         )
         endpoint.transactions.send_stateless(serialize(answer), incoming.flow)
         self.driver.transmit()
+
+
+def _key(channel: SimulatedChannel, stream: int) -> str:
+    return f"{channel.channel_id}/{stream}" if stream else channel.channel_id
 
 
 def _live_offer(body: bytes) -> LiveOffer:

@@ -16,6 +16,7 @@ import av
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from gateway.simulator.pan_tilt import PanTilt
 from gateway.simulator.picture import PictureLayout, TestPicture, clock_text
 from gateway.simulator.sound import Sound, open_sound
 from gateway.simulator.stream import StreamSpec
@@ -27,7 +28,7 @@ __all__ = ["EncodedTick", "EncoderPool", "Subscription"]
 
 _TICKS = 90_000
 _START = _TICKS
-"""Media time of the first frame; not zero, so that audio encoder delay never makes it negative."""
+"""Media time at which a pool begins; not zero, so that audio encoder delay never makes it negative."""
 _BEIJING = timezone(timedelta(hours=8))
 _KEYFRAME_GAP = 0.4
 """Seconds between forced key frames at least: many viewers at once share one."""
@@ -76,6 +77,8 @@ class EncoderPool:
 
     def __init__(self, on_crash: Callable[[str, Exception], None]) -> None:
         self._on_crash = on_crash
+        # All encoders count their time from here, so that a stream may go on with another encoder.
+        self._epoch = monotonic()
         self._streams: dict[StreamSpec, _Stream] = {}
 
     @property
@@ -83,11 +86,24 @@ class EncoderPool:
         """Encoders at work."""
         return len(self._streams)
 
-    def subscribe(self, spec: StreamSpec, on_tick: Callable[[EncodedTick], None]) -> Subscription:
-        """Get every tick of a stream, on the running loop; starts with a key frame soon."""
+    def subscribe(
+        self,
+        spec: StreamSpec,
+        on_tick: Callable[[EncodedTick], None],
+        view: PanTilt | None = None,
+    ) -> Subscription:
+        """Get every tick of a stream, on the running loop; starts with a key frame soon.
+
+        Args:
+            spec: What to get.
+            on_tick: Called with each tick.
+            view: Motor of the camera whose picture tells where it looks; `spec.view` names its channel.
+        """
         stream = self._streams.get(spec)
         if stream is None:
-            stream = self._streams[spec] = _Stream(spec, self._forget, self._on_crash)
+            stream = self._streams[spec] = _Stream(
+                spec, self._forget, self._on_crash, epoch=self._epoch, view=view
+            )
         return stream.add(on_tick)
 
     async def close(self) -> None:
@@ -110,8 +126,13 @@ class _Stream:
         spec: StreamSpec,
         on_idle: Callable[["_Stream"], None],
         on_crash: Callable[[str, Exception], None],
+        *,
+        epoch: float,
+        view: PanTilt | None,
     ) -> None:
         self.spec = spec
+        self._epoch = epoch
+        self._view = view
         self._on_idle = on_idle
         self._on_crash = on_crash
         self._loop = asyncio.get_running_loop()
@@ -168,7 +189,8 @@ class _Stream:
 
     def _run(self) -> None:
         try:
-            self._encode_until_stopped(_Encoder(self.spec))
+            start = _START + int((monotonic() - self._epoch) * _TICKS)
+            self._encode_until_stopped(_Encoder(self.spec, start=start, view=self._view))
         except Exception as error:  # noqa: BLE001 - a thread's end is a boundary: report, never vanish
             self._post(self._crashed, error)
 
@@ -199,8 +221,10 @@ class _Stream:
 class _Encoder:
     """Draws, encodes and packs one frame after the other; belongs to one thread."""
 
-    def __init__(self, spec: StreamSpec) -> None:
+    def __init__(self, spec: StreamSpec, *, start: int, view: PanTilt | None) -> None:
         self._spec = spec
+        self._start = start
+        self._view = view
         now = datetime.now(_BEIJING)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         self._clock_ms = (now - midnight) // timedelta(milliseconds=1)
@@ -210,21 +234,23 @@ class _Encoder:
             stride=probe.planes[0].line_size,
             chroma_stride=probe.planes[1].line_size,
             label=spec.title,
+            has_position=view is not None,
         )
         self._context = _open_video(spec)
         self._sound: Sound | None = None
         if spec.audio is not None:
-            self._sound = open_sound(spec.audio, start=_START, phase=self._clock_ms % 1000 / 1000)
+            self._sound = open_sound(spec.audio, start=start, phase=self._clock_ms % 1000 / 1000)
         self._muxer = PsMuxer(spec.video, spec.audio)
 
     def encode(self, number: int, *, force_keyframe: bool) -> EncodedTick:
         spec = self._spec
         frame = av.VideoFrame(spec.width, spec.height, "yuv420p")
         text = clock_text(self._clock_ms + number * 1000 // spec.fps)
-        frame.planes[0].update(self._picture.draw(number, text))
+        position = "" if self._view is None else self._view.position(monotonic()).text
+        frame.planes[0].update(self._picture.draw(number, text, position))
         for plane, chroma in zip(frame.planes[1:], self._picture.chroma, strict=True):
             plane.update(chroma)
-        pts = _START + number * _TICKS // spec.fps
+        pts = self._start + number * _TICKS // spec.fps
         frame.pts = pts
         frame.pict_type = PictureType.I if force_keyframe else PictureType.NONE
         units = []

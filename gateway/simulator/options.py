@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from gateway.simulator.defect import Defect
 from gateway.simulator.quirk import Quirk
 from gateway.simulator.stream import StreamSpec
 from gb28181.es.unit import AUDIO_CODECS, VIDEO_CODECS, Codec
+from gb28181.ids import is_region_code
 
 __all__ = ["SimulatorOptions"]
 
@@ -33,8 +35,17 @@ class SimulatorOptions:
     """Channels of each device; a single camera has exactly one."""
     recorder: bool = True
     """A recorder (type 118) with channels of type 132, or a single camera (132) with one channel of type 131."""
+    platform: bool = False
+    """A lower platform (type 200) whose catalogue has a tree: itself, divisions, a business group (215) with
+    two organisations (216), and the cameras in them."""
     base_id: str = "34020000001180000001"
     """Id of the first device; the type digits are set by `recorder`, the serial counts on."""
+    alarm_inputs: int = 0
+    """Alarm inputs (134) listed behind the cameras of each device."""
+    civil_codes: tuple[str, ...] = ()
+    """Divisions the cameras are spread over in turn; empty for one that follows from their ids."""
+    defects: frozenset[Defect] = frozenset()
+    """Wrong data seeded into each device's catalogue."""
 
     expires: int = 86_400
     keepalive_interval: float = 60.0
@@ -70,6 +81,10 @@ class SimulatorOptions:
     """Sessions that a device serves at once; one more is refused with 486. 0 is no limit."""
     refuse_status: int = 486
     answer_delay: float = 5.0
+    reboot_time: float = 1.0
+    """Seconds for which a device is gone after TeleBoot."""
+    subscription_limit: int = 86_400
+    """Seconds a subscription is granted at most."""
     drop_after: float = 3.0
     bye_after: float = 3.0
     ghost_time: float = 30.0
@@ -99,6 +114,10 @@ class SimulatorOptions:
             (not 200 <= self.mtu <= 1460, "mtu is 200 to 1460"),
             (not 300 <= self.refuse_status <= 699, "refuse_status is 300 to 699"),
             (self.catalog_items < 1, "catalog_items is at least 1"),
+            (self.alarm_inputs < 0, "alarm_inputs is not negative"),
+            (self.reboot_time < 0, "reboot_time is not negative"),
+            (self.gb_version not in _VERSIONS, f"gb_version is one of {_VERSIONS}"),
+            (not all(map(is_region_code, self.civil_codes)), "civil_codes have 2 to 8 digits"),
         ]
         for is_wrong, expected in problems:
             if is_wrong:
@@ -113,18 +132,36 @@ class SimulatorOptions:
         """Whether devices have this quirk."""
         return quirk in self.quirks
 
-    def stream_spec(self, label: str = "") -> StreamSpec:
-        """What a channel sends; `label` counts only with pictures of their own."""
+    @property
+    def edition(self) -> str:
+        """Edition of the standard the devices are made for; without a version mark it is 2016."""
+        return self.gb_version or "2.0"
+
+    @property
+    def has_sub_stream(self) -> bool:
+        """Whether devices have a sub stream: those of 2022, asked by `a=streamnumber:1`."""
+        return self.gb_version == "3.0"
+
+    def stream_spec(self, label: str = "", *, sub: bool = False) -> StreamSpec:
+        """What a channel sends; `label` counts only with pictures of their own.
+
+        Args:
+            label: Text below the clock.
+            sub: The sub stream: half the width and height, a quarter of the bits.
+        """
         return StreamSpec(
             video=self.video,
             audio=self.audio,
-            width=self.width,
-            height=self.height,
+            width=max(160, self.width // 4 * 2) if sub else self.width,
+            height=max(120, self.height // 4 * 2) if sub else self.height,
             fps=self.fps,
-            bitrate=self.bitrate,
+            bitrate=max(64_000, self.bitrate // 4) if sub else self.bitrate,
             gop=self.gop,
             label=label if self.own_picture else "",
         )
+
+
+_VERSIONS = ("", "1.0", "1.1", "2.0", "3.0")
 
 
 def _is_code(value: str) -> bool:

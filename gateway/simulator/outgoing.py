@@ -1,10 +1,11 @@
 """Media on its way out: packs an encoder's ticks into RTP for one session and sends them by UDP or TCP."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gateway.simulator.encoder import EncodedTick, EncoderPool, Subscription
+from gateway.simulator.pan_tilt import PanTilt
 from gateway.simulator.quirk import Quirk
 from gateway.simulator.stream import StreamSpec
 from gb28181.aio.clock import monotonic, utc_now
@@ -66,6 +67,7 @@ class OutgoingMedia:
         quirks: Media quirks of the device.
         mtu: Bytes of an RTP packet at most.
         seed: Seed of sequence number, time offset and garbage.
+        view: Motor of the camera, if it has moved before.
     """
 
     def __init__(
@@ -78,7 +80,9 @@ class OutgoingMedia:
         quirks: frozenset[Quirk],
         mtu: int,
         seed: int,
+        view: PanTilt | None = None,
     ) -> None:
+        self._view = view
         self._pool = pool
         self._sink = sink
         self._quirks = quirks
@@ -108,7 +112,7 @@ class OutgoingMedia:
     def start(self) -> None:
         """Send from the next key frame on; one is asked for."""
         if Quirk.SEND_NOTHING not in self._quirks and self._subscription is None:
-            self._subscription = self._pool.subscribe(self.spec, self._on_tick)
+            self._subscription = self._pool.subscribe(self.spec, self._on_tick, self._view)
 
     def stop(self) -> None:
         """Send no more; idempotent."""
@@ -120,21 +124,26 @@ class OutgoingMedia:
         """Go on with the other video codec, as after a change of the camera's settings."""
         if self._subscription is None:
             return
-        self._subscription.close()
-        spec = self.spec
-        self.spec = StreamSpec(
-            video=_OTHER_CODEC[spec.video],
-            audio=spec.audio,
-            width=spec.width,
-            height=spec.height,
-            fps=spec.fps,
-            bitrate=spec.bitrate,
-            gop=spec.gop,
-            label=spec.label,
-        )
+        self._go_on_with(replace(self.spec, video=_OTHER_CODEC[self.spec.video]))
+
+    def look_through(self, channel_id: str, view: PanTilt) -> None:
+        """Go on with a picture of the channel's own, which tells where its camera looks."""
+        if self._view is not view:
+            self._view = view
+            self._go_on_with(replace(self.spec, view=channel_id))
+
+    def request_keyframe(self) -> None:
+        """Send a key frame soon."""
+        if self._subscription is not None:
+            self._subscription.request_keyframe()
+
+    def _go_on_with(self, spec: StreamSpec) -> None:
+        self.spec = spec
         self._waits_for_keyframe = True
-        self._muxer = self._own_muxer(self.spec)
-        self._subscription = self._pool.subscribe(self.spec, self._on_tick)
+        self._muxer = self._own_muxer(spec)
+        if self._subscription is not None:
+            self._subscription.close()
+            self._subscription = self._pool.subscribe(spec, self._on_tick, self._view)
 
     def sender_report(self) -> bytes:
         """Return a compound RTCP packet: what was sent, and the wall clock of the RTP clock (RFC 3550 6.4.1)."""

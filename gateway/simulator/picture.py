@@ -8,10 +8,21 @@ that the whole way through is the right picture and gives its delay.
 import random
 from dataclasses import dataclass
 
-__all__ = ["CLOCK_LENGTH", "PictureLayout", "TestPicture", "clock_text", "read_text"]
+__all__ = [
+    "CLOCK_LENGTH",
+    "POSITION_LENGTH",
+    "PictureLayout",
+    "TestPicture",
+    "clock_text",
+    "read_position",
+    "read_text",
+]
 
 CLOCK_LENGTH = 12
 """Characters of `HH:MM:SS.mmm`."""
+
+POSITION_LENGTH = 16
+"""Characters of the pan, tilt and zoom shown."""
 
 _COLUMNS = 5
 _ROWS = 7
@@ -65,7 +76,7 @@ _GLYPHS = {character: tuple(bytes.fromhex(rows)) for character, rows in _FONT.it
 _BITMAPS = {
     character: sum(line << _COLUMNS * (_ROWS - 1 - row) for row, line in enumerate(glyph))
     for character, glyph in _GLYPHS.items()
-    if character in "0123456789:. "
+    if character in "0123456789:. -"
 }
 _MAX_WRONG_DOTS = 2
 """A strongly compressed picture may lose a dot; digits differ in more."""
@@ -116,6 +127,16 @@ class PictureLayout:
         return self.margin + self.scale * (_ROWS + 3)
 
     @property
+    def position_scale(self) -> int:
+        """Edge of one dot of the characters that tell where the camera looks."""
+        return max(1, self.width // 120)
+
+    @property
+    def position_top(self) -> int:
+        """Top of these characters."""
+        return self.label_top + self.scale * (_ROWS + 2)
+
+    @property
     def noise_rows(self) -> int:
         """Height of the noise strip at the bottom."""
         return max(8, self.height // 45)
@@ -130,12 +151,20 @@ class TestPicture:
         chroma_stride: The same for the two chroma planes.
         label: Upper-case letters, digits and `-./:`; cut where the picture ends.
         seed: Seed of the noise.
+        has_position: Whether the picture will tell where the camera looks.
     """
 
     __test__ = False
 
     def __init__(
-        self, layout: PictureLayout, *, stride: int, chroma_stride: int, label: str, seed: int = 1
+        self,
+        layout: PictureLayout,
+        *,
+        stride: int,
+        chroma_stride: int,
+        label: str,
+        seed: int = 1,
+        has_position: bool = False,
     ) -> None:
         self._layout = layout
         self._stride = stride
@@ -144,7 +173,8 @@ class TestPicture:
         bar_of = [x * len(_BARS) // width for x in range(width)]
         row = bytes(_BARS[bar][0] for bar in bar_of).ljust(stride, b"\x10")
         self._base = bytearray(row * height)
-        grey_rows = min(layout.label_top + (_ROWS + 1) * layout.scale, height) // 2
+        top = layout.position_top if has_position else layout.label_top
+        grey_rows = min(top + (_ROWS + 1) * layout.scale, height) // 2
         colours = (
             bytes(_BARS[bar_of[2 * x]][plane] for x in range(width // 2)).ljust(
                 chroma_stride, b"\x80"
@@ -164,10 +194,19 @@ class TestPicture:
             for character, glyph in _GLYPHS.items()
         }
 
-    def draw(self, number: int, text: str) -> bytes:
-        """Return the luma plane of picture `number` with `text` as its clock."""
+    def draw(self, number: int, text: str, position: str = "") -> bytes:
+        """Return the luma plane of picture `number` with `text` as its clock.
+
+        Args:
+            number: Number of the picture, which places the moving bar.
+            text: The clock.
+            position: Where the camera looks; empty for nothing.
+        """
         luma = bytearray(self._base)
         self._draw_clock(luma, text)
+        if position:
+            layout = self._layout
+            self._draw_text(luma, position, layout.position_top, layout.position_scale)
         self._draw_moving_bar(luma, number)
         size = self._layout.noise_rows * self._stride
         start = self._random.randrange(size)
@@ -211,12 +250,23 @@ def read_text(
     luma: bytes, *, stride: int, layout: PictureLayout, length: int = CLOCK_LENGTH
 ) -> str:
     """Return the clock's characters as found in a decoded luma plane, `?` for one not recognised."""
-    scale, margin = layout.scale, layout.margin
+    return _read(luma, stride, layout, layout.margin, layout.scale, length)
+
+
+def read_position(luma: bytes, *, stride: int, layout: PictureLayout) -> str:
+    """Return where the camera says it looks, `?` for a character not recognised."""
+    top, scale = layout.position_top, layout.position_scale
+    return _read(luma, stride, layout, top, scale, POSITION_LENGTH)
+
+
+def _read(
+    luma: bytes, stride: int, layout: PictureLayout, top: int, scale: int, length: int
+) -> str:
     text = ""
     for position in range(length):
-        left = margin + position * _PITCH * scale
+        left = layout.margin + position * _PITCH * scale
         dots = [
-            _mean(luma, stride, left + column * scale, margin + line * scale, scale)
+            _mean(luma, stride, left + column * scale, top + line * scale, scale)
             for line in range(_ROWS)
             for column in range(_COLUMNS)
         ]

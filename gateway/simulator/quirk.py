@@ -44,6 +44,20 @@ class Quirk(enum.StrEnum):
     STATUS_OK_WORD = "status_ok_word"
     """Channels have the status `OK` instead of `ON` [75]."""
 
+    # Controls and subscriptions.
+    CONTROL_SILENT = "control_silent"
+    """Controls are carried out and never answered."""
+    CONTROL_REFUSED = "control_refused"
+    """Controls are not carried out; where an answer is due it says ERROR."""
+    IFRAME_ONE_SPELLING = "iframe_one_spelling"
+    """Only `IFameCmd` (2022: only `IFrameCmd`) brings a key frame."""
+    SUBSCRIBE_REFUSED = "subscribe_refused"
+    """SUBSCRIBE is answered 489."""
+    SUBSCRIBE_SILENT = "subscribe_silent"
+    """SUBSCRIBE gets its 200 and nothing is ever notified."""
+    NOTIFY_OUTSIDE_DIALOG = "notify_outside_dialog"
+    """NOTIFYs come with a Call-ID of their own and without a To tag."""
+
     # INVITE and SDP.
     NEVER_ANSWER_INVITE = "never_answer_invite"
     """100 and then nothing [112]."""

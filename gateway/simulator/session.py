@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.simulator.encoder import EncoderPool
 from gateway.simulator.options import SimulatorOptions
 from gateway.simulator.outgoing import MediaSink, OutgoingMedia, SendCounters, payload_type_of
+from gateway.simulator.pan_tilt import PanTilt
 from gateway.simulator.quirk import Quirk
 from gateway.simulator.scene import SimulatedChannel
 from gateway.simulator.sink import TcpDialer, TcpListener, TcpSink, UdpSink
@@ -14,7 +16,7 @@ from gb28181.aio.clock import monotonic
 from gb28181.sdp.offer import LiveOffer
 from gb28181.sdp.transport import Transport
 
-__all__ = ["DeviceSession"]
+__all__ = ["DeviceSession", "stream_of"]
 
 _REPORT_INTERVAL = 5.0
 _LISTEN_TIMEOUT = 10.0
@@ -31,6 +33,7 @@ class DeviceSession:
         pool: Encoders.
         local_host: Address to send from and to answer.
         own_ssrc: SSRC that the device would choose itself.
+        view: Motor of the channel's camera, if it has moved before.
     """
 
     def __init__(
@@ -42,9 +45,11 @@ class DeviceSession:
         pool: EncoderPool,
         local_host: str,
         own_ssrc: int,
+        view: PanTilt | None = None,
     ) -> None:
         self.channel = channel
         self.offer = offer
+        self.stream = stream_of(options, offer)
         self.dialog: InviteDialog | None = None
         self.end_reason = ""
         self._options = options
@@ -58,14 +63,16 @@ class DeviceSession:
         self.answered_ssrc = own_ssrc if chooses else int(offer.ssrc or 0)
         other = options.has(Quirk.OTHER_SSRC_IN_RTP)
         self._sink, self._dialer, self._listener = self._open_path()
+        spec = options.stream_spec(channel.channel_id, sub=self.stream > 0)
         self.media = OutgoingMedia(
-            options.stream_spec(channel.channel_id),
+            spec if view is None else replace(spec, view=channel.channel_id),
             pool=pool,
             sink=self._sink,
             ssrc=(self.answered_ssrc ^ 0x5A5A) if other else self.answered_ssrc,
             quirks=options.quirks,
             mtu=options.mtu,
             seed=own_ssrc,
+            view=view,
         )
 
     @property
@@ -123,6 +130,11 @@ class DeviceSession:
             self._later(self._options.ghost_time, lambda: self.end("BYE lost, session cleaned up"))
         else:
             self.end("BYE received")
+
+    def vanish(self, reason: str) -> None:
+        """End without a BYE, as when the power goes."""
+        self._bye_received = True
+        self.end(reason)
 
     def end(self, reason: str) -> None:
         """Let `run` come to its end; the first reason counts."""
@@ -199,3 +211,8 @@ class DeviceSession:
     def _drop(self) -> None:
         self.media.stop()
         self._sink.abandon()
+
+
+def stream_of(options: SimulatorOptions, offer: LiveOffer) -> int:
+    """Return the stream a device sends on an offer: 0 main, 1 sub where it has one."""
+    return 1 if offer.streamnumber and options.has_sub_stream else 0

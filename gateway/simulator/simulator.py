@@ -9,9 +9,11 @@ from typing import Self
 
 import structlog
 
+from gateway.simulator.defect import Defect
 from gateway.simulator.device import DeviceEvent, Reporter, SimulatedDevice
 from gateway.simulator.encoder import EncoderPool
 from gateway.simulator.options import SimulatorOptions
+from gateway.simulator.scene import SimulatedChannel
 from gb28181.aio.tasks import TaskScope
 
 __all__ = ["Simulator", "simulate"]
@@ -52,6 +54,15 @@ class Simulator:
     def encoders_running(self) -> int:
         """Encoders at work; devices with the same options share one."""
         return self._pool.running
+
+    def find(self, defect: Defect) -> list[tuple[SimulatedDevice, SimulatedChannel]]:
+        """Return the channels that have a defect, with their devices."""
+        return [
+            (device, channel)
+            for device in self.devices
+            for channel in device.channels
+            if defect in channel.defects
+        ]
 
     async def __aenter__(self) -> Self:
         options = self.options

@@ -23,6 +23,9 @@ class StreamSpec:
     label: str = ""
     """Text below the clock; empty for a description of the stream."""
 
+    view: str = ""
+    """Channel whose camera has moved and shows where it looks; empty for the picture all share."""
+
     @property
     def title(self) -> str:
         """The text shown below the clock."""
