@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import ParamSpec
 
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import InviteRefused, SipTimeout, SipTransportError
 from gb28181.aio.incoming import IncomingRequest, InviteDialog, SubscriberDialog
+from gb28181.aio.outcome import Outcomes, error_of
 from gb28181.aio.subscription import Subscriptions
 from gb28181.sip.dialog.invite_call import (
     InviteAccepted,
@@ -15,14 +17,20 @@ from gb28181.sip.dialog.invite_call import (
     InviteProgress,
 )
 from gb28181.sip.dialog.invite_call import InviteRefused as InviteRefusedEvent
-from gb28181.sip.dialog.invite_session import InviteSession, SessionConfirmed, SessionEnded
+from gb28181.sip.dialog.invite_session import (
+    InviteSession,
+    ReinviteCancelled,
+    ReinviteConfirmed,
+    SessionConfirmed,
+    SessionEnded,
+)
 from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
 from gb28181.sip.endpoint import Flow
 from gb28181.sip.message import Response
-from gb28181.sip.transaction.events import Failure
-from gb28181.sip.transaction.layer import ClientTransaction
 
 __all__ = ["ClientEvent", "InviteDialog", "InviteRefused", "SipClient"]
+
+P = ParamSpec("P")
 
 _SETTLE_INTERVAL = 0.02
 
@@ -35,6 +43,8 @@ ClientEvent = (
     | InviteFailed
     | SessionConfirmed
     | SessionEnded
+    | ReinviteCancelled
+    | ReinviteConfirmed
 )
 """The events of the endpoint that somebody here waits for."""
 
@@ -53,10 +63,10 @@ class SipClient:
     """Sends requests and waits for what becomes of them; made by the driver."""
 
     def __init__(self, engine: SipEngine) -> None:
-        self.subscriptions: Subscriptions[IncomingRequest] = Subscriptions(engine, self)
-        """The subscriptions of both roles; the driver and `IncomingRequest` use this."""
         self._engine = engine
-        self._requests: dict[ClientTransaction, asyncio.Future[Response]] = {}
+        self._outcomes = Outcomes(engine)
+        self.subscriptions: Subscriptions[IncomingRequest] = Subscriptions(engine, self._outcomes)
+        """The subscriptions of both roles; the driver and `IncomingRequest` use this."""
         self._calls: dict[InviteCall, _Call] = {}
         self._dialogs: dict[InviteSession, InviteDialog] = {}
 
@@ -111,7 +121,7 @@ class SipClient:
             from_tag=from_tag,
             cseq=cseq,
         )
-        return await self.outcome(transaction, f"{method} to {flow.remote[0]}", timeout)
+        return await self._outcomes.wait(transaction, f"{method} to {flow.remote[0]}", timeout)
 
     async def invite(
         self,
@@ -255,7 +265,7 @@ class SipClient:
         if closed or transaction is None:
             return
         try:
-            await self.outcome(transaction, "BYE", timeout)
+            await self._outcomes.wait(transaction, "BYE", timeout)
         except (SipTimeout, SipTransportError):
             return
 
@@ -276,25 +286,15 @@ class SipClient:
         transaction = session.request(
             method, self._engine.now(), headers=headers, body=body, content_type=content_type
         )
-        return await self.outcome(transaction, f"{method} inside the dialog", timeout)
+        return await self._outcomes.wait(transaction, f"{method} inside the dialog", timeout)
 
     def handle(self, event: ClientEvent) -> None:
         """Give an event of the endpoint to who waits for it; the driver calls this."""
         match event:
-            case ResponseReceived(transaction, response):
-                waiting = self._requests.get(transaction)
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(response)
-            case RequestFailed(transaction, failure):
-                waiting = self._requests.get(transaction)
-                if waiting is not None and not waiting.done():
-                    waiting.set_exception(_error_of(failure))
-            case SessionConfirmed(session):
-                dialog = self._dialogs.get(session)
-                self._call_back(dialog.on_ack if dialog else None, "on_ack")
-            case SessionEnded(session):
-                dialog = self._dialogs.pop(session, None)
-                self._call_back(dialog.on_bye if dialog else None, "on_bye")
+            case ResponseReceived() | RequestFailed():
+                self._outcomes.handle(event)
+            case SessionConfirmed() | SessionEnded() | ReinviteCancelled() | ReinviteConfirmed():
+                self._handle_dialog(event)
             case _:
                 self._handle_call(event)
 
@@ -315,15 +315,36 @@ class SipClient:
 
     def close(self) -> None:
         """Fail whatever is still waited for."""
-        error = "the SIP driver is closed"
-        for waiting in self._requests.values():
-            if not waiting.done():
-                waiting.set_exception(SipTransportError(error))
+        self._outcomes.close()
         for call in self._calls.values():
             if not call.future.done():
-                call.future.set_exception(SipTransportError(error))
+                call.future.set_exception(SipTransportError("the SIP driver is closed"))
         self._dialogs.clear()
         self.subscriptions.close()
+
+    def _handle_dialog(
+        self, event: SessionConfirmed | SessionEnded | ReinviteCancelled | ReinviteConfirmed
+    ) -> None:
+        dialog = self._dialogs.get(event.session)
+        if dialog is None:
+            return
+        match event:
+            case SessionConfirmed(_, body):
+                dialog.ack_body = body
+                self._call_back("on_ack", dialog.on_ack)
+                self._call_back("on_ack_body", dialog.on_ack_body, body)
+            case SessionEnded(session, cause):
+                del self._dialogs[session]
+                dialog.end_reason = cause.value
+                self._call_back("on_bye", dialog.on_bye)
+            case ReinviteCancelled():
+                incoming, dialog.reinvite = dialog.reinvite, None
+                if incoming is not None:
+                    self._call_back("on_cancel", incoming.cancel)
+            case ReinviteConfirmed(_, _, body):
+                incoming, dialog.reinvite = dialog.reinvite, None
+                if incoming is not None:
+                    self._call_back("on_ack", incoming.on_ack, body)
 
     def _handle_call(
         self, event: InviteProgress | InviteAccepted | InviteRefusedEvent | InviteFailed
@@ -335,11 +356,7 @@ class SipClient:
             return
         match event:
             case InviteProgress(_, response):
-                if call.on_provisional is not None:
-                    try:
-                        call.on_provisional(response)
-                    except Exception as error:  # noqa: BLE001 - one call's callback
-                        self._engine.report_crash("on_provisional", error)
+                self._call_back("on_provisional", call.on_provisional, response)
             case InviteAccepted(_, session, response):
                 dialog = self.adopt(session, response)
                 dialog.on_bye = call.on_bye
@@ -348,7 +365,7 @@ class SipClient:
             case InviteRefusedEvent(_, response):
                 call.future.set_exception(InviteRefused(response))
             case InviteFailed(_, failure):
-                call.future.set_exception(_error_of(failure))
+                call.future.set_exception(error_of(failure))
 
     def _withdraw(self, call: InviteCall, future: asyncio.Future[InviteDialog]) -> None:
         if future.cancelled():
@@ -361,35 +378,16 @@ class SipClient:
                 session.bye(self._engine.now(), report=False)
         self._engine.transmit()
 
-    async def outcome(self, transaction: ClientTransaction, what: str, timeout: float) -> Response:
-        """Wait for the final response to a request that was just given to the endpoint."""
-        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
-        self._requests[transaction] = future
-        self._engine.transmit()
-        try:
-            async with asyncio.timeout(timeout):
-                return await future
-        except TimeoutError:
-            raise SipTimeout(f"{what}: no answer in {timeout:g} s") from None
-        finally:
-            del self._requests[transaction]
-            if future.cancelled():
-                self._engine.endpoint.abandon(transaction)
-
     def _check_open(self) -> None:
         if self._engine.closed:
             raise SipTransportError("the SIP driver is closed")
 
-    def _call_back(self, callback: Callable[[], None] | None, name: str) -> None:
+    def _call_back(
+        self, name: str, callback: Callable[P, None] | None, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
         if callback is None:
             return
         try:
-            callback()
+            callback(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - one dialog's callback
             self._engine.report_crash(name, error)
-
-
-def _error_of(failure: Failure) -> Exception:
-    if failure is Failure.TIMEOUT:
-        return SipTimeout("no answer within 64*T1")
-    return SipTransportError("it could not be sent, or the connection is gone")

@@ -28,7 +28,12 @@ from gb28181.sip.dialog.invite_call import (
     InviteProgress,
     InviteRefused,
 )
-from gb28181.sip.dialog.invite_session import SessionConfirmed, SessionEnded
+from gb28181.sip.dialog.invite_session import (
+    ReinviteCancelled,
+    ReinviteConfirmed,
+    SessionConfirmed,
+    SessionEnded,
+)
 from gb28181.sip.dialog.notifier import NotifierEnded
 from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
 from gb28181.sip.dialog.subscriber import SubscriberEnded
@@ -311,6 +316,8 @@ class SipDriver:
                 | InviteFailed()
                 | SessionConfirmed()
                 | SessionEnded()
+                | ReinviteCancelled()
+                | ReinviteConfirmed()
             ):
                 self.client.handle(event)
             case SubscriberEnded() | NotifierEnded():
@@ -323,6 +330,8 @@ class SipDriver:
         handler = incoming.handler or self._on_request
         if event.invite is not None:
             self._invites[event.invite] = incoming
+        if event.reinvite is not None and incoming.dialog is not None:
+            incoming.dialog.reinvite = incoming
         try:
             handler(incoming)
         except Exception as error:  # noqa: BLE001 - the SIP router: one request must not end the rest

@@ -62,6 +62,7 @@ class IncomingRequest:
         subscription: The subscription whose dialog a NOTIFY or SUBSCRIBE came in, if any.
         cancelled: Whether the peer withdrew its INVITE; 487 has been sent then.
         on_cancel: Called when that happens.
+        on_ack: For an INVITE inside a dialog, called with the body of the ACK to our 200.
     """
 
     __slots__ = (
@@ -71,6 +72,7 @@ class IncomingRequest:
         "cancelled",
         "dialog",
         "flow",
+        "on_ack",
         "on_cancel",
         "request",
         "subscription",
@@ -89,6 +91,7 @@ class IncomingRequest:
         )
         self.cancelled = False
         self.on_cancel: Callable[[], None] | None = None
+        self.on_ack: Callable[[bytes], None] | None = None
 
     def __repr__(self) -> str:
         return f"<IncomingRequest {self.request.method} from {self.flow.remote[0]}>"
@@ -121,7 +124,8 @@ class IncomingRequest:
         """Answer; after a final answer nothing more is sent.
 
         Args:
-            status: Any status; the 2xx of an INVITE is `accept_invite`'s.
+            status: Any status; the 2xx of an INVITE outside a dialog is `accept_invite`'s. Inside one a 200
+                carries the description and gets a Contact, and is repeated until its ACK comes.
             reason: Instead of the standard reason phrase.
             headers: Further headers.
             body: Body.
@@ -214,10 +218,13 @@ class InviteDialog:
 
     Attributes:
         response: The 2xx that accepted our INVITE; None when we accepted the peer's.
-        on_bye: Called once when the session ended without us: BYE, or no ACK to our 2xx.
-        on_ack: Called once when the peer acknowledged our 2xx.
-        on_request: Called with each INFO, MESSAGE or other request inside the dialog; without it
-            they go to the driver's own `on_request`.
+        on_bye: Called once when the session ended without us; `end_reason` says how.
+        end_reason: `EndCause` value, None as long as it stands and if we ended it: `bye`, `no_ack` (to our
+            2xx within 64*T1; BYE has been sent) or `connection_lost`.
+        on_ack: Called once when the peer acknowledged our 2xx to its INVITE.
+        on_ack_body: Called after it with the body of that ACK, even an empty one: the answer, where our
+            2xx carried the offer.
+        ack_body: That body; None until the ACK has come.
     """
 
     def __init__(
@@ -226,9 +233,14 @@ class InviteDialog:
         self._client = client
         self._session = session
         self._response = response
+        self._on_request: Callable[[IncomingRequest], None] | None = None
         self.on_bye: Callable[[], None] | None = None
         self.on_ack: Callable[[], None] | None = None
-        self.on_request: Callable[[IncomingRequest], None] | None = None
+        self.on_ack_body: Callable[[bytes], None] | None = None
+        self.ack_body: bytes | None = None
+        self.end_reason: str | None = None
+        self.reinvite: IncomingRequest | None = None
+        """The re-INVITE that waits for an answer or its ACK; the driver's."""
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "established"
@@ -253,8 +265,22 @@ class InviteDialog:
 
     @property
     def ended(self) -> bool:
-        """Whether a BYE was sent or received, or the peer never acknowledged."""
+        """Whether the session is over, by whoever's doing."""
         return self._session.ended
+
+    @property
+    def on_request(self) -> Callable[[IncomingRequest], None] | None:
+        """Called with each INFO, MESSAGE, INVITE or other request inside the dialog, BYE and ACK apart.
+
+        Without it they go to the driver's own `on_request`, and a re-INVITE is answered by the stack: with
+        our description if it changes nothing, else with 488.
+        """
+        return self._on_request
+
+    @on_request.setter
+    def on_request(self, handler: Callable[[IncomingRequest], None] | None) -> None:
+        self._on_request = handler
+        self._session.delegates_reinvite = handler is not None
 
     @property
     def outlives_connection(self) -> bool:

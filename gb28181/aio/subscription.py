@@ -6,17 +6,17 @@ Requests hand out dialogs and dialogs hand out requests; the type of the latter 
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import SipTimeout, SipTransportError, SubscribeRefused
+from gb28181.aio.outcome import Outcomes
 from gb28181.errors import LocalProtocolError
 from gb28181.sip.dialog.notifier import Notifier, NotifierEnded
 from gb28181.sip.dialog.subscriber import Subscriber, SubscriberEnded
 from gb28181.sip.dialog.subscription import is_terminated
 from gb28181.sip.endpoint import Flow, RequestReceived
 from gb28181.sip.message import Response
-from gb28181.sip.transaction.layer import ClientTransaction
 
 __all__ = ["MANSCDP", "NotifyingDialog", "SubscribedDialog", "Subscriptions"]
 
@@ -26,13 +26,6 @@ R = TypeVar("R")
 
 MANSCDP = "Application/MANSCDP+xml"
 """Content-Type of what is notified (GB/T 28181)."""
-
-
-class Outcomes(Protocol):
-    """The client, seen from subscriptions."""
-
-    async def outcome(self, transaction: ClientTransaction, what: str, timeout: float) -> Response:
-        """Wait for the final response to a request that was just sent."""
 
 
 class NotifyingDialog(Generic[R]):
@@ -247,7 +240,7 @@ class Subscriptions(Generic[R]):
         dialog.on_notify, dialog.on_end = on_notify, on_end
         accepted = False
         try:
-            response = await self._outcomes.outcome(
+            response = await self._outcomes.wait(
                 subscriber.transaction, f"SUBSCRIBE to {flow.remote[0]}", timeout
             )
             accepted = response.status < 300
@@ -309,7 +302,7 @@ class Subscriptions(Generic[R]):
             self._theirs.pop(notifier, None)
         left = give_up - asyncio.get_running_loop().time()
         try:
-            return await self._outcomes.outcome(
+            return await self._outcomes.wait(
                 transaction, f"NOTIFY to {notifier.dialog.flow.remote[0]}", left
             )
         except SipTimeout:
@@ -328,7 +321,7 @@ class Subscriptions(Generic[R]):
         transaction = subscriber.subscribe_again(self._engine.now(), expires=expires, body=body)
         if expires == 0:
             self._ours.pop(subscriber, None)
-        return await self._outcomes.outcome(
+        return await self._outcomes.wait(
             transaction, f"SUBSCRIBE to {subscriber.dialog.flow.remote[0]}", timeout
         )
 

@@ -21,7 +21,7 @@ from gb28181.sip.transaction.layer import (
 
 __all__ = ["DialogContext", "Usage", "UsageKind"]
 
-_HOP_METHODS = ("BYE", "INFO", "NOTIFY")
+_HOP_METHODS = ("BYE", "ACK", "INFO", "NOTIFY")
 """Requests of a dialog that may be placed in it even with wrong tags, from the peer's own address."""
 
 

@@ -91,13 +91,17 @@ class IncomingInvite:
             content_type="application/sdp" if sdp else None,
         )
         session = InviteSession(
-            self._context, self.dialog, local_sdp=sdp, remote_sdp=self._request.body
+            self._context,
+            self.dialog,
+            local_sdp=sdp,
+            remote_sdp=self._request.body,
+            invited_by=self._request.cseq.number,
         )
         self.session = session
         self._context.add(session)
         data = serialize(answer)
         self._context.transactions.respond(self._transaction, 200, data, now)
-        session.await_ack(self._transaction, 200, data, now)
+        session.await_ack(self._transaction, data, now)
         return session
 
     def cancel_received(self, now: float) -> None:

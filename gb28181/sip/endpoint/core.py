@@ -290,7 +290,7 @@ class SipEndpoint:
 
         Args:
             incoming: The request.
-            status: Any status; the 2xx of an INVITE is `accept_invite`'s.
+            status: Any status; the 2xx of an INVITE outside a dialog is `accept_invite`'s.
             reason: Instead of the standard reason phrase.
             now: Monotonic time in seconds.
             headers: Further headers.
@@ -298,13 +298,17 @@ class SipEndpoint:
             content_type: Content-Type.
             stateless: Keep no transaction: retransmissions get the same bytes for a few seconds only.
         """
-        invite = incoming.invite
-        if invite is not None and 200 <= status < 300:
+        invite, reinvite = incoming.invite, incoming.reinvite
+        success = 200 <= status < 300
+        if invite is not None and success:
             raise LocalProtocolError("an INVITE is accepted with accept_invite")
         transaction = incoming.transaction
         if transaction.request is None:
             return
-        if isinstance(incoming.subscription, Notifier) and 200 <= status < 300:
+        if reinvite is not None and success:
+            reinvite.accept(body, now, headers=headers)
+            return
+        if isinstance(incoming.subscription, Notifier) and success:
             headers = [("Contact", incoming.subscription.contact), *headers]
         response = build_response(
             incoming.request,
@@ -319,6 +323,8 @@ class SipEndpoint:
             invite.refuse_briefly(response, now)
         elif invite is not None:
             invite.respond(response, now)
+        elif reinvite is not None:
+            reinvite.respond(response, now)
         elif stateless:
             self.transactions.respond_briefly(transaction, serialize(response), now)
         else:
@@ -370,7 +376,7 @@ class SipEndpoint:
 
     def ignore(self, incoming: RequestReceived) -> None:
         """Give no answer and remember nothing."""
-        if incoming.invite is None and incoming.transaction.request is not None:
+        if incoming.request.method != "INVITE" and incoming.transaction.request is not None:
             self.transactions.drop(incoming.transaction)
 
     # Messages from the network

@@ -9,8 +9,15 @@ from gb28181.sip.dialog.invite_call import (
     InviteProgress,
     InviteRefused,
 )
-from gb28181.sip.dialog.invite_session import InviteSession, SessionConfirmed, SessionEnded
+from gb28181.sip.dialog.invite_session import (
+    InviteSession,
+    ReinviteCancelled,
+    ReinviteConfirmed,
+    SessionConfirmed,
+    SessionEnded,
+)
 from gb28181.sip.dialog.notifier import Notifier, NotifierEnded
+from gb28181.sip.dialog.reinvite import Reinvite
 from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
 from gb28181.sip.dialog.subscriber import Subscriber, SubscriberEnded
 from gb28181.sip.message import Request
@@ -35,6 +42,8 @@ class RequestReceived:
     """Set for an INVITE outside a dialog."""
     session: InviteSession | None = None
     """The session whose dialog it came in."""
+    reinvite: Reinvite | None = None
+    """Set for an INVITE inside a dialog; `respond` answers it, with 200 too."""
     subscription: Subscriber | Notifier | None = None
     """For a NOTIFY or SUBSCRIBE, the subscription whose dialog it came in."""
 
@@ -80,6 +89,8 @@ Event = (
     | InviteCancelled
     | SessionConfirmed
     | SessionEnded
+    | ReinviteCancelled
+    | ReinviteConfirmed
     | SubscriberEnded
     | NotifierEnded
 )

@@ -8,6 +8,7 @@ from gb28181.sip.dialog.context import DialogContext, Usage, UsageKind
 from gb28181.sip.dialog.incoming_invite import IncomingInvite
 from gb28181.sip.dialog.invite_session import InviteSession
 from gb28181.sip.dialog.notifier import Notifier
+from gb28181.sip.dialog.reinvite import Reinvite
 from gb28181.sip.dialog.subscriber import Subscriber
 from gb28181.sip.endpoint.event import EndpointStats, MessageRefused, RequestReceived
 from gb28181.sip.endpoint.policy import ACCEPT, examine
@@ -115,6 +116,10 @@ class RequestReceiver:
             return
         received = RequestReceived(request, flow, transaction)
         _place(received, usage)
+        if received.session is not None and method == "INVITE":
+            received.reinvite = received.session.open_reinvite(request, transaction, now)
+            if received.reinvite is None:
+                return
         inside = received.session is not None or received.subscription is not None
         if method in _ONLY_INSIDE and request.to.tag is not None and not inside:
             self._refuse(request, transaction, 481, f"{method} in an unknown dialog", now)
@@ -141,7 +146,7 @@ class RequestReceiver:
             self._reply(request, transaction, 481, now)
             return
         self._reply(request, transaction, 200, now)
-        if isinstance(invite.user, IncomingInvite):
+        if isinstance(invite.user, IncomingInvite | Reinvite):
             invite.user.cancel_received(now)
 
     def _receive_ack(
