@@ -57,6 +57,7 @@ def read_subjects(reader: TableReader) -> tuple[SubjectClause, ...]:
 
 
 def _read_clause(reader: TableReader) -> SubjectClause:
+    before = reader.problem_count
     clause = SubjectClause(
         anybody=reader.flag("any"),
         outside=reader.flag("outside"),
@@ -71,6 +72,8 @@ def _read_clause(reader: TableReader) -> SubjectClause:
     )
     reader.finish()
     given = clause.fields_given
+    if reader.problem_count > before:
+        return clause
     if not (given or clause.anybody or clause.outside):
         reader.problem("", "expected at least one of platforms, departments, keys, ...; got none")
     if clause.anybody and (given or clause.outside):

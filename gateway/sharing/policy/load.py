@@ -121,7 +121,7 @@ def _tags(top: TableReader) -> tuple[Tag, ...]:
     for reader in top.tables("tag", count=MAX_TAGS):
         tag_name = reader.text("name", limit=64, required=True)
         if tag_name:
-            reader.label = f'tag "{tag_name}"'
+            reader.call(f'tag "{tag_name}"')
         if tag_name in tags:
             reader.problem("name", f"expected a name of its own, got {tag_name!r} again")
         objects = _required_objects(reader)
@@ -137,7 +137,7 @@ def _owners(top: TableReader, tags: frozenset[str]) -> tuple[Owner, ...]:
     for reader in top.tables("owner", count=MAX_OWNERS):
         department = reader.text("department", limit=64, required=True)
         if department:
-            reader.label = f'owner "{department}"'
+            reader.call(f'owner "{department}"')
         owners.append(Owner(department, _required_objects(reader, tags)))
         reader.finish()
     return tuple(owners)

@@ -60,17 +60,33 @@ class TableReader:
         table: As `tomllib` or JSON gave it.
         report: Takes the problems.
         path: Where it stands in the document.
-        label: What people call it, e.g. `rule "night-live"`.
+        label: What people call what it belongs to, e.g. `rule "night-live"`.
+        inner: Which part of that it is, e.g. `context`.
     """
 
     def __init__(
-        self, table: Mapping[str, Any], report: Report, path: Path = (), label: str = ""
+        self,
+        table: Mapping[str, Any],
+        report: Report,
+        path: Path = (),
+        label: str = "",
+        inner: str = "",
     ) -> None:
         self._table = table
         self._report = report
         self._path = path
         self._asked: set[str] = set()
-        self.label = label
+        self._label = label
+        self._inner = inner
+
+    def call(self, label: str) -> None:
+        """Name the table after what it says of itself."""
+        self._label, self._inner = label, ""
+
+    @property
+    def problem_count(self) -> int:
+        """Problems found so far, in the whole document."""
+        return len(self._report.problems)
 
     @property
     def line(self) -> int:
@@ -78,8 +94,8 @@ class TableReader:
         return self._report.line(self._path)
 
     def has(self, key: str) -> bool:
-        """Whether a key is given."""
-        return key in self._table
+        """Whether a key is given; null in JSON is as good as absent."""
+        return self._table.get(key) is not None
 
     def problem(self, key: str, reason: str, index: int | None = None) -> None:
         """Note what is wrong with a key, or one value of its list."""
@@ -182,16 +198,16 @@ class TableReader:
                 self.problem(key, str(exc), index)
         return found
 
-    def table(self, key: str, label: str = "") -> "TableReader | None":
+    def table(self, key: str) -> "TableReader | None":
         """Return a table in this one."""
         value = self._take(key, dict, "a table")
-        return None if value is None else self._child(value, (key,), label or self._name(key))
+        return None if value is None else self._child(value, key)
 
-    def tables(self, key: str, *, count: int, label: str = "") -> "list[TableReader]":
+    def tables(self, key: str, *, count: int) -> "list[TableReader]":
         """Return an array of tables, or a single table as such an array."""
         value = self._raw(key)
         if isinstance(value, dict):
-            return [self._child(value, (key,), label or self._name(key))]
+            return [self._child(value, key)]
         if value is None:
             return []
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
@@ -204,10 +220,7 @@ class TableReader:
         if len(value) > count:
             self.problem(key, f"expected at most {count} tables, got {len(value)}")
             return []
-        return [
-            self._child(item, (key, index), label or self._name(key, index))
-            for index, item in enumerate(value)
-        ]
+        return [self._child(item, key, index) for index, item in enumerate(value)]
 
     def finish(self) -> None:
         """Note every key that was never asked for."""
@@ -227,16 +240,18 @@ class TableReader:
         self._asked.update(self._table)
         return list(self._table)
 
-    def _child(self, value: Mapping[str, Any], path: Path, label: str) -> "TableReader":
-        return TableReader(value, self._report, (*self._path, *path), label)
+    def _child(self, value: Mapping[str, Any], key: str, index: int | None = None) -> "TableReader":
+        path = (*self._path, key) if index is None else (*self._path, key, index)
+        return TableReader(value, self._report, path, self._label, self._part(key, index))
 
     def _name(self, key: str, index: int | None = None) -> str:
-        name = key if len(key) <= 64 else key[:61] + "..."
+        return f"{self._label} {self._part(key, index)}".strip()
+
+    def _part(self, key: str, index: int | None = None) -> str:
+        part = key if len(key) <= 64 else key[:61] + "..."
         if index is not None:
-            name += f"[{index}]"
-        if not name:
-            return self.label
-        return f"{self.label}.{name}" if "." in self.label else f"{self.label} {name}".strip()
+            part += f"[{index}]"
+        return f"{self._inner}.{part}".strip(".")
 
     def _raw(self, key: str) -> Any:  # noqa: ANN401 - TOML or JSON
         self._asked.add(key)

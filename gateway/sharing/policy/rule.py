@@ -29,7 +29,7 @@ def read_rule(reader: TableReader, tags: frozenset[str]) -> Rule:
     """Read a `[[rule]]`; what is wrong with it is in the reader's report."""
     own_id = reader.text("id", limit=64, required=True)
     if own_id:
-        reader.label = f'rule "{own_id}"'
+        reader.call(f'rule "{own_id}"')
         try:
             rule_id(own_id)
         except ValueError as exc:
