@@ -151,18 +151,61 @@ class SipDriver:
         port: int,
         *,
         ssl: tls.SSLContext | None = None,
+        server_hostname: str | None = None,
         local: tuple[str, int] | None = None,
+        timeout: float | None = None,
     ) -> Flow:
-        """Open a connection, with TLS if there is a context; return its flow.
+        """Open a connection, with TLS if there is a context; return its flow, which names the connection.
+
+        Requests go both ways on it: the peer's come to `on_request`. The kernel keeps it alive and tells
+        within a minute when the peer has vanished; then `on_connection_lost` is called.
+
+        Args:
+            host: Name or address.
+            port: Port.
+            ssl: Settings for TLS.
+            server_hostname: Name the certificate must have; `host` by default.
+            local: Address and port to dial from.
+            timeout: Seconds for the connection and the handshake; by default those of the limits.
 
         Raises:
-            SipTransportError: It was refused or not answered in time.
+            SipTransportError: It was refused or not answered in time; its cause is an OSError, for TLS
+                an `ssl.SSLError`.
         """
+        if self._closed:
+            raise SipTransportError("the SIP driver is closed")
         try:
-            return await self._streams.connect(host, port, context=ssl, local=local)
+            return await self._streams.connect(
+                host,
+                port,
+                context=ssl,
+                server_hostname=server_hostname,
+                local=local,
+                timeout=timeout,
+            )
         except OSError as error:
             detail = str(error) or type(error).__name__
             raise SipTransportError(f"no connection to {host}:{port}: {detail}") from error
+
+    async def connect_tls(
+        self,
+        host: str,
+        port: int,
+        ssl_context: tls.SSLContext,
+        *,
+        server_hostname: str | None = None,
+        local: tuple[str, int] | None = None,
+        timeout: float | None = None,
+    ) -> Flow:
+        """Open a TLS connection; see `connect_tcp`."""
+        return await self.connect_tcp(
+            host,
+            port,
+            ssl=ssl_context,
+            server_hostname=server_hostname,
+            local=local,
+            timeout=timeout,
+        )
 
     def flow_udp(self, remote: tuple[str, int], local: tuple[str, int] | None = None) -> Flow:
         """Return the flow to a UDP peer, from `local` or from the first socket fit for it."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
@@ -27,6 +28,14 @@ __all__ = ["ConnectionLimits", "StreamConnections", "StreamUser"]
 
 _CLOSE_TIMEOUT = 1.0
 _BACKLOG = 1_024
+_KEEP_ALIVE = (
+    (socket.TCP_KEEPIDLE, 30),
+    (socket.TCP_KEEPINTVL, 10),
+    (socket.TCP_KEEPCNT, 3),
+    # For what was written and never acknowledged, in milliseconds: otherwise it is repeated for 15 minutes.
+    (socket.TCP_USER_TIMEOUT, 60_000),
+)
+"""Of a connection we opened, in seconds; half of what firewalls forget an idle connection after."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +95,7 @@ class StreamConnections:
         self._numbers = itertools.count(1)
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.TimerHandle | None = None
+        self._closed = False
         self._empty: asyncio.Event = asyncio.Event()
 
     def __len__(self) -> int:
@@ -116,22 +126,31 @@ class StreamConnections:
         port: int,
         *,
         context: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
         local: tuple[str, int] | None = None,
+        timeout: float | None = None,
     ) -> Flow:
-        """Open a connection; raises OSError, or TimeoutError after the handshake deadline."""
+        """Open a connection within `timeout` seconds, by default the handshake deadline; raises OSError."""
         loop = asyncio.get_running_loop()
         transport = "TCP" if context is None else "TLS"
-        async with asyncio.timeout(self.limits.handshake):
-            _, connection = await loop.create_connection(
-                lambda: _Connection(self, transport, accepted=False),
-                host,
-                port,
-                ssl=context,
-                local_addr=local,
-                ssl_shutdown_timeout=None if context is None else _CLOSE_TIMEOUT,
-            )
+        patience = self.limits.handshake if timeout is None else timeout
+        try:
+            async with asyncio.timeout(patience):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(self, transport, accepted=False),
+                    host,
+                    port,
+                    ssl=context,
+                    server_hostname=None if context is None else server_hostname,
+                    local_addr=local,
+                    ssl_shutdown_timeout=None if context is None else _CLOSE_TIMEOUT,
+                )
+        except TimeoutError as error:
+            raise TimeoutError(str(error) or f"nobody answered in {patience:g} s") from error
+        if self._closed:
+            connection.abort("shut down")
         if connection.flow is None:
-            raise ConnectionRefusedError("too many connections already")
+            raise ConnectionRefusedError(connection.reason)
         return connection.flow
 
     def send(self, data: bytes, connection: int) -> bool:
@@ -154,6 +173,7 @@ class StreamConnections:
 
     async def close(self) -> None:
         """Close everything: what was written gets a second to go out."""
+        self._closed = True
         for server in self._servers:
             server.close()
         for connection in list(self._connections.values()):
@@ -213,6 +233,13 @@ class StreamConnections:
         self._sweeper = loop.call_later(self.limits.check_interval, self._sweep)
 
 
+def _keep_alive(sock: socket.socket) -> None:
+    """Let the kernel find out within a minute that the peer is gone: we have nobody else to tell us."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _KEEP_ALIVE:
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
 def _take_one(counter: Counter[str], host: str) -> None:
     counter[host] -= 1
     if not counter[host]:
@@ -226,12 +253,14 @@ class _Connection(asyncio.Protocol):
         self.flow: Flow | None = None
         self.trusted = not accepted
         """Whether a device has registered on it, or we opened it."""
+        self._dialled = not accepted
         self._owner = owner
         self._name = transport
         self._framer = SipFramer()
         self._transport: asyncio.Transport | None = None
         self._number = 0
-        self._reason = ""
+        self.reason = ""
+        """Why it was closed."""
         self._heard_at = self._opened_at = monotonic()
         self._spoke = not accepted
         self._frame_timer: asyncio.TimerHandle | None = None
@@ -242,12 +271,14 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         remote, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
         if not remote or not local:
-            transport.abort()
+            self.abort("closed by the peer")
             return
         number = self._owner.opened(self, remote[0])
         if number is None:
-            transport.abort()
+            self.abort("too many connections already")
             return
+        if self._dialled:
+            _keep_alive(transport.get_extra_info("socket"))
         self._number = number
         self.flow = Flow(
             transport=self._name,
@@ -267,9 +298,9 @@ class _Connection(asyncio.Protocol):
             self._frame_timer.cancel()
         if self.flow is not None:
             host = self.flow.remote[0]
-            reason = self._reason or ("closed by the peer" if exc is None else str(exc))
+            self.reason = self.reason or ("closed by the peer" if exc is None else str(exc))
             self.flow = None
-            self._owner.closed(self._number, host, reason)
+            self._owner.closed(self._number, host, self.reason)
 
     def send(self, data: bytes) -> bool:
         """Write a message; False if the connection is closing."""
@@ -284,13 +315,13 @@ class _Connection(asyncio.Protocol):
 
     def close(self, reason: str) -> None:
         """Close after what has been written."""
-        self._reason = self._reason or reason
+        self.reason = self.reason or reason
         if self._transport is not None:
             self._transport.close()
 
     def abort(self, reason: str) -> None:
         """Close at once."""
-        self._reason = self._reason or reason
+        self.reason = self.reason or reason
         if self._transport is not None:
             self._transport.abort()
 

@@ -19,12 +19,27 @@ def server_context(
     return context
 
 
-def client_context(*, ca: Path | None = None, verify: bool = True) -> ssl.SSLContext:
-    """Build the context of a connection we open; `ca` beside the machine's own authorities."""
+def client_context(
+    *,
+    ca: Path | None = None,
+    verify: bool = True,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> ssl.SSLContext:
+    """Build the context of a connection we open.
+
+    Args:
+        ca: Authorities beside the machine's own.
+        verify: Whether the peer must have a certificate of one of them, for its own name.
+        certificate: Ours, for a peer that asks for one.
+        key: Its key; None if it is in the same file.
+    """
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca is not None:
         context.load_verify_locations(ca)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
