@@ -12,6 +12,12 @@ __all__ = ["AuditSettings", "CascadeSettings", "SharingSettings"]
 class CascadeSettings(Section):
     """`[cascade]`: upper platforms, and what we ask of lower ones."""
 
+    name: str = Field(default="", max_length=100)
+    """Our platform's name in the catalogues sent up (`平邑县综治平台`); empty: our code."""
+    civil_code: str = Field(default="", pattern=r"^([0-9]{2}){0,4}$")
+    """Division our platform belongs to, 2 to 8 digits; empty: the first digits of our code."""
+    address: str = Field(default="", max_length=200)
+    """Where our platform stands, for catalogues."""
     notify_delay: float = Field(default=1.0, ge=0.05, le=60)
     """Seconds for which catalogue changes are gathered before subscribers are told."""
     notify_batch: int = Field(default=100, ge=1, le=10_000)
