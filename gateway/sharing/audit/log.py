@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
@@ -25,17 +25,19 @@ from gateway.sharing.audit.report import VerifyReport
 from gateway.sharing.audit.retention import leave_stub
 from gateway.sharing.audit.search import AuditPage, AuditQuery, search_records
 from gateway.sharing.audit.source import DirectorySource
+from gateway.sharing.audit.status import AuditStatus, status_of
 from gateway.sharing.audit.verify import verify_source
 from gateway.sharing.audit.writer import AuditWriter
 from gb28181.aio.clock import utc_now
 from gb28181.aio.tasks import TaskScope
 
-__all__ = ["MIN_RETENTION", "AuditLog", "AuditStatus"]
+__all__ = ["MIN_RETENTION", "AuditLog"]
 
 MIN_RETENTION = timedelta(days=180)
 """Logs of access must be kept for six months."""
 
 _CLOSE_TIMEOUT = 10.0
+_RETENTION_DELAY = 60.0
 _RETENTION_INTERVAL = 3600.0
 _READERS = 2
 """Searches, exports and verifications at a time; more wait."""
@@ -44,31 +46,6 @@ _log = structlog.get_logger()
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditStatus:
-    """The audit in figures."""
-
-    head: Anchor
-    """The last line."""
-    durable_seq: int
-    """The last line that would survive a power failure."""
-    signed: Anchor | None
-    """The last signed line; note it elsewhere, and nothing before it can be cut off unnoticed."""
-    fingerprint: str
-    """Name of the signing key."""
-    segments: int
-    stubs: int
-    records: int
-    """Records kept, without those that retention removed."""
-    first_at: datetime | None
-    """Earliest record kept."""
-    pending_bytes: int
-    lost: int
-    """Records lost since the start."""
-    open: int
-    """Accesses that last at this moment."""
 
 
 class AuditLog:
@@ -124,6 +101,7 @@ class AuditLog:
         self._spans: list[SegmentSpan] = []
         self._kept: set[int] = set()
         self._readers = asyncio.Semaphore(_READERS)
+        self._thinning = asyncio.Lock()
         self._opened: AuditWriter | None = None
 
     # Life
@@ -214,21 +192,7 @@ class AuditLog:
 
     def status(self) -> AuditStatus:
         """Return the audit in figures."""
-        writer, spans = self._writer, self._all_spans()
-        kept = [span for span in spans if not span.stub]
-        return AuditStatus(
-            head=writer.chain.head,
-            durable_seq=writer.durable_seq,
-            signed=writer.chain.signed,
-            fingerprint=self._signer.fingerprint,
-            segments=len(spans),
-            stubs=len(spans) - len(kept),
-            records=sum(span.records for span in kept),
-            first_at=min((span.first_at for span in kept if span.first_at), default=None),
-            pending_bytes=writer.backlog,
-            lost=writer.lost,
-            open=len(writer.chain.open),
-        )
+        return status_of(self._writer, self._all_spans(), self._signer.fingerprint)
 
     # For people
 
@@ -306,8 +270,13 @@ class AuditLog:
         A segment that does not verify is kept as it is: it may be evidence.
 
         Raises:
-            Unavailable: `audit_unavailable` if the files cannot be read or replaced.
+            Unavailable: `audit_unavailable` if the files cannot be written, read or replaced.
         """
+        async with self._thinning:
+            return await self._apply_retention()
+
+    async def _apply_retention(self) -> list[int]:
+        await self.flush()
         before = self._wall() - self._retention
         removed = []
         for span in self._all_spans():
@@ -331,6 +300,8 @@ class AuditLog:
     # Inside
 
     async def _retain(self) -> None:
+        # Not while the gateway starts: there is no hurry.
+        await asyncio.sleep(_RETENTION_DELAY)
         while True:
             try:
                 await self.apply_retention()
