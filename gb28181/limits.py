@@ -19,6 +19,8 @@ __all__ = [
     "MAX_FORKS",
     "MAX_FRAME",
     "MAX_HANDSHAKE",
+    "MAX_IDENTITY_HOPS",
+    "MAX_IDENTITY_LENGTH",
     "MAX_IDLE",
     "MAX_ID_LENGTH",
     "MAX_INVITE_PENDING",
@@ -213,6 +215,12 @@ MAX_FIRST_MESSAGE = 30.0
 
 MAX_IDLE = 1_800.0
 """A connection without a byte; the longest keepalive interval seen is a tenth of this."""
+
+MAX_IDENTITY_LENGTH = 1_024
+"""Characters of Monitor-User-Identity: all gateways and some hundred for the user and its attributes."""
+
+MAX_IDENTITY_HOPS = 16
+"""Gateways in it; from a ministry to a village there are six levels."""
 
 MAX_DIGEST_MEMORY = 200_000
 """Devices whose newest used nonce is remembered for as long as it could be replayed; about 200 bytes each."""
