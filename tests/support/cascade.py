@@ -143,7 +143,7 @@ class OpenPolicy:
         self.checked.append(request)
         if request.action in self.denied:
             raise Forbidden("denied", "The test says no", rule="test")
-        return Decision(allowed=True, rule="test")
+        return Decision(allowed=True, rule="test", obligations=self.obligations)
 
     def open(self, request: AccessRequest, stop: Callable[[str, str], None]) -> FakeAccess:
         if request.action in self.denied:

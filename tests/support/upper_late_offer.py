@@ -33,6 +33,7 @@ class LateCall:
         self.ended = asyncio.Event()
         """The other side sent BYE."""
         self.bye_status = 0
+        self._cseq = 1
         self.sink = MediaSink("udp", host)
         self._lower = lower
         self._from = f"<{from_uri}>;tag=late{next(_NUMBERS)}"
@@ -63,10 +64,20 @@ class LateCall:
         """The first so many RTP packets."""
         return await self.sink.wait(count, timeout)
 
+    async def reinvite(self, sdp: str, timeout: float = 5.0) -> tuple[int, str]:
+        """INVITE inside the dialog; status and SDP of the answer, which is acknowledged."""
+        async with asyncio.timeout(timeout):
+            self._cseq += 1
+            self.offer = ""
+            self._send("INVITE", self._cseq, body=sdp)
+            status = int((await self._final("INVITE")).split(" ")[1])
+            self._send("ACK", self._cseq)
+        return status, self.offer
+
     async def bye(self, timeout: float = 5.0) -> None:
         """Hang up and close the sink."""
         async with asyncio.timeout(timeout):
-            self._send("BYE", 2)
+            self._send("BYE", self._cseq + 1)
             self.bye_status = int((await self._final("BYE")).split(" ")[1])
         await self.sink.close()
         self._socket.close()

@@ -1,0 +1,148 @@
+"""Alarms from below, passed on to a platform that subscribed and may have them (protocol 7.4)."""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from gateway.cascade.desk_ports import PlatformView
+from gateway.cascade.desk_scrub import scrub
+from gateway.cascade.desk_subscriptions import Subscription, SubscriptionBook
+from gateway.cascade.ports import UpperLink
+from gateway.cascade.queries import context_of
+from gateway.domain.device import Channel
+from gateway.domain.errors import Forbidden
+from gateway.domain.platform import PlatformEvent
+from gateway.domain.policy import AccessControl, AccessRequest, Action, Obligations
+from gb28181.manscdp import AlarmNotify
+
+__all__ = ["AlarmOffice"]
+
+MAX_QUEUED: Final = 1_000
+"""Alarms waiting for one platform to take them; the oldest is given up for a new one."""
+MAX_REMEMBERED: Final = 4_096
+"""Alarms remembered so that one that comes on two paths is passed on once."""
+
+
+class AlarmOffice:
+    """Chooses, maps and sends alarms of one platform, one after the other.
+
+    Args:
+        link: The platform.
+        view: Its catalogue.
+        own_id: Our code there; a subscription to it means all alarms.
+        book: Its subscriptions.
+        access: The sharing policy.
+        wall: Wall clock, timezone-aware.
+    """
+
+    def __init__(
+        self,
+        link: UpperLink,
+        view: PlatformView,
+        *,
+        own_id: str,
+        book: SubscriptionBook,
+        access: AccessControl,
+        wall: Callable[[], datetime],
+    ) -> None:
+        self.dropped = 0
+        """Alarms given up because the platform was too slow."""
+        self._link = link
+        self._view = view
+        self._own_id = own_id
+        self._book = book
+        self._access = access
+        self._wall = wall
+        self._sn = 0
+        self._queue: deque[tuple[Subscription, AlarmNotify]] = deque()
+        self._seen: OrderedDict[object, None] = OrderedDict()
+        self._wake = asyncio.Event()
+
+    def alarm(self, channel: Channel, content: AlarmNotify) -> None:
+        """Take an alarm of a channel, as the device sent it."""
+        subscriptions = [
+            item
+            for item in self._book.of("Alarm")
+            if item.alarms is None or item.alarms.covers(content)
+        ]
+        if not subscriptions:
+            return
+        code = self._view.shared_id(channel.device_id, channel.channel_id)
+        if code is None or self._is_known(replace(content, device_id=code)):
+            return
+        for item in subscriptions:
+            if self._is_below(code, item.root):
+                self._pass_on(item, channel, replace(content, device_id=code))
+
+    async def run(self) -> None:
+        """Send, until cancelled."""
+        while True:
+            if not self._queue:
+                self._wake.clear()
+                await self._wake.wait()
+            item, content = self._queue.popleft()
+            if self._book.find(item.dialog) is not item:
+                continue
+            if not await item.dialog.notify(content, expires=self._book.remaining(item)):
+                self._book.gone(item, "an alarm was not taken")
+
+    def _pass_on(self, item: Subscription, channel: Channel, content: AlarmNotify) -> None:
+        link, requester = self._link, item.requester
+        context = context_of(link, requester, self._wall())
+        decision = self._access.decide(requester.subject, Action.ALARM, channel, context)
+        if not decision.allowed:
+            # Nobody asked for this one: there is nothing to put on record.
+            return
+        request = AccessRequest(
+            subject=requester.subject,
+            action=Action.ALARM,
+            channel=channel,
+            object_id=content.device_id,
+            context=context,
+            via="sip",
+            detail=f"method {content.alarm_method}, type {content.alarm_type}",
+        )
+        try:
+            decision = self._access.check(request)
+        except Forbidden:
+            return
+        if len(self._queue) >= MAX_QUEUED:
+            self._queue.popleft()
+            self.dropped += 1
+            link.note(PlatformEvent.MESSAGE_FAILED, f"{self.dropped} alarms given up: too slow")
+        self._queue.append((item, self._as_shared(content, decision.obligations)))
+        self._wake.set()
+
+    def _as_shared(self, content: AlarmNotify, obligations: Obligations) -> AlarmNotify:
+        """Return the alarm as the platform may see it; vendors' own fields stay below."""
+        self._sn = self._sn % 0x7FFFFFFF + 1
+        config, masked = self._link.config, obligations.mask_position
+        named = obligations.mask_name is None
+        return replace(
+            content,
+            sn=self._sn,
+            alarm_description=scrub(content.alarm_description, config) if named else "",
+            extra_info=scrub(content.extra_info, config) if named else "",
+            longitude=None if masked else content.longitude,
+            latitude=None if masked else content.latitude,
+            raw={},
+        )
+
+    def _is_known(self, content: AlarmNotify) -> bool:
+        """Whether the same alarm was passed on before; without a time they cannot be told apart."""
+        if content.alarm_time is None:
+            return False
+        if content.key in self._seen:
+            return True
+        self._seen[content.key] = None
+        if len(self._seen) > MAX_REMEMBERED:
+            self._seen.popitem(last=False)
+        return False
+
+    def _is_below(self, code: str, root: str) -> bool:
+        if root in {self._own_id, code}:
+            return True
+        return any(item.device_id == code for item in self._view.items(root))
