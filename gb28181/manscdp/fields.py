@@ -25,6 +25,8 @@ __all__ = [
 
 BEIJING: Final = timezone(timedelta(hours=8), "Asia/Shanghai")
 
+_DECIMALS: Final = 12
+"""Far beyond what a coordinate means, and within what we read."""
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _FLOAT: Final = re.compile(
     r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,2})?"
@@ -84,8 +86,8 @@ def format_time(value: datetime) -> str:
 
 
 def format_float(value: float) -> str:
-    """Write a number without exponent and without digits nobody gave."""
-    return format(Decimal(repr(value)), "f").removesuffix(".0")
+    """Write a number without exponent and without digits nobody gave, at most 12 decimals."""
+    return format(Decimal(repr(round(value, _DECIMALS) + 0.0)), "f").removesuffix(".0")
 
 
 def _zone(text: str | None) -> timezone:

@@ -7,7 +7,8 @@ from gateway.simulator.options import SimulatorOptions
 from gateway.simulator.quirk import Quirk
 from gateway.simulator.scene import build_channels, device_id_of, device_name_of
 from gb28181.errors import XmlError
-from gb28181.manscdp.message import parse_message
+from gb28181.manscdp.control import DeviceControl
+from gb28181.manscdp.message import parse_message, serialize_message
 from gb28181.manscdp.notify import Keepalive
 from gb28181.manscdp.response import (
     CatalogResponse,
@@ -151,3 +152,43 @@ def test_keepalives_say_ok_with_their_number() -> None:
     content = parse_message(answers().keepalive(9)).content
 
     assert content == Keepalive(sn=9, device_id=DEVICE, status="OK")
+
+
+def test_a_channel_is_asked_for_its_own_status() -> None:
+    channel = "34020000001320000002"
+    body = query("DeviceStatus").replace(DEVICE.encode(), channel.encode())
+    content = parse_message(answers().answer(body)[1][0]).content
+
+    assert isinstance(content, DeviceStatusResponse)
+    assert (content.device_id, content.online) == (channel, "ONLINE")
+
+
+def test_the_catalogue_has_the_fields_of_the_devices_edition() -> None:
+    old, new = catalog(answers())[0].items[0], catalog(answers(gb_version="3.0"))[0].items[0]
+
+    assert (old.owner, old.grassroots_code) == ("示例单位", "")
+    assert (new.owner, new.grassroots_code, new.point_type) == ("", "000001", 1)
+    assert new.stream_number_list == "0/1"
+
+
+def test_controls_are_given_to_whoever_obeys_them() -> None:
+    options = SimulatorOptions()
+    heard: list[tuple[str, str]] = []
+
+    def obey(control: DeviceControl, identity: str) -> Response:
+        heard.append((control.guard_cmd, identity))
+        return Response(cmd_type="DeviceControl", sn=control.sn, device_id=DEVICE, result="OK")
+
+    device = DeviceAnswers(options, DEVICE, "a", build_channels(options, 0), obey)
+    order = DeviceControl(sn=17, device_id=DEVICE, guard_cmd="SetGuard")
+    cmd_type, (body,) = device.answer(serialize_message(order), "gw-user")
+    assert (cmd_type, heard) == ("DeviceControl", [("SetGuard", "gw-user")])
+    content = parse_message(body).content
+    assert isinstance(content, Response)
+    assert (content.sn, content.is_ok) == (17, True)
+
+
+def test_a_platform_counts_its_cameras_only() -> None:
+    content = parse_message(answers(platform=True).answer(query("DeviceInfo"))[1][0]).content
+    assert isinstance(content, DeviceInfoResponse)
+    assert (content.model, content.channel) == ("SIM-PLATFORM", 5)

@@ -7,6 +7,7 @@ from gateway.simulator.picture import (
     PictureLayout,
     TestPicture,
     clock_text,
+    read_position,
     read_text,
 )
 
@@ -63,3 +64,17 @@ def test_an_unreadable_clock_is_shown_as_question_marks() -> None:
 
     assert read_text(bytes(640 * 360), stride=640, layout=layout) == " " * CLOCK_LENGTH
     assert "?" in read_text(draw(640, 360, "00:00:00.000")[9:], stride=640, layout=layout)
+
+
+@pytest.mark.parametrize(("width", "height"), [size for size in SIZES if size[0] >= 320])
+@pytest.mark.parametrize("position", ["000.0  00.0 01.0", "359.9 -90.0 20.0", "123.4  45.6 07.8"])
+def test_where_the_camera_looks_can_be_read_back(width: int, height: int, position: str) -> None:
+    layout = PictureLayout(width, height)
+    picture = TestPicture(
+        layout, stride=width, chroma_stride=width // 2, label="A", has_position=True
+    )
+    luma = picture.draw(7, "12:34:56.789", position)
+    assert read_position(luma, stride=width, layout=layout) == position
+    assert read_text(luma, stride=width, layout=layout) == "12:34:56.789"
+    unmoved = picture.draw(7, "12:34:56.789")
+    assert "?" in read_position(unmoved, stride=width, layout=layout)

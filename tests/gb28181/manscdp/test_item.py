@@ -234,7 +234,7 @@ WORDS = st.text(alphabet="北门枪机镕喆㙍&<>'\" ab1/", max_size=12).map(st
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "str": WORDS.filter(lambda text: text.lower() != "null"),
     "int": st.none() | st.integers(-(10**9), 10**9),
-    "float": st.none() | st.floats(-1000, 1000),
+    "float": st.none() | st.floats(-1000, 1000).map(lambda value: round(value, 9) + 0.0),
     "datetime": st.none()
     | st.datetimes(
         min_value=datetime(1970, 1, 1),  # noqa: DTZ001 -- the zone is added below

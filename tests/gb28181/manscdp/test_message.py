@@ -13,15 +13,20 @@ from hypothesis import strategies as st
 
 from gb28181.errors import LocalProtocolError, XmlError
 from gb28181.manscdp import (
+    AlarmNotify,
     AlarmStatus,
+    AlarmTypeParam,
     CatalogItem,
+    CatalogNotify,
     CatalogQuery,
     CatalogResponse,
     Content,
+    DeviceControl,
     DeviceInfoQuery,
     DeviceInfoResponse,
     DeviceStatusQuery,
     DeviceStatusResponse,
+    DragZoom,
     Keepalive,
     Response,
     Unknown,
@@ -324,7 +329,50 @@ def items() -> st.SearchStrategy[CatalogItem]:
     )
 
 
+BOXES = st.builds(
+    DragZoom,
+    **dict.fromkeys(
+        ("length", "width", "mid_point_x", "mid_point_y", "length_x", "length_y"), NUMBERS
+    ),
+)
+CONTROLS = st.builds(
+    DeviceControl,
+    sn=st.integers(1, 2**31 - 1),
+    device_id=IDS,
+    ptz_cmd=st.from_regex(r"[0-9A-F]{16}", fullmatch=True),
+    record_cmd=st.sampled_from(["", "Record", "StopRecord"]),
+    iframe_cmd=st.sampled_from(["", "Send"]),
+    stream_number=st.none() | st.integers(0, 3),
+    drag_zoom_in=st.none() | BOXES,
+    target_area=st.none() | BOXES,
+    format_sd_card=st.none() | st.integers(0, 4),
+    alarm_method=st.sampled_from(["", "2", "2/5", "25", "0"]),
+    control_priority=st.none() | st.integers(0, 9),
+)
+ALARMS = st.builds(
+    AlarmNotify,
+    sn=st.integers(1, 2**31 - 1),
+    device_id=IDS,
+    alarm_priority=st.integers(1, 4),
+    alarm_method=st.integers(1, 7),
+    alarm_time=TIMES,
+    alarm_description=TEXT,
+    longitude=st.none() | st.floats(-180, 180),
+    alarm_type=st.none() | st.integers(1, 13),
+    alarm_type_param=st.none() | st.builds(AlarmTypeParam, event_type=st.integers(1, 2)),
+    extra_info=TEXT,
+)
+NOTIFIES = st.builds(
+    CatalogNotify,
+    sn=st.integers(1, 2**31 - 1),
+    device_id=IDS,
+    sum_num=st.integers(0, 10_000),
+    items=st.lists(items(), max_size=2).map(tuple),
+)
 MESSAGES: st.SearchStrategy[Content] = st.one_of(
+    CONTROLS,
+    ALARMS,
+    NOTIFIES,
     st.builds(
         Keepalive,
         sn=st.integers(1, 2**31 - 1),
@@ -365,13 +413,19 @@ MESSAGES: st.SearchStrategy[Content] = st.one_of(
 )
 
 
-@given(MESSAGES, st.sampled_from(["GB2312", "GB18030", "UTF-8"]))
-def test_what_was_received_is_sent_and_received_again(message: Content, charset: str) -> None:
+@given(
+    MESSAGES,
+    st.sampled_from(["GB2312", "GB18030", "UTF-8"]),
+    st.sampled_from(["2014", "2016", "2022"]),
+)
+def test_what_was_received_is_sent_and_received_again(
+    message: Content, charset: str, edition: str
+) -> None:
     # Texts are trimmed, times cut to seconds: the first reading settles what a value is.
-    received = parse_message(serialize_message(message, charset))
+    received = parse_message(serialize_message(message, charset, edition=edition))
     assert received.recovered == 0
     assert type(received.content) is type(message)
-    again = parse_message(serialize_message(received.content, charset))
+    again = parse_message(serialize_message(received.content, charset, edition=edition))
     assert again.content == received.content
 
 
