@@ -63,8 +63,14 @@ class Admission:
         return target == self._own_id or self._view.is_mine(target)
 
     def knows(self, target: str) -> bool:
-        """Whether a code means something to this platform: ourselves, a node, or a channel it was given."""
-        return self.is_own(target) or self._view.resolve(target) is not None
+        """Whether a code means something to this platform now: ourselves, a node, or a channel it is shown."""
+        if self.is_own(target):
+            return True
+        channel = self._view.resolve(target)
+        return (
+            channel is not None
+            and self._view.shared_id(channel.device_id, channel.channel_id) == target
+        )
 
     def check(
         self,

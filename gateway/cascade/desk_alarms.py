@@ -59,6 +59,8 @@ class AlarmOffice:
         self._sn = 0
         self._queue: deque[tuple[Subscription, AlarmNotify]] = deque()
         self._seen: OrderedDict[object, None] = OrderedDict()
+        self._below: dict[str, tuple[int, frozenset[str]]] = {}
+        """Codes below what is subscribed, and the version of the catalogue they are of."""
         self._wake = asyncio.Event()
 
     def alarm(self, channel: Channel, content: AlarmNotify) -> None:
@@ -85,6 +87,7 @@ class AlarmOffice:
                 await self._wake.wait()
             item, content = self._queue.popleft()
             if self._book.find(item.dialog) is not item:
+                self._below.pop(item.root, None)
                 continue
             if not await item.dialog.notify(content, expires=self._book.remaining(item)):
                 self._book.gone(item, "an alarm was not taken")
@@ -145,4 +148,9 @@ class AlarmOffice:
     def _is_below(self, code: str, root: str) -> bool:
         if root in {self._own_id, code}:
             return True
-        return any(item.device_id == code for item in self._view.items(root))
+        version, codes = self._below.get(root, (-1, frozenset[str]()))
+        if version != self._view.version:
+            # Alarms come in bursts, changes of the catalogue do not.
+            codes = frozenset(self._view.codes(root))
+            self._below[root] = (self._view.version, codes)
+        return code in codes

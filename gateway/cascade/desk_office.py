@@ -10,7 +10,7 @@ import structlog
 from gateway.cascade.desk_admission import Admission
 from gateway.cascade.desk_alarms import AlarmOffice
 from gateway.cascade.desk_gate import RateGate
-from gateway.cascade.desk_ports import CatalogMaker, PlatformCatalog, StatusSource
+from gateway.cascade.desk_ports import CatalogMaker, StatusSource
 from gateway.cascade.desk_subscriptions import Subscription, SubscriptionBook
 from gateway.cascade.ports import ChannelDirectory, UpperLink
 from gateway.cascade.queries import CatalogAnswers
@@ -60,8 +60,7 @@ class PlatformOffice:
     def __init__(self, link: UpperLink, parts: DeskParts) -> None:
         self.link = link
         self.own_id = link.config.local_id or parts.own_id
-        self.catalog: PlatformCatalog = parts.make_catalog(link)
-        self.view = self.catalog.view
+        self.view, self.notifier = parts.make_catalog(link)
         self.finished = asyncio.Event()
         """Whether all is over after `close`."""
         self.admission = Admission(
@@ -142,7 +141,7 @@ class PlatformOffice:
         platform_id = self.link.config.platform_id
         while not self.ready:
             try:
-                await self.catalog.load()
+                await self.view.load()
                 self.ready = True
             except Unavailable as exc:
                 log.warning(
@@ -150,7 +149,7 @@ class PlatformOffice:
                 )
                 await asyncio.sleep(LOAD_RETRY)
         for name, part in (
-            ("catalog", self.catalog.run),
+            ("catalog", self.notifier.run),
             ("catalog-queries", self.queries.run),
             ("subscriptions", self.subscriptions.run),
             ("alarms", self.alarms.run),
@@ -183,7 +182,7 @@ class PlatformOffice:
     def _begun(self, item: Subscription) -> None:
         if item.kind != "Catalog":
             return
-        self.catalog.notifier.add(
+        self.notifier.add(
             item.dialog,
             root=None if item.root == self.own_id else item.root,
             remaining=lambda: self.subscriptions.remaining(item),
@@ -192,4 +191,4 @@ class PlatformOffice:
 
     def _ended(self, item: Subscription) -> None:
         if item.kind == "Catalog":
-            self.catalog.notifier.remove(item.dialog)
+            self.notifier.remove(item.dialog)

@@ -1,6 +1,7 @@
 """What the desk for upper platforms needs of the catalogue, the controls and the devices."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from gateway.cascade.ports import UpperLink, UpperRequester, UpperSubscription
@@ -11,7 +12,6 @@ __all__ = [
     "CatalogMaker",
     "ChangeNotifier",
     "Controls",
-    "PlatformCatalog",
     "PlatformView",
     "StatusSource",
 ]
@@ -20,26 +20,43 @@ __all__ = [
 class PlatformView(Protocol):
     """One platform's catalogue; `gateway.cascade.catalog` implements it."""
 
-    def items(self, root: str | None = None) -> list[CatalogItem]:
-        """All items, or those of a part, parents before children."""
+    @property
+    def version(self) -> int:
+        """A number that rises with every change of what is shown."""
+
+    def answer(self, root: str | None = None) -> AbstractAsyncContextManager[Sequence[CatalogItem]]:
+        """Give all items, or those of a part, parents before children; the block is the time they are sent in."""
 
     def count(self, root: str | None = None) -> int:
         """How many there are."""
 
+    def cameras(self) -> int:
+        """How many of all items are cameras."""
+
+    def codes(self, root: str) -> Collection[str]:
+        """The codes of the items of a part; may take some milliseconds."""
+
     def resolve(self, shared_id: str) -> Channel | None:
-        """The channel known to the platform under a code; None if it was never given that one."""
+        """The channel the platform was given under a code, shown now or not; None if it was given none."""
 
     def shared_id(self, device_id: str, channel_id: str) -> str | None:
-        """The code under which the platform knows a channel; None if it does not."""
+        """The code under which a channel is shown now; None if it is not."""
 
     def is_mine(self, shared_id: str) -> bool:
         """Whether a code is our own platform or a node of the tree."""
 
-    def touch(self, device_id: str, channel_ids: Iterable[str] | None = None) -> None:
+    def touch(self, device_id: str, channel_ids: Collection[str] | None = None) -> None:
         """A device, or some of its channels, changed."""
 
     def policy_changed(self) -> None:
         """Decisions may have changed."""
+
+    async def load(self) -> None:
+        """Read the codes given out; before anything else.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
 
 
 class ChangeNotifier(Protocol):
@@ -65,31 +82,12 @@ class ChangeNotifier(Protocol):
     def remove(self, subscription: UpperSubscription) -> None:
         """Notify it no more; idempotent. Sends nothing."""
 
-
-class PlatformCatalog(Protocol):
-    """A platform's catalogue and who tells of its changes, with one task for both."""
-
-    @property
-    def view(self) -> PlatformView:
-        """The catalogue."""
-
-    @property
-    def notifier(self) -> ChangeNotifier:
-        """Tells of changes."""
-
-    async def load(self) -> None:
-        """Read the codes given out; before anything else.
-
-        Raises:
-            Unavailable: the store cannot be read.
-        """
-
     async def run(self) -> None:
         """Follow changes and notify, until cancelled."""
 
 
-CatalogMaker = Callable[[UpperLink], PlatformCatalog]
-"""Makes the catalogue of a platform when its link is made."""
+CatalogMaker = Callable[[UpperLink], tuple[PlatformView, ChangeNotifier]]
+"""Makes the catalogue of a platform, and who tells of its changes, when its link is made."""
 
 
 class Controls(Protocol):

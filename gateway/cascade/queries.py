@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -94,7 +94,11 @@ class CatalogAnswers:
 
     async def _answer(self, query: CatalogQuery, requester: UpperRequester) -> None:
         root = query.device_id
-        items = self._view.items(None if root == self._own_id else root)
+        async with self._view.answer(None if root == self._own_id else root) as items:
+            if self._is_allowed(root, len(items), requester):
+                await self._send_all(query, items)
+
+    def _is_allowed(self, root: str, count: int, requester: UpperRequester) -> bool:
         try:
             self._access.check(
                 AccessRequest(
@@ -104,14 +108,17 @@ class CatalogAnswers:
                     object_id=root[:64],
                     context=context_of(self._link, requester, self._wall()),
                     via="sip",
-                    detail=f"{len(items)} items",
+                    detail=f"{count} items",
                 )
             )
         except Forbidden as exc:
             # No answer at all: from an empty one the platform would conclude that everything is gone.
             self._link.note(PlatformEvent.REFUSED, f"Catalog of {root}: {exc.code}: {exc.detail}")
-            return
-        sent = 0
+            return False
+        return True
+
+    async def _send_all(self, query: CatalogQuery, items: Sequence[CatalogItem]) -> None:
+        root, sent = query.device_id, 0
         try:
             for content in self._pages(query, items):
                 await self._send(content)
@@ -135,7 +142,7 @@ class CatalogAnswers:
             total=sent,
         )
 
-    def _pages(self, query: CatalogQuery, items: list[CatalogItem]) -> Iterator[Content]:
+    def _pages(self, query: CatalogQuery, items: Sequence[CatalogItem]) -> Iterator[Content]:
         config = self._link.config
         total = len(items)
 

@@ -11,7 +11,6 @@ from gateway.cascade.ports import ChannelDirectory, UpperLink
 from gateway.domain.device import Channel, ChannelKind
 from gateway.domain.errors import Unavailable
 from gateway.domain.policy import Obligations
-from gb28181.ids import DeviceId, IdKind
 from gb28181.manscdp import (
     DeviceInfoQuery,
     DeviceInfoResponse,
@@ -99,7 +98,7 @@ class DeviceAnswers:
             manufacturer=own.manufacturer,
             model=own.model,
             firmware=own.firmware,
-            channel=self._cameras(),
+            channel=self._view.cameras(),
         )
 
     def own_status(self, query: DeviceStatusQuery) -> DeviceStatusResponse:
@@ -155,7 +154,3 @@ class DeviceAnswers:
             record=said.get("record", ""),
             device_time=parse_time(said.get("devicetime", "")),
         )
-
-    def _cameras(self) -> int:
-        cameras = {IdKind.CAMERA, IdKind.PERIPHERAL}
-        return sum(DeviceId(item.device_id).kind in cameras for item in self._view.items())

@@ -1,7 +1,7 @@
 """A platform's catalogue that simply is what the test says, for the desk; and a gateway that serves with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -63,6 +63,9 @@ class RecordingNotifier:
     def remove(self, subscription: UpperSubscription) -> None:
         self.removed.append(subscription)
 
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
     async def tell(self, *items: CatalogItem) -> list[bool]:
         """NOTIFY every subscription that runs."""
         results = []
@@ -80,10 +83,11 @@ class RecordingNotifier:
 
 
 class FixedCatalog:
-    """View, notifier and task in one."""
+    """A `PlatformView`."""
 
     def __init__(self, count: int = 3) -> None:
         self.notifier = RecordingNotifier()
+        self.version = 1
         self.load_failures = 0
         self.loads = 0
         self.touched: list[tuple[str, tuple[str, ...] | None]] = []
@@ -117,17 +121,20 @@ class FixedCatalog:
                 )
             )
 
-    @property
-    def view(self) -> "FixedCatalog":
-        return self
+    @asynccontextmanager
+    async def answer(self, root: str | None = None) -> AsyncIterator[list[CatalogItem]]:
+        yield self.items(root)
+
+    def cameras(self) -> int:
+        return len(self.resolved)
+
+    def codes(self, root: str) -> set[str]:
+        return {item.device_id for item in self.items(root)}
 
     async def load(self) -> None:
         self.loads += 1
         if self.loads <= self.load_failures:
             raise Unavailable("store_unavailable", "broken by the test")
-
-    async def run(self) -> None:
-        await asyncio.Event().wait()
 
     def items(self, root: str | None = None) -> list[CatalogItem]:
         if root is None:
@@ -151,7 +158,7 @@ class FixedCatalog:
     def is_mine(self, shared_id: str) -> bool:
         return shared_id in {LOWER_ID, NODE}
 
-    def touch(self, device_id: str, channel_ids: Iterable[str] | None = None) -> None:
+    def touch(self, device_id: str, channel_ids: Collection[str] | None = None) -> None:
         self.touched.append((device_id, None if channel_ids is None else tuple(channel_ids)))
 
     def policy_changed(self) -> None:
@@ -259,11 +266,11 @@ async def serving(
     crashed = lambda name, error: crashes.append((name, error))  # noqa: E731
     shared = catalog or FixedCatalog()
 
-    def make_catalog(link: UpperLink) -> FixedCatalog:
+    def make_catalog(link: UpperLink) -> tuple[FixedCatalog, RecordingNotifier]:
         platform_id = link.config.platform_id
         made = shared if not served.catalogs else FixedCatalog(len(shared.resolved))
         served.catalogs[platform_id] = made
-        return made
+        return made, made.notifier
 
     async with all_links(**options) as gateway, TaskScope(crashed) as scope:
         served = ServingGateway(gateway, shared)
