@@ -10,7 +10,7 @@ import structlog
 from gateway.cascade.desk_admission import Admission
 from gateway.cascade.desk_alarms import AlarmOffice
 from gateway.cascade.desk_gate import RateGate
-from gateway.cascade.desk_ports import CatalogMaker, StatusSource
+from gateway.cascade.desk_ports import CatalogMaker, PlatformCatalog, StatusSource
 from gateway.cascade.desk_subscriptions import Subscription, SubscriptionBook
 from gateway.cascade.ports import ChannelDirectory, UpperLink
 from gateway.cascade.queries import CatalogAnswers
@@ -60,7 +60,8 @@ class PlatformOffice:
     def __init__(self, link: UpperLink, parts: DeskParts) -> None:
         self.link = link
         self.own_id = link.config.local_id or parts.own_id
-        self.view, self.notifier = parts.make_catalog(link)
+        self.catalog: PlatformCatalog = parts.make_catalog(link)
+        self.view, self.notifier = self.catalog.view, self.catalog.notifier
         self.finished = asyncio.Event()
         """Whether all is over after `close`."""
         self.admission = Admission(
@@ -141,7 +142,7 @@ class PlatformOffice:
         platform_id = self.link.config.platform_id
         while not self.ready:
             try:
-                await self.view.load()
+                await self.catalog.load()
                 self.ready = True
             except Unavailable as exc:
                 log.warning(
@@ -149,7 +150,7 @@ class PlatformOffice:
                 )
                 await asyncio.sleep(LOAD_RETRY)
         for name, part in (
-            ("catalog", self.notifier.run),
+            ("catalog", self.catalog.run),
             ("catalog-queries", self.queries.run),
             ("subscriptions", self.subscriptions.run),
             ("alarms", self.alarms.run),

@@ -12,6 +12,7 @@ __all__ = [
     "CatalogMaker",
     "ChangeNotifier",
     "Controls",
+    "PlatformCatalog",
     "PlatformView",
     "StatusSource",
 ]
@@ -51,13 +52,6 @@ class PlatformView(Protocol):
     def policy_changed(self) -> None:
         """Decisions may have changed."""
 
-    async def load(self) -> None:
-        """Read the codes given out; before anything else.
-
-        Raises:
-            Unavailable: the store cannot be read.
-        """
-
 
 class ChangeNotifier(Protocol):
     """Tells a platform's subscriptions what changed in its catalogue."""
@@ -82,12 +76,31 @@ class ChangeNotifier(Protocol):
     def remove(self, subscription: UpperSubscription) -> None:
         """Notify it no more; idempotent. Sends nothing."""
 
+
+class PlatformCatalog(Protocol):
+    """A platform's catalogue and who tells of its changes."""
+
+    @property
+    def view(self) -> PlatformView:
+        """The catalogue."""
+
+    @property
+    def notifier(self) -> ChangeNotifier:
+        """Tells of changes."""
+
+    async def load(self) -> None:
+        """Read the codes given out and build the tree; before anything else.
+
+        Raises:
+            Unavailable: the store cannot be read.
+        """
+
     async def run(self) -> None:
         """Follow changes and notify, until cancelled."""
 
 
-CatalogMaker = Callable[[UpperLink], tuple[PlatformView, ChangeNotifier]]
-"""Makes the catalogue of a platform, and who tells of its changes, when its link is made."""
+CatalogMaker = Callable[[UpperLink], PlatformCatalog]
+"""Makes the catalogue of a platform when its link is made."""
 
 
 class Controls(Protocol):

@@ -63,9 +63,6 @@ class RecordingNotifier:
     def remove(self, subscription: UpperSubscription) -> None:
         self.removed.append(subscription)
 
-    async def run(self) -> None:
-        await asyncio.Event().wait()
-
     async def tell(self, *items: CatalogItem) -> list[bool]:
         """NOTIFY every subscription that runs."""
         results = []
@@ -83,7 +80,7 @@ class RecordingNotifier:
 
 
 class FixedCatalog:
-    """A `PlatformView`."""
+    """View, notifier and task in one."""
 
     def __init__(self, count: int = 3) -> None:
         self.notifier = RecordingNotifier()
@@ -130,6 +127,13 @@ class FixedCatalog:
 
     def codes(self, root: str) -> set[str]:
         return {item.device_id for item in self.items(root)}
+
+    @property
+    def view(self) -> "FixedCatalog":
+        return self
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
 
     async def load(self) -> None:
         self.loads += 1
@@ -266,11 +270,11 @@ async def serving(
     crashed = lambda name, error: crashes.append((name, error))  # noqa: E731
     shared = catalog or FixedCatalog()
 
-    def make_catalog(link: UpperLink) -> tuple[FixedCatalog, RecordingNotifier]:
+    def make_catalog(link: UpperLink) -> FixedCatalog:
         platform_id = link.config.platform_id
         made = shared if not served.catalogs else FixedCatalog(len(shared.resolved))
         served.catalogs[platform_id] = made
-        return made, made.notifier
+        return made
 
     async with all_links(**options) as gateway, TaskScope(crashed) as scope:
         served = ServingGateway(gateway, shared)
