@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from gateway.domain.policy import Action
+from gateway.domain.policy import AccessContext, Action
 from gateway.http.deps import HttpDeps
 from gateway.http.gate import ChannelGate
 from gateway.http.options import HttpOptions
@@ -104,18 +104,14 @@ class ChannelApi:
         """Answer GET channels."""
         query = query_of(request, ChannelQuery)
         principal = principal_of(request)
-        if not principal.is_local:
-            return json_answer(await self._list_visible(request, principal, query))
-        channels, total = self._deps.devices.search_channels(
-            query.q,
-            device_id=query.device_id,
-            kind=query.kind,
-            online=query.online,
-            limit=query.limit,
-            offset=query.offset,
-        )
-        items = [ChannelOut.model_validate(channel) for channel in channels]
-        return json_answer(ChannelList(items=items, total=total))
+        context = context_of(principal, self._deps.wall, request)
+        if principal.is_local:
+            answer = self._list_all(query)
+        else:
+            answer = await self._list_visible(principal, context, query)
+        detail = f"{len(answer.items)} of {answer.total} items"
+        self._gate.look(principal, "channels", context, detail)
+        return json_answer(answer)
 
     async def get_channel(self, request: web.Request) -> web.Response:
         """Answer GET channels/{device_id}/{channel_id}."""
@@ -154,10 +150,21 @@ class ChannelApi:
         )
         return json_answer(answer)
 
+    def _list_all(self, query: ChannelQuery) -> ChannelList:
+        channels, total = self._deps.devices.search_channels(
+            query.q,
+            device_id=query.device_id,
+            kind=query.kind,
+            online=query.online,
+            limit=query.limit,
+            offset=query.offset,
+        )
+        items = [ChannelOut.model_validate(channel) for channel in channels]
+        return ChannelList(items=items, total=total)
+
     async def _list_visible(
-        self, request: web.Request, principal: Principal, query: ChannelQuery
+        self, principal: Principal, context: AccessContext, query: ChannelQuery
     ) -> ChannelList:
-        context = context_of(principal, self._deps.wall, request)
         seen = await self._visible.channels(principal.subject, context, query.device_id)
         words = query.q.strip().lower()
         found = [item for item in seen if _matches(item, query, words)]

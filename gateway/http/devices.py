@@ -7,6 +7,7 @@ from aiohttp import web
 from gateway.domain.device import Device
 from gateway.domain.errors import NotFound
 from gateway.http.deps import HttpDeps
+from gateway.http.gate import ChannelGate
 from gateway.http.principal import context_of, principal_of
 from gateway.http.route import Access, Route, body_of, json_answer, query_of
 from gateway.http.schemas.device import (
@@ -34,11 +35,13 @@ class DeviceApi:
 
     Args:
         deps: What the handlers work with.
-        visible: What people outside see.
+        gate: Puts on record what people outside look at.
+        visible: What they see.
     """
 
-    def __init__(self, deps: HttpDeps, visible: VisibleChannels) -> None:
+    def __init__(self, deps: HttpDeps, gate: ChannelGate, visible: VisibleChannels) -> None:
         self._deps = deps
+        self._gate = gate
         self._visible = visible
 
     def routes(self) -> Sequence[Route]:
@@ -166,7 +169,9 @@ class DeviceApi:
         """Answer GET devices."""
         query = query_of(request, DeviceQuery)
         if not principal_of(request).is_local:
-            return json_answer(await self._list_visible(request, query))
+            answer = await self._list_visible(request, query)
+            self._look(request, "devices", f"{len(answer.items)} of {answer.total} devices")
+            return json_answer(answer)
         devices, total = self._deps.devices.search(
             query.q, query.limit, query.offset, online=query.online
         )
@@ -179,6 +184,7 @@ class DeviceApi:
         if principal.is_local:
             return json_answer(DeviceOut.model_validate(self._device(request)))
         seen = await self._seen(request, device_id)
+        self._look(request, f"devices/{device_id[:64]}", f"{len(seen)} channels")
         if not seen:
             raise NotFound("device_unknown", f"No device {device_id[:64]} is known here")
         return json_answer(DeviceOut.outside(seen[0].device, len(seen)))
@@ -258,6 +264,11 @@ class DeviceApi:
         principal = principal_of(request)
         context = context_of(principal, self._deps.wall, request)
         return await self._visible.channels(principal.subject, context, device_id)
+
+    def _look(self, request: web.Request, object_id: str, detail: str) -> None:
+        principal = principal_of(request)
+        context = context_of(principal, self._deps.wall, request)
+        self._gate.look(principal, object_id, context, detail)
 
     def _device(self, request: web.Request) -> Device:
         device_id = request.match_info["device_id"]

@@ -109,6 +109,25 @@ class ChannelGate:
             if self._access.decide(subject, Action.CATALOG, channel, context).allowed
         ]
 
+    def look(
+        self, principal: Principal, object_id: str, context: AccessContext, detail: str
+    ) -> None:
+        """Put on record that somebody looks at a list, whose items are decided on one by one.
+
+        Raises:
+            Forbidden: nobody outside gets anything while it cannot be recorded.
+        """
+        request = AccessRequest(
+            subject=principal.subject,
+            action=Action.CATALOG,
+            channel=None,
+            object_id=object_id,
+            context=context,
+            via="http",
+            detail=detail,
+        )
+        self._access.check(request)
+
     def check(
         self,
         principal: Principal,

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from gateway.domain.errors import Forbidden, GatewayError, SessionFailed
+from gateway.sharing.policy.error import PolicyError
 
 __all__ = [
     "END_STATUS",
@@ -144,6 +145,17 @@ def problem(error: GatewayError, path: str, *, outside: bool = False) -> dict[st
             body["sip_status"] = error.ended.sip_status
     if isinstance(error, Forbidden):
         body |= {"rule": error.rule, "reason": error.code}
+    if isinstance(error, PolicyError):
+        body["errors"] = [
+            {
+                "line": item.line,
+                "column": item.column,
+                "key": item.key,
+                "reason": item.reason,
+                "message": sentence,
+            }
+            for item, sentence in zip(error.problems, error.sentences, strict=True)
+        ]
     if isinstance(error, ApiError):
         body |= error.extra
     return body

@@ -11,18 +11,26 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from gateway.domain.errors import Unavailable
+from gateway.http.audit import AuditApi
 from gateway.http.auth import Authenticator, has_credential
 from gateway.http.channels import ChannelApi
+from gateway.http.controls import ControlApi
+from gateway.http.departments import DepartmentApi
 from gateway.http.deps import HttpDeps
 from gateway.http.devices import DeviceApi
 from gateway.http.gate import ChannelGate
+from gateway.http.grants import GrantApi
+from gateway.http.keys import KeyApi
 from gateway.http.openapi import describe_bytes
 from gateway.http.options import HttpOptions
 from gateway.http.origin import Origins
+from gateway.http.platforms import PlatformApi
+from gateway.http.policy import PolicyApi
 from gateway.http.principal import authorise, received_from
 from gateway.http.problem import ApiError, problem_middleware
 from gateway.http.route import ROUTE, Access, Route
 from gateway.http.sessions import SessionApi
+from gateway.http.stops import StopApi
 from gateway.http.stream_token import StreamTokens
 from gateway.http.streams import StreamApi
 from gateway.http.system import SystemApi
@@ -156,7 +164,7 @@ class HttpServer:
         issued = StreamTokens(deps, options, tokens.streams, TokenLedger(_new_id), authenticator)
         self._streams = StreamApi(deps, options, gate, origins, issued)
         self.routes = (
-            *DeviceApi(deps, visible).routes(),
+            *DeviceApi(deps, gate, visible).routes(),
             *ChannelApi(
                 deps,
                 options,
@@ -165,7 +173,15 @@ class HttpServer:
                 tokens=issued,
                 open_by=self._streams.open_by,
             ).routes(),
-            *SessionApi(deps, visible).routes(),
+            *SessionApi(deps, gate, visible).routes(),
+            *DepartmentApi(deps, self._streams.open_by).routes(),
+            *KeyApi(deps, self._streams.open_by).routes(),
+            *ControlApi(deps, gate).routes(),
+            *PlatformApi(deps).routes(),
+            *PolicyApi(deps).routes(),
+            *GrantApi(deps).routes(),
+            *StopApi(deps).routes(),
+            *AuditApi(deps).routes(),
             *SystemApi(deps, lambda: description).routes(),
             *self._streams.routes(),
             *pages.routes(),

@@ -7,6 +7,7 @@ from aiohttp import web
 from gateway.domain.errors import NotFound
 from gateway.domain.session import SessionRecord
 from gateway.http.deps import HttpDeps
+from gateway.http.gate import ChannelGate
 from gateway.http.principal import context_of, principal_of
 from gateway.http.route import Access, Route, json_answer, query_of
 from gateway.http.schemas.session import (
@@ -26,8 +27,9 @@ _BASE = "/api/v1/sessions"
 class SessionApi:
     """Handlers under `/api/v1/sessions` and `/api/v1/streams`."""
 
-    def __init__(self, deps: HttpDeps, visible: VisibleChannels) -> None:
+    def __init__(self, deps: HttpDeps, gate: ChannelGate, visible: VisibleChannels) -> None:
         self._deps = deps
+        self._gate = gate
         self._visible = visible
 
     def routes(self) -> Sequence[Route]:
@@ -94,12 +96,13 @@ class SessionApi:
     async def get_session(self, request: web.Request) -> web.Response:
         """Answer GET sessions/{session_id}."""
         session_id = request.match_info["session_id"]
-        record = self._deps.sessions.get(session_id)
         if principal_of(request).is_local:
-            return json_answer(SessionOut.of(record))
-        if not self._sees(request)(record.device_id, record.channel_id):
-            raise NotFound("session_unknown", f"No session {session_id[:64]} is known here")
-        return json_answer(SessionOut.of(record).outside())
+            return json_answer(SessionOut.of(self._deps.sessions.get(session_id)))
+        sees = self._sees(request)
+        for record in self._deps.sessions.sessions():
+            if record.session_id == session_id and sees(record.device_id, record.channel_id):
+                return json_answer(SessionOut.of(record).outside())
+        raise NotFound("session_unknown", f"No session {session_id[:64]} is known here")
 
     async def stop(self, request: web.Request) -> web.Response:
         """Answer DELETE sessions/{session_id}."""
@@ -119,9 +122,11 @@ class SessionApi:
         return json_answer(StreamList(items=items, total=len(items)))
 
     def _sees(self, request: web.Request) -> Callable[[str, str], bool]:
-        """Return whether who asks may know of a channel."""
+        """Return whether who asks may know of a channel; that somebody outside looks is put on record."""
         principal = principal_of(request)
         context = context_of(principal, self._deps.wall, request)
+        if not principal.is_local:
+            self._gate.look(principal, request.path.removeprefix("/api/v1/"), context, "")
 
         def sees(device_id: str, channel_id: str) -> bool:
             channel = self._deps.devices.channel(device_id, channel_id)

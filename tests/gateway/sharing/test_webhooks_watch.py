@@ -217,7 +217,7 @@ async def test_events_added_up_are_what_is_seen_after_any_history() -> None:
                 bench.watch.touch(device)
             case 3:
                 bench.policy.give("urban", name, *([Action.CATALOG] * chance.randrange(2)))
-            case 4:
+            case _:
                 await bench.watch.look()
     await bench.watch.look()
     for _, event in bench.events:
