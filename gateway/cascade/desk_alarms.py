@@ -151,6 +151,6 @@ class AlarmOffice:
         version, codes = self._below.get(root, (-1, frozenset[str]()))
         if version != self._view.version:
             # Alarms come in bursts, changes of the catalogue do not.
-            codes = frozenset(self._view.codes(root))
+            codes = frozenset(self._view.codes_of(root))
             self._below[root] = (self._view.version, codes)
         return code in codes

@@ -34,7 +34,7 @@ class PlatformView(Protocol):
     def cameras(self) -> int:
         """How many of all items are cameras."""
 
-    def codes(self, root: str) -> Collection[str]:
+    def codes_of(self, root: str) -> Collection[str]:
         """The codes of the items of a part; may take some milliseconds."""
 
     def resolve(self, shared_id: str) -> Channel | None:

@@ -125,7 +125,7 @@ class FixedCatalog:
     def cameras(self) -> int:
         return len(self.resolved)
 
-    def codes(self, root: str) -> set[str]:
+    def codes_of(self, root: str) -> set[str]:
         return {item.device_id for item in self.items(root)}
 
     @property
