@@ -268,8 +268,8 @@ def _plain(  # noqa: PLR0911 - in the order of the documentation
     if denying := [rule for rule in holding if rule.effect is Effect.DENY]:
         return False, denying[0].rule_id, nothing
     holding += [r for r in meant(case.grants) if _holds(r, subject, action, context)]
-    builtin = {
-        "admin": set(Action),
+    builtin: dict[str, set[str]] = {
+        "admin": {action.value for action in Action},
         "operator": {"catalog", "live", "ptz", "playback", "alarm", "position", "talk"},
         "viewer": {"catalog", "live"},
     }

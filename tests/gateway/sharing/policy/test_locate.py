@@ -1,6 +1,7 @@
 """Lines and columns of everything in a TOML document."""
 
 import tomllib
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -42,7 +43,7 @@ x = {}
 
 def _paths(value: Any, path: Path = ()) -> set[Path]:
     found = {path} if path else set()
-    items = value.items() if isinstance(value, dict) else ()
+    items: Iterable[tuple[str | int, Any]] = value.items() if isinstance(value, dict) else ()
     if isinstance(value, list):
         items = enumerate(value)
     for key, item in items:
