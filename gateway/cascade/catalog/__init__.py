@@ -1,0 +1,1 @@
+"""What each upper platform sees: its catalogue, under its codes, kept up to date and told in time."""

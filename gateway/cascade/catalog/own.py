@@ -1,0 +1,36 @@
+"""What we say about ourselves in a catalogue."""
+
+from dataclasses import dataclass
+
+from gateway.domain.device import Channel, ChannelKind
+
+__all__ = ["OwnPlatform"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnPlatform:
+    """Our own platform, the first item of every catalogue."""
+
+    name: str
+    manufacturer: str = ""
+    model: str = ""
+    owner: str = ""
+    civil_code: str = ""
+    """Empty: the division in the first digits of our code."""
+    address: str = ""
+    codes: frozenset[str] = frozenset()
+    """All codes under which we are known anywhere; what comes from below under one of them is a loop."""
+
+    def channel(self, local_id: str) -> Channel:
+        """Return it as an item without a device."""
+        return Channel(
+            device_id="",
+            channel_id=local_id,
+            kind=ChannelKind.PLATFORM,
+            name=self.name or local_id,
+            manufacturer=self.manufacturer,
+            model=self.model,
+            civil_code=self.civil_code,
+            address=self.address,
+            extra={"Owner": self.owner} if self.owner else {},
+        )
