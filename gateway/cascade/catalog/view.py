@@ -268,14 +268,6 @@ class CatalogView:
 
     def cameras(self) -> int:
         """Return how many of all items are cameras."""
-        return sum(placed.channel.kind is ChannelKind.CAMERA for placed in self._everything())
-
-    def codes_of(self, root: str) -> frozenset[str]:
-        """Return the codes of what a query for a code gets."""
-        return frozenset(placed.code for placed in self.items(root).placed)
-
-    def cameras(self) -> int:
-        """Return how many of all items are cameras."""
         return self._cameras
 
     def codes_of(self, root: str) -> frozenset[str]:
