@@ -20,6 +20,9 @@ PACE = 0.005
 """Seconds between batches (61 KB) of a burst: 98 Mbit/s, a large key frame in half its interval."""
 PACE_SHARE = 8
 """Of what waits at least this part goes out at each step, so that nothing piles up."""
+MAX_BEHIND = 10_000
+"""Batches, mostly one frame each, that wait for all that catch up; beyond, who is new begins with
+the present: a key frame comes soon, memory does not."""
 KEY_PATIENCE = 10.0
 """Seconds without a recognised key frame after which any frame is as good to begin with."""
 REMUXED = frozenset({"h264", "hevc", "aac", "pcm_alaw", "pcm_mulaw"})
@@ -97,7 +100,8 @@ class RelayFan:
     def add(self, relay: Relay) -> None:
         """Give the relay everything from now on; if PS is made here, from the last key frame on."""
         if self._remuxer is not None:
-            batches = self._remuxer.since_keyframe()
+            full = sum(map(len, self._behind.values())) >= MAX_BEHIND
+            batches = [] if full else self._remuxer.since_keyframe()
             # What waits to be paced is among them.
             self._emit_all()
             if batches:
@@ -170,7 +174,8 @@ class RelayFan:
         if source is None or not packets:
             return
         self._pending = []
-        if source.is_ps:
+        # Frames are proof as well, for a source whose packets never begin with a pack header.
+        if source.is_ps or (source.payload_kind == "ps" and self._hub.frames):
             if self._remuxer is not None:
                 self.restart()
             self._emit(self._packer.pack(packets, source.carries_ps))

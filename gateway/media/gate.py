@@ -69,6 +69,17 @@ class SsrcGate:
         """Whether media comes from a host that is neither the answered nor the registered one."""
         return self.source is not None and bool(self._hosts) and not self.knows(self.source)
 
+    @property
+    def remark(self) -> str:
+        """What is odd about the sender, for people; empty if nothing is."""
+        if self.source is None or not self.foreign:
+            return ""
+        sure = "" if self.locked else "; nothing else shows that it is the device"
+        return (
+            f"The media came from {self.source[0]}:{self.source[1]}, which is neither "
+            f"the answered nor the registered address{sure}"
+        )
+
     def knows(self, source: Source) -> bool:
         """Whether this is the answered host or the registered one."""
         return source[0] in self._hosts

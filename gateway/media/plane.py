@@ -238,12 +238,12 @@ class EmbeddedMedia:
                     except Exception as exc:  # noqa: BLE001 - boundary: nor have the other relays
                         sender.fail(exc)
 
-    def _forget(self, receiver: MediaReceiver) -> None:
+    def _forget(self, receiver: MediaReceiver, detail: str) -> None:
         if self._receivers.get(receiver.spec.stream_id) is receiver:
             del self._receivers[receiver.spec.stream_id]
         for sender in tuple(self._senders.values()):
             if sender.source is receiver:
-                sender.end(receiver.end_detail)
+                sender.end(detail)
 
     def _forget_sender(self, sender: MediaSender) -> None:
         if self._senders.get(sender.spec.sender_id) is sender:

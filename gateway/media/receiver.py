@@ -1,7 +1,5 @@
 """One session's media: sockets, the SSRC gate, reordering, depacketizing, reports, watchdog."""
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any, ParamSpec
@@ -11,25 +9,20 @@ import structlog
 from gateway.domain.device import MediaTransport
 from gateway.domain.media import MediaEvents, ReceiverSpec, StreamInfo
 from gateway.domain.session import EndReason
+from gateway.media.dialler import Dialler
 from gateway.media.fan import RelayFan
 from gateway.media.gate import Source, SsrcGate
 from gateway.media.options import MediaOptions
+from gateway.media.rate import RateMeter
+from gateway.media.reports import ReceptionReports
 from gateway.media.stream import LiveStream
-from gb28181.aio.media_tcp import MediaConnectFailed, TcpMediaConnector, TcpMediaListener
+from gb28181.aio.media_tcp import TcpMediaConnector, TcpMediaListener
 from gb28181.aio.media_udp import UdpMedia, enlarge_buffer
 from gb28181.aio.ports import PortLease
 from gb28181.errors import RtpError
 from gb28181.rtp.depacketizer import Depacketizer
 from gb28181.rtp.packet import RtpPacket, is_rtcp
 from gb28181.rtp.reorder import RtpReorderer
-from gb28181.rtp.rtcp import (
-    ReceiverReport,
-    SenderReport,
-    SourceDescription,
-    parse_rtcp,
-    serialize_rtcp,
-)
-from gb28181.rtp.stats import ReceptionStats
 
 __all__ = ["MediaReceiver"]
 
@@ -37,9 +30,6 @@ log = structlog.get_logger()
 
 P = ParamSpec("P")
 
-CNAME = "gb28181-gateway"
-RATE_TICKS = 7
-"""Ticks over which bit rate and frame rate are measured."""
 PROBLEM_TICKS = 3
 """Ticks for which a stream must be unusable before its session is told."""
 FIRST_RTCP_TYPE, LAST_RTCP_TYPE = 64, 95
@@ -53,7 +43,7 @@ class MediaReceiver:
         lease: The port; released by `close`.
         stream: Gets the media units.
         spawn: Starts a named task.
-        on_closed: Called when closing begins.
+        on_closed: Called when closing begins, with the reason in words.
     """
 
     def __init__(
@@ -66,7 +56,7 @@ class MediaReceiver:
         options: MediaOptions,
         clock: Callable[[], float],
         spawn: Callable[[Coroutine[Any, Any, None], str], None],
-        on_closed: Callable[["MediaReceiver"], None],
+        on_closed: Callable[["MediaReceiver", str], None],
         receive_buffer: int,
     ) -> None:
         self.spec = spec
@@ -75,7 +65,6 @@ class MediaReceiver:
         self._lease = lease
         self._options = options
         self._clock = clock
-        self._spawn = spawn
         self._on_closed = on_closed
         self.fan = RelayFan(
             stream.hub,
@@ -91,23 +80,28 @@ class MediaReceiver:
         self._reorderer = RtpReorderer(options.reorder_packets, options.reorder_delay)
         self._payloads: Mapping[int, str] = {}
         self._depacketizer = Depacketizer(reliable=self._reliable)
-        self._stats = ReceptionStats()
+        self._reports = ReceptionReports(
+            (spec.ssrc + 1) & 0xFFFF_FFFF, interval=options.rtcp_interval
+        )
         self._packets = 0
         self._bytes = 0
         self._garbage = 0
         self._last_packet: float | None = None
-        self._report_due = 0.0
         self._problem_ticks = 0
         self._preempted = 0
         self._told_connected = False
         self._told_end = False
         self._failed = False
         self._end = (EndReason.STOPPED.value, "The stream was stopped")
-        self._rates: deque[tuple[float, int, int]] = deque(maxlen=RATE_TICKS)
+        self._rates = RateMeter()
         self._udp: UdpMedia | None = None
         self._listener: TcpMediaListener | None = None
-        self._connector: TcpMediaConnector | None = None
-        self._dialling: asyncio.Task[None] | None = None
+        self._dialler = Dialler(
+            f"media:{spec.stream_id}",
+            spawn=spawn,
+            connected=lambda _: self._events.media_connected(),
+            failed=self._connect_failed,
+        )
         self._closed = False
         self._open(receive_buffer)
 
@@ -127,19 +121,15 @@ class MediaReceiver:
             self._depacketizer = Depacketizer(payloads, reliable=self._reliable)
         self._release_held(now)
         active = self.spec.transport is MediaTransport.TCP_ACTIVE
-        if active and remote is not None and self._connector is None and not self._closed:
-            self._connector = TcpMediaConnector(
-                remote,
-                on_packets=self._guarded(self._on_connection_packets),
-                on_closed=self._guarded(self._on_connection_closed),
-                ssrc=self.spec.ssrc if ssrc is None else ssrc,
+        if active and remote is not None and self._dialler.connector is None and not self._closed:
+            self._dialler.dial(
+                TcpMediaConnector(
+                    remote,
+                    on_packets=self._guarded(self._on_packets),
+                    on_closed=self._guarded(self._on_connection_closed),
+                    ssrc=self.spec.ssrc if ssrc is None else ssrc,
+                )
             )
-            self._spawn(self._dial(self._connector), f"media:{self.spec.stream_id}:dial")
-
-    @property
-    def end_detail(self) -> str:
-        """Why it ends, in words."""
-        return self._end[1]
 
     async def close(self, code: str = "", detail: str = "") -> None:
         """Stop receiving, end all viewers with this reason (or its own), give the port back; idempotent."""
@@ -147,15 +137,13 @@ class MediaReceiver:
             self._end = (code, detail)
         if not self._closed:
             self._closed = True
-            if self._dialling is not None:
-                self._dialling.cancel()
             try:
-                for part in (self._udp, self._listener, self._connector):
+                for part in (self._udp, self._listener, self._dialler):
                     if part is not None:
                         part.close()
             finally:
                 self._lease.release()
-                self._on_closed(self)
+                self._on_closed(self, self._end[1])
                 self.fan.close()
         await self.stream.close(*self._end)
 
@@ -179,7 +167,7 @@ class MediaReceiver:
             return
         self._release_held(now)
         self._note_foreign_connection(now)
-        self._rates.append((now, self._bytes, self.stream.hub.frames))
+        self._rates.mark(now, self._bytes, self.stream.hub.frames)
         self._deliver(self._reorderer.handle_timer(now), now)
         self.fan.tick(now)
         if self._last_packet is None or self._told_end:
@@ -187,15 +175,15 @@ class MediaReceiver:
         if now - self._last_packet >= self._options.source_timeout:
             self._lose(f"No RTP packet for {self._options.source_timeout:g} s")
             return
-        if now >= self._report_due:
-            self._report_due = now + self._options.rtcp_interval
-            self._send_report(now)
+        report = self._reports.next_report(now)
+        if report:
+            self._send_report(report)
         self._watch_problem()
 
     def info(self) -> StreamInfo:
         """Facts and counters of the stream."""
         stream, gate, counters = self.stream, self._gate, self._reorderer.counters
-        kbps, fps = self._measured()
+        fps = self._rates.fps()
         video = stream.video
         if video is not None and video.fps is None and fps:
             video = replace(video, fps=fps)
@@ -205,7 +193,7 @@ class MediaReceiver:
             video=video,
             audio=stream.audio,
             source="{}:{}".format(*gate.source) if gate.source else "",
-            remark=self._remark(),
+            remark=self._gate.remark,
             payload=self._depacketizer.payload_kind,
             ssrc="" if gate.ssrc is None else f"{gate.ssrc:010d}",
             packets=self._packets,
@@ -213,7 +201,7 @@ class MediaReceiver:
             lost=counters.lost,
             reordered=counters.reordered,
             discarded=gate.discarded + self._garbage,
-            bitrate_kbps=kbps,
+            bitrate_kbps=self._rates.kbps(),
             frames=stream.hub.frames,
             keyframes=stream.hub.keyframes,
             viewers=stream.viewers(),
@@ -233,7 +221,7 @@ class MediaReceiver:
             self._listener = TcpMediaListener(
                 self._lease,
                 on_connected=self._guarded(self._on_connected),
-                on_packets=self._guarded(self._on_connection_packets),
+                on_packets=self._guarded(self._on_packets),
                 on_closed=self._guarded(self._on_candidate_closed),
                 is_known=self._gate.knows,
                 ssrc=self.spec.ssrc,
@@ -252,31 +240,9 @@ class MediaReceiver:
 
         return call
 
-    async def _dial(self, connector: TcpMediaConnector) -> None:
-        async with asyncio.TaskGroup() as group:
-            self._dialling = group.create_task(
-                self._connect(connector), name=f"media:{self.spec.stream_id}:connect"
-            )
-            if self._closed:
-                self._dialling.cancel()
-
-    async def _connect(self, connector: TcpMediaConnector) -> None:
-        try:
-            await connector.connect()
-        except MediaConnectFailed as exc:
-            self._told_end = True
-            self._events.media_connect_failed(f"The device could not be connected to: {exc}")
-        else:
-            self._events.media_connected()
-
-    def _on_connection_packets(self, packets: list[bytes], source: Source) -> None:
-        media = []
-        for packet in packets:
-            if is_rtcp(packet):
-                self._on_rtcp(packet, source)
-            else:
-                media.append(packet)
-        self._on_packets(media, source)
+    def _connect_failed(self, reason: str) -> None:
+        self._told_end = True
+        self._events.media_connect_failed(f"The device could not be connected to: {reason}")
 
     def _on_connected(self, source: Source) -> None:
         if self._gate.knows(source):
@@ -314,7 +280,7 @@ class MediaReceiver:
         now = self._clock()
         gate, parse = self._gate, RtpPacket.parse
         reorder = self._reorderer.feed
-        count_field = self._stats.receive_fields
+        count_field = self._reports.stats.receive_fields
         ssrc = gate.ssrc if source == gate.source else None
         ready: list[RtpPacket] = []
         accepted = size = 0
@@ -322,7 +288,10 @@ class MediaReceiver:
             try:
                 packet = parse(data)
             except RtpError:
-                self._garbage += 1
+                if is_rtcp(data):
+                    self._on_rtcp(data, source)
+                else:
+                    self._garbage += 1
                 continue
             if FIRST_RTCP_TYPE <= packet.payload_type <= LAST_RTCP_TYPE and packet.marker:
                 self._on_rtcp(data, source)
@@ -398,27 +367,15 @@ class MediaReceiver:
         if self._gate.source is None or source[0] != self._gate.source[0]:
             return
         try:
-            reports = parse_rtcp(data)
+            self._reports.receive(data, self._gate.ssrc, self._clock())
         except RtpError:
             self._garbage += 1
-            return
-        for report in reports:
-            if isinstance(report, SenderReport) and report.ssrc == self._gate.ssrc:
-                self._stats.receive_sender_report(report, self._clock())
 
-    def _send_report(self, now: float) -> None:
-        block = self._stats.report_block(now)
-        if block is None:
-            return
-        own = (self.spec.ssrc + 1) & 0xFFFF_FFFF
-        data = serialize_rtcp(
-            ReceiverReport(ssrc=own, reports=(block,)),
-            SourceDescription(names=((own, CNAME),)),
-        )
+    def _send_report(self, data: bytes) -> None:
         if self._udp is not None:
             self._udp.send_rtcp(data)
             return
-        carrier = self._listener if self._listener is not None else self._connector
+        carrier = self._listener if self._listener is not None else self._dialler.connector
         if carrier is not None and carrier.connection is not None:
             carrier.connection.send([data])
 
@@ -435,28 +392,7 @@ class MediaReceiver:
     def _lose(self, detail: str) -> None:
         if not self._told_end and not self._closed:
             self._told_end = True
-            remark = self._remark()
+            remark = self._gate.remark
             detail = f"{detail}. {remark}" if remark else detail
             self._end = (EndReason.SOURCE_LOST.value, detail)
             self._events.media_lost(detail)
-
-    def _remark(self) -> str:
-        gate = self._gate
-        if gate.source is None or not gate.foreign:
-            return ""
-        sure = "" if gate.locked else "; nothing else shows that it is the device"
-        return (
-            f"The media came from {gate.source[0]}:{gate.source[1]}, which is neither "
-            f"the answered nor the registered address{sure}"
-        )
-
-    def _measured(self) -> tuple[float, float]:
-        if len(self._rates) < 2:
-            return 0.0, 0.0
-        (began, first_bytes, first_frames), (ended, last_bytes, last_frames) = (
-            self._rates[0],
-            self._rates[-1],
-        )
-        span = max(ended - began, 1e-3)
-        kbps = (last_bytes - first_bytes) * 8 / 1000 / span
-        return round(kbps, 1), round((last_frames - first_frames) / span, 1)

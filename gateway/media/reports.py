@@ -1,4 +1,4 @@
-"""Sender reports of a relay, and what its receiver reports back (RFC 3550 6.4)."""
+"""Reports to those who send to us, and between a relay and its receiver (RFC 3550 6.4)."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,13 +11,52 @@ from gb28181.rtp.rtcp import (
     parse_rtcp,
     serialize_rtcp,
 )
+from gb28181.rtp.stats import ReceptionStats
 
-__all__ = ["CNAME", "RelayReports"]
+__all__ = ["ReceptionReports", "RelayReports"]
 
 CNAME = "gb28181-gateway"
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 to 1970."""
 CLOCK = 90_000
+
+
+class ReceptionReports:
+    """Tells a source how it is received.
+
+    Args:
+        ssrc: Our own.
+        interval: Seconds between reports.
+    """
+
+    def __init__(self, ssrc: int, *, interval: float) -> None:
+        self.stats = ReceptionStats()
+        self._ssrc = ssrc
+        self._interval = interval
+        self._due = 0.0
+
+    def receive(self, data: bytes, source: int | None, now: float) -> None:
+        """Take RTCP from the source with this SSRC.
+
+        Raises:
+            RtpError: it cannot be read.
+        """
+        for report in parse_rtcp(data):
+            if isinstance(report, SenderReport) and report.ssrc == source:
+                self.stats.receive_sender_report(report, now)
+
+    def next_report(self, now: float) -> bytes:
+        """Return a report if one is due, else nothing."""
+        if now < self._due:
+            return b""
+        self._due = now + self._interval
+        block = self.stats.report_block(now)
+        if block is None:
+            return b""
+        return serialize_rtcp(
+            ReceiverReport(ssrc=self._ssrc, reports=(block,)),
+            SourceDescription(names=((self._ssrc, CNAME),)),
+        )
 
 
 class RelayReports:

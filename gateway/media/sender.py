@@ -1,6 +1,5 @@
 """One relay: a leased port, a way to the receiver, its own SSRC and sequence numbers."""
 
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -8,10 +7,12 @@ import structlog
 
 from gateway.domain.device import MediaTransport
 from gateway.domain.media import SenderEvents, SenderInfo, SenderSpec
-from gateway.media.link import ActiveLink, Link, LinkOwner, PassiveLink, UdpLink
+from gateway.media.link import Link, LinkOwner, UdpLink
 from gateway.media.options import MediaOptions
+from gateway.media.rate import RateMeter
 from gateway.media.receiver import MediaReceiver
 from gateway.media.reports import RelayReports
+from gateway.media.tcp_link import ActiveLink, PassiveLink
 from gb28181.aio.clock import utc_now
 from gb28181.aio.ports import PortLease
 from gb28181.rtp.packet import HEADER_SIZE
@@ -21,8 +22,6 @@ __all__ = ["MediaSender"]
 
 log = structlog.get_logger()
 
-RATE_TICKS = 7
-"""Ticks over which the bit rate is measured."""
 START_PATIENCE = 1.0
 """Seconds without a recognised start of a frame after which any packet will do to begin with."""
 
@@ -70,7 +69,7 @@ class MediaSender:
             if spec.rtcp
             else None
         )
-        self._rates: deque[tuple[float, int]] = deque(maxlen=RATE_TICKS)
+        self._rates = RateMeter()
         self._started = False
         self._joined = False
         self._flowing = False
@@ -139,7 +138,7 @@ class MediaSender:
         if self._over or not self._started:
             return
         link, reports = self._link, self._reports
-        self._rates.append((now, self._sent_bytes()))
+        self._rates.mark(now, self._sent_bytes())
         link.tick(now)
         if reports is None or self._over:
             return
@@ -154,10 +153,6 @@ class MediaSender:
 
     def info(self) -> SenderInfo:
         """Facts."""
-        kbps = 0.0
-        if len(self._rates) > 1:
-            (began, before), (ended, after) = self._rates[0], self._rates[-1]
-            kbps = round((after - before) * 8 / 1000 / max(ended - began, 1e-3), 1)
         return SenderInfo(
             sender_id=self.spec.sender_id,
             stream_id=self.spec.stream_id,
@@ -168,7 +163,7 @@ class MediaSender:
             bytes=self._sent_bytes(),
             dropped=self._link.dropped,
             remuxed=self._joined and self.source.fan.remuxed,
-            bitrate_kbps=kbps,
+            bitrate_kbps=self._rates.kbps(),
         )
 
     async def close(self) -> None:

@@ -141,17 +141,15 @@ async def test_a_relay_begins_with_the_next_frame_and_not_in_the_middle_of_one()
 
 
 async def test_a_source_without_pack_headers_at_packet_starts_is_relayed_after_a_moment() -> None:
-    data = b"\xff" + joined(FRAMES)
+    data = b"\xff" + 4 * joined(FRAMES)
     odd = [
         RtpPacket(96, False, number & 0xFFFF, 3600, SSRC, data[at : at + 1000]).serialize()
         for number, at in enumerate(range(0, len(data), 1000))
     ]
-    start = RtpPacket(96, True, 0xFFFF, 0, SSRC, b"\x00\x00\x01\xba" + bytes(10)).serialize()
     async with plane() as media:
         receiver, _ = await receive(media)
         upper = UdpUpper()
         camera = UdpCamera(receiver.port)
-        await camera.send([[start]])
         sender, _ = await relay(media, remote=upper.address)
         sender.start()
         await camera.send([[one] for one in odd], pause=1.5 / len(odd))
