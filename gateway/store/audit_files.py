@@ -6,6 +6,7 @@ import os
 import re
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.domain.audit import SegmentInfo
@@ -49,7 +50,8 @@ class DirectoryAuditFiles:
                     number, stub = int(match[1]), match[2] == "stub"
                     # A stub and its log side by side are a replacement cut short by a crash.
                     if stub or number not in found:
-                        found[number] = stub, entry.stat().st_size
+                        with suppress(FileNotFoundError):
+                            found[number] = stub, entry.stat().st_size
         except FileNotFoundError:
             return []
         newest = max(found, default=0)

@@ -24,7 +24,8 @@ MAX_SECONDS = 20.0
 _MAX_ENDS = 200_000
 """Accesses looked for by how they ended, at most; the newest."""
 _END = b'"kind":"end"'
-_SHOWN = tuple(b'"line":"%b",' % kind.encode() for kind in ("entry", "gap", "break"))
+_ENTRY = b'"line":"entry",'
+_FAULTS = (b'"line":"gap",', b'"line":"break",')
 _PREFIX = 260
 """Bytes within which a line says its kind."""
 
@@ -158,7 +159,7 @@ class _Match:
         return match
 
     def test(self, raw: bytes) -> bool:
-        """Return whether a line may match, without taking it apart."""
+        """Return whether the line of a record may match, without taking it apart."""
         return all(needle in raw for needle in self.needles)
 
     def test_entry(self, entry: AuditEntry) -> bool:
@@ -199,7 +200,8 @@ class _Match:
 
 def _rows(source: Source, span: SegmentSpan, match: _Match) -> Iterator[AuditRow]:
     for raw in reversed(_lines(source, span)):
-        if not any(kind in raw[:_PREFIX] for kind in _SHOWN) or not match.test(raw):
+        head = raw[:_PREFIX]
+        if not (match.test(raw) if _ENTRY in head else any(kind in head for kind in _FAULTS)):
             continue
         try:
             line = Line.parse(raw)

@@ -2,8 +2,9 @@
 
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -39,7 +40,11 @@ class DirectorySource:
 
     def segments(self) -> Sequence[SegmentInfo]:
         """List the files, oldest first."""
-        return _listed((path.name, path.stat().st_size) for path in self._directory.iterdir())
+        listed = self._list()
+        if any(info.number + 1 != after.number for info, after in pairwise(listed)):
+            # A running gateway may have put a stub in a log's place while the names were read.
+            listed = self._list()
+        return listed
 
     def open(self, number: int, *, stub: bool) -> BinaryIO:
         """Open one for reading; `FileNotFoundError` if retention put a stub in its place meanwhile."""
@@ -52,6 +57,14 @@ class DirectorySource:
                 return file.read(MAX_BESIDE)
         except FileNotFoundError:
             return None
+
+    def _list(self) -> list[SegmentInfo]:
+        found: list[tuple[str, int]] = []
+        for path in self._directory.iterdir():
+            if _NAME.fullmatch(path.name) is not None:
+                with suppress(FileNotFoundError):
+                    found.append((path.name, path.stat().st_size))
+        return _listed(found)
 
 
 class ZipSource:
@@ -114,7 +127,7 @@ def read_lines(file: BinaryIO) -> Iterator[bytes]:
         yield raw[:MAX_LINE] + (b"\n" if rest else b"")
 
 
-def _listed(names: Iterator[tuple[str, int]]) -> list[SegmentInfo]:
+def _listed(names: Iterable[tuple[str, int]]) -> list[SegmentInfo]:
     found: dict[int, tuple[bool, int]] = {}
     for name, size in names:
         match = _NAME.fullmatch(name)

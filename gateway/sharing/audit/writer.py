@@ -86,6 +86,8 @@ class AuditWriter:
         self._writing_since: float | None = None
         self._signed_at = monotonic()
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
+        """Somebody waits: records are not gathered any longer."""
         self._waiters: list[asyncio.Future[None]] = []
         self._closing = False
         self._closed = False
@@ -148,13 +150,14 @@ class AuditWriter:
         target = self.chain.head.seq
         try:
             async with asyncio.timeout(_FLUSH_TIMEOUT):
-                while self.durable_seq < target:
+                while self.durable_seq < target or self._lost:
                     health = self.health()
                     if not health.ok or self._ended.is_set():
                         raise Unavailable("audit_unavailable", health.detail or "it is closed")
                     waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                     self._waiters.append(waiter)
                     self._wake.set()
+                    self._hurry.set()
                     await waiter
         except TimeoutError:
             raise Unavailable(
@@ -166,6 +169,7 @@ class AuditWriter:
         """Sign and write what waits; whatever the disk refuses for `timeout` seconds is given up and logged."""
         self._closing = True
         self._wake.set()
+        self._hurry.set()
         try:
             async with asyncio.timeout(timeout):
                 await self._ended.wait()
@@ -193,13 +197,11 @@ class AuditWriter:
         if self._trouble is not None:
             await asyncio.sleep(max(0.0, self._trouble.again_at - monotonic()))
         elif not self._closing:
-            try:
-                async with asyncio.timeout(_TICK):
-                    await self._wake.wait()
-            except TimeoutError:
+            if not await _happens(self._wake, _TICK):
                 return
-            await asyncio.sleep(self._group_commit)
+            await _happens(self._hurry, self._group_commit)
         self._wake.clear()
+        self._hurry.clear()
 
     def _tend(self) -> None:
         if self._lost and self.backlog < MAX_BACKLOG // 2:
@@ -272,3 +274,13 @@ class AuditWriter:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+
+async def _happens(event: asyncio.Event, seconds: float) -> bool:
+    """Return whether an event is set before its time is up."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

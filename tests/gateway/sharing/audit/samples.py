@@ -33,7 +33,7 @@ OTHER_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 AT = datetime(2026, 11, 21, 8, 30, 15, 123456, tzinfo=UTC)
 UPPER = "37130000002000000001"
 CAMERA = "34020000001310000001"
-SMALL = SegmentLimits(records=10)
+SMALL = SegmentLimits(records=10, age=timedelta(days=10_000))
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ FILES = (STUB, SEALED, MIDDLE, NEWEST)
 async def make(directory: Path) -> None:
     """Write four files: one that retention emptied, two sealed ones, and the newest."""
     wall = Wall()
-    limits = SegmentLimits(records=5)
+    limits = SegmentLimits(records=5, age=timedelta(days=10_000))
     async with open_log(directory, wall, limits=limits, checkpoint_records=3) as log:
         for number in range(4):
             log.record(access(number, wall.now, lasting=number == 1, purpose="巡查 ü /"))
