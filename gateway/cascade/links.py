@@ -148,8 +148,8 @@ class UpperLinks:
     def identify(self, from_user: str, address: DeviceAddress) -> Identified:
         """Tell which platform a request comes from, by the code it gives and where it comes from.
 
-        A platform is who it says only if it comes from where we registered. Any port of that host will do:
-        platforms send from other ports, and open connections of their own.
+        A platform is who it says only if it comes from where we registered or another of its addresses. Any port
+        will do: platforms send from other ports, and open connections of their own.
         """
         link = self._links.get(from_user) or self._redirected(from_user)
         if link is None:
@@ -159,7 +159,7 @@ class UpperLinks:
             return Identified(
                 link, "not_registered", f"We are not registered at {from_user} at the moment"
             )
-        if address.host != route.host:
+        if address.host not in {route.host, *(item.host for item in link.config.addresses)}:
             return Identified(
                 link,
                 "other_address",

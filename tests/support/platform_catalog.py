@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.cascade.desk import UpperDesk
 from gateway.cascade.desk_office import DeskParts
+from gateway.cascade.desk_ports import PlatformCatalog
 from gateway.cascade.ports import IncomingCall, UpperLink, UpperRequester, UpperSubscription
 from gateway.cascade.queries_device import OwnInfo
 from gateway.domain.device import Channel, ChannelKind, Device
@@ -263,14 +264,21 @@ async def serving(
     *configs: PlatformConfig,
     catalog: FixedCatalog | None = None,
     queries_per_minute: float = 60.0,
+    maker: "Callable[[ServingGateway, UpperLink], PlatformCatalog] | None" = None,
+    directory: Any = None,
     **options: Any,
 ) -> AsyncIterator[ServingGateway]:
-    """Links, desk and request handling for these platforms; each has a catalogue like `catalog`."""
+    """Links, desk and request handling for these platforms; each has a catalogue like `catalog`.
+
+    With `maker` and `directory` the catalogues are real ones.
+    """
     crashes: list[tuple[str, Exception]] = []
     crashed = lambda name, error: crashes.append((name, error))  # noqa: E731
     shared = catalog or FixedCatalog()
 
-    def make_catalog(link: UpperLink) -> FixedCatalog:
+    def make_catalog(link: UpperLink) -> PlatformCatalog:
+        if maker is not None:
+            return maker(served, link)
         platform_id = link.config.platform_id
         made = shared if not served.catalogs else FixedCatalog(len(shared.resolved))
         served.catalogs[platform_id] = made
@@ -281,7 +289,7 @@ async def serving(
         parts = DeskParts(
             own_id=OWN_ID,
             access=served.policy,
-            directory=served.directory,
+            directory=directory or served.directory,
             make_catalog=make_catalog,
             own=lambda: OwnInfo(name="County", manufacturer="gb28181-gateway", model="gateway"),
             ask_status=served.ask_status,

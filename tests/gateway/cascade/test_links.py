@@ -152,6 +152,15 @@ async def test_a_request_is_a_platforms_if_its_code_and_its_host_agree() -> None
             assert identify(UPPER_ID, came_from(port=upper.port)).reason == "disabled"
 
 
+async def test_another_node_of_a_cluster_is_the_platform_too_if_its_address_is_configured() -> None:
+    async with UpperPlatform() as upper:
+        addresses = (PlatformAddress(upper.host, upper.port), PlatformAddress("127.0.0.3", 5060))
+        async with all_links(upper.config(addresses=addresses)) as gateway:
+            await gateway.online(UPPER_ID)
+            assert gateway.links.identify(UPPER_ID, came_from("127.0.0.3")).accepted
+            assert not gateway.links.identify(UPPER_ID, came_from("127.0.0.4")).accepted
+
+
 async def test_the_connection_is_the_identity_where_there_is_one() -> None:
     async with UpperPlatform(transport="TCP") as upper, all_links(upper.config()) as gateway:
         link = await gateway.online(UPPER_ID)
