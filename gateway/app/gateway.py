@@ -10,12 +10,15 @@ from typing import Self
 import structlog
 
 from gateway import __version__
+from gateway.app.cascade import CascadeNeeds, CascadeParts
 from gateway.app.convert import flood_limits, registry_settings
 from gateway.app.gauges import SessionMetrics, describe_metrics
 from gateway.app.listen import bound, free_port, private_directory, tls_context
 from gateway.app.sharing import SharingParts
+from gateway.cascade.book import PlatformBook
+from gateway.cascade.links import UpperLinks
 from gateway.config.model import Settings
-from gateway.domain.device import Device, MediaTransport, OfflineReason
+from gateway.domain.device import CatalogDiff, Device, MediaTransport, OfflineReason
 from gateway.domain.media import StreamInfo
 from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
@@ -37,6 +40,7 @@ from gateway.signalling.notices import DeviceNotices
 from gateway.signalling.outbound import SipSignaller
 from gateway.signalling.pending import PendingAnswers
 from gateway.signalling.router import SipRouter
+from gateway.signalling.subscriptions import DeviceSubscriptions, SubscriptionSettings
 from gateway.store.sql import SqlStore
 from gb28181.aio.clock import monotonic, utc_now
 from gb28181.aio.driver import IncomingRequest, SipDriver, SipStats
@@ -44,7 +48,6 @@ from gb28181.aio.tasks import TaskScope
 from gb28181.flow.catalog import CatalogCollector, CatalogTimes
 from gb28181.flow.flood import FloodControl
 from gb28181.flow.registrar import Registrar
-from gb28181.manscdp.alarm import AlarmNotify
 from gb28181.sdp.ssrc import SsrcPool
 from gb28181.sip.digest import DigestServer
 from gb28181.sip.endpoint import MessageRefused
@@ -128,13 +131,31 @@ class Gateway:
         return self.store.health()
 
     @property
+    def platforms(self) -> PlatformBook:
+        """The upper platforms configured."""
+        return self.cascade.platforms
+
+    @property
+    def links(self) -> UpperLinks:
+        """The links to them."""
+        return self.cascade.links
+
+    @property
     def policies(self) -> PolicyBook:
         """The sharing policy and its versions."""
         return self.sharing.policies
 
     def counts(self) -> dict[str, int]:
         """What is held now, by name."""
-        return {"sessions": self.sessions.running_count, "ssrcs": self.ssrcs.in_use}
+        links = self.cascade.links.links()
+        return {
+            "sessions": self.sessions.running_count,
+            "bridges": self.cascade.bridges.running_count,
+            "subscriptions": self.subscriptions.count,
+            "platforms_online": sum(link.online for link in links),
+            "accesses": sum(1 for _ in self.sharing.access.accesses()),
+            "ssrcs": self.ssrcs.in_use,
+        }
 
     def leftovers(self) -> dict[str, int]:
         """What is held at this moment and must be nothing after the end; only what is not zero."""
@@ -142,6 +163,10 @@ class Gateway:
         leased, _, _ = self.media.ports_in_use()
         held = {
             "sessions": self.sessions.running_count,
+            "bridges": self.cascade.bridges.running_count,
+            "subscriptions": self.subscriptions.count,
+            "accesses": sum(1 for _ in self.sharing.access.accesses()),
+            "senders": len(self.media.senders()),
             "ports": leased,
             "ssrcs": self.ssrcs.in_use,
             "dialogs": sip.dialogs,
@@ -182,7 +207,26 @@ class Gateway:
             now=monotonic,
             hold=settings.cascade.ptz_hold,
         )
+        self.cascade = await enter(
+            CascadeParts(
+                CascadeNeeds(
+                    settings=settings,
+                    store=self.store,
+                    registry=self.registry,
+                    sharing=self.sharing,
+                    driver=self.driver,
+                    signaller=self.signaller,
+                    sessions=self.sessions,
+                    controls=self.controls,
+                    ssrcs=self.ssrcs,
+                    scope=self.scope,
+                    on_crash=self._crashed,
+                )
+            )
+        )
         self.router = self._build_router()
+        self.subscriptions = self._build_subscriptions()
+        self._stack.push_async_callback(self.subscriptions.close)
         self._connect_parts()
         describe_metrics(self.metrics, self)
         self.http = await enter(self._build_http())
@@ -194,9 +238,11 @@ class Gateway:
         self.scope.spawn(self.controls.run(), name="controls")
         self.catalog.start()
         self._ready = True
+        await self.cascade.start()
         for device in self.registry.devices():
             if device.online:
                 self._end_ghosts(device)
+                self.subscriptions.device_online(device)
         known, online, channels = self.registry.counts()
         log.info(
             "gateway_started",
@@ -280,14 +326,6 @@ class Gateway:
             wall=utc_now,
             metrics=self.metrics,
         )
-        self.notices = DeviceNotices(
-            registry=self.registry,
-            signaller=self.signaller,
-            platform_id=sip.id,
-            scope=self.scope,
-            resync=self.catalog.request,
-            on_alarm=self._alarm,
-        )
 
     @asynccontextmanager
     async def _build_sessions(self) -> AsyncIterator[LiveSessions]:
@@ -334,6 +372,14 @@ class Gateway:
             default_expires=sip.default_expires,
             flood=FloodControl(flood_limits(self.settings)),
         )
+        notices = DeviceNotices(
+            registry=self.registry,
+            signaller=self.signaller,
+            platform_id=sip.id,
+            scope=self.scope,
+            resync=self.catalog.request,
+            on_alarm=self.cascade.alarm,
+        )
         return SipRouter(
             registrar=registrar,
             registry=self.registry,
@@ -345,8 +391,25 @@ class Gateway:
             send_date=sip.send_date,
             metrics=self.metrics,
             trust=self.driver.trust,
-            notices=self.notices,
-            uppers=_NoUppers(),
+            notices=notices,
+            uppers=self.cascade.requests,
+        )
+
+    def _build_subscriptions(self) -> DeviceSubscriptions:
+        cascade = self.settings.cascade
+        return DeviceSubscriptions(
+            registry=self.registry,
+            signaller=self.signaller,
+            settings=SubscriptionSettings(
+                catalog=cascade.subscribe_catalog,
+                alarm=cascade.subscribe_alarm,
+                expires=cascade.subscribe_expires,
+                timeout=self.settings.sip.request_timeout,
+            ),
+            scope=self.scope,
+            notified=self.router.notified,
+            now=monotonic,
+            new_fraction=lambda: secrets.randbelow(1 << 30) / (1 << 30),
         )
 
     def _build_http(self) -> HttpServer:
@@ -398,12 +461,19 @@ class Gateway:
     # Who tells whom
 
     def _connect_parts(self) -> None:
-        self.driver.on_connection_lost = lambda connection, _: self.registry.connection_lost(
-            connection, monotonic()
-        )
+        self.driver.on_connection_lost = self._connection_lost
+        self.registry.on_catalog.append(self.cascade.catalog_changed)
+        self.registry.on_catalog.append(self._facts_changed)
         self.registry.on_online.append(self._device_online)
         self.registry.on_offline.append(self._device_offline)
         self.registry.on_rebooted.append(self._device_rebooted)
+
+    def _connection_lost(self, connection: int, reason: str) -> None:
+        self.registry.connection_lost(connection, monotonic())
+        self.cascade.connection_lost(connection, reason)
+
+    def _facts_changed(self, device_id: str, diff: CatalogDiff) -> None:
+        self.sharing.access.touch(device_id, {*diff.added, *diff.removed, *diff.changed})
 
     def _end_ghosts(self, device: Device) -> None:
         if self.journal.has_ghosts(device.device_id):
@@ -413,15 +483,16 @@ class Gateway:
         self._end_ghosts(device)
         self.metrics.transitions.labels("online", "").inc()
         self.catalog.request(device)
+        self.subscriptions.device_online(device)
+        self.cascade.device_changed(device)
 
     def _device_offline(self, device: Device) -> None:
         reason = device.offline_reason or OfflineReason.NOT_CONNECTED
         self.metrics.transitions.labels("offline", reason.value).inc()
         self.sessions.device_offline(device, f"Device went offline: {reason.value}")
         self.catalog.device_offline(device)
-
-    def _alarm(self, device_id: str, alarm: AlarmNotify) -> None:
-        pass
+        self.subscriptions.device_offline(device)
+        self.cascade.device_changed(device)
 
     def _device_rebooted(self, device: Device) -> None:
         # A new Call-ID should mean a reboot (protocol 3.3), but cheap cameras make one for every refresh:
@@ -431,8 +502,3 @@ class Gateway:
     def _crashed(self, name: str, error: Exception) -> None:
         self.metrics.task_crashes.labels(name.partition(":")[0]).inc()
         log.error("task_crashed", task=name, error=repr(error), exc_info=error)
-
-
-class _NoUppers:
-    def handles(self, incoming: IncomingRequest) -> bool:
-        return False

@@ -56,6 +56,8 @@ class TimelineKind(enum.StrEnum):
     CATALOG_SHRUNK = "catalog_shrunk"
     CATALOG_FAILED = "catalog_failed"
     SESSION_ENDED = "session_ended"
+    SUBSCRIPTION = "subscription"
+    """A subscription of ours with the device began, failed or ended."""
     MESSAGE_REJECTED = "message_rejected"
     SETTINGS_CHANGED = "settings_changed"
 

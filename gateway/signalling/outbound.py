@@ -12,6 +12,8 @@ from gateway.signalling.journal import GHOST_CSEQ, DialogJournal, OpenDialog
 from gateway.signalling.pending import PendingAnswers
 from gb28181.aio.client import InviteDialog, InviteRefused, SipClient
 from gb28181.aio.errors import SipTimeout, SipTransportError
+from gb28181.aio.incoming import IncomingRequest
+from gb28181.aio.subscription import SubscribedDialog
 from gb28181.ids import DeviceId, IdKind
 from gb28181.manscdp.control import DeviceControl
 from gb28181.manscdp.message import Content, serialize_message
@@ -254,6 +256,49 @@ class SipSignaller:
                     f"Device {device.device_id} acknowledged {command.sub_command.value} but sent no "
                     f"answer in {self._timeout:g} s",
                 ) from None
+
+    def next_sn(self, device_id: str) -> int:
+        """The next SN towards a device."""
+        return self._pending.next_sn(device_id)
+
+    async def subscribe(
+        self,
+        device: Device,
+        body: Content,
+        *,
+        event: str,
+        expires: int,
+        timeout: float,
+        on_notify: Callable[[IncomingRequest], None],
+        on_end: Callable[[str], None],
+    ) -> SubscribedDialog[IncomingRequest]:
+        """SUBSCRIBE to a device (protocol 7.1).
+
+        Raises:
+            SubscribeRefused: Its answer was not a 2xx.
+            SipTimeout: No answer.
+            SipTransportError: It could not be sent.
+            Unavailable: `device_offline`.
+        """
+        flow, uri = self._route(device, device.device_id)
+        return await self._client.subscribe(
+            uri,
+            flow=flow,
+            from_=self._name(self._platform_id),
+            to=self._name(device.device_id),
+            event=event,
+            expires=expires,
+            body=serialize_message(
+                body,
+                charset=device.settings.charset or self._charset,
+                edition=edition_of(device.gb_version),
+            ),
+            content_type=MANSCDP,
+            headers=self._identity(device, None),
+            timeout=timeout,
+            on_notify=on_notify,
+            on_end=on_end,
+        )
 
     async def send(
         self,

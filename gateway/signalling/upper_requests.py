@@ -196,12 +196,12 @@ class UpperRequests:
             link.note(PlatformEvent.REFUSED, f"{request.method}: {exc.detail}")
             subject = Subject(platform=platform_id)
             self._record(incoming, subject, link.config.zone, exc.code, exc.detail)
-            self._answer(incoming, 403, exc.detail)
+            self._answer(incoming, exc.status, exc.detail)
             return
         subject = Subject(platform=platform_id)
         if identity is not None:
             subject = Subject(
-                platform=platform_id, identity=identity.user, gateways=identity.gateways
+                platform=platform_id, identity=identity.readable_user, gateways=identity.gateways
             )
         requester = UpperRequester(
             platform_id=platform_id, subject=subject, source=source, identity=identity

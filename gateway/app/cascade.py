@@ -1,0 +1,281 @@
+"""The cascade put together: upper platforms, their catalogues, bridged streams and controls."""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from gateway import __version__
+from gateway.app.sharing import SharingParts
+from gateway.cascade.book import PlatformBook
+from gateway.cascade.bridge import Bridges
+from gateway.cascade.catalog.own import OwnPlatform
+from gateway.cascade.catalog.platform import SharedCatalog
+from gateway.cascade.catalog.sender import NotifierSettings
+from gateway.cascade.catalog.view import CatalogView
+from gateway.cascade.control import ControlDesk
+from gateway.cascade.desk import UpperDesk
+from gateway.cascade.desk_office import DeskParts
+from gateway.cascade.desk_ports import PlatformView
+from gateway.cascade.link import UpperPlatformLink
+from gateway.cascade.links import UpperLinks
+from gateway.cascade.ports import UpperLink
+from gateway.cascade.queries_device import OwnInfo
+from gateway.config.model import Settings
+from gateway.domain.device import CatalogDiff, Device, MediaTransport
+from gateway.domain.errors import Unavailable
+from gateway.domain.platform import PlatformConfig, PlatformStatus
+from gateway.domain.policy import Subject
+from gateway.registry.registry import DeviceRegistry
+from gateway.sessions.control import DeviceControls
+from gateway.sessions.live import LiveSessions
+from gateway.sharing.policy.facts import TreeFacts
+from gateway.signalling.outbound import SipSignaller
+from gateway.signalling.upper import SipUpper
+from gateway.signalling.upper_requests import UpperRequests
+from gateway.store.sql import SqlStore
+from gb28181.aio import clock
+from gb28181.aio.driver import SipDriver
+from gb28181.aio.tasks import TaskScope
+from gb28181.flow.identity import MonitorIdentity, parse_monitor_identity
+from gb28181.manscdp.alarm import AlarmNotify
+from gb28181.sdp.ssrc import SsrcPool
+
+__all__ = ["CascadeNeeds", "CascadeParts"]
+
+MANUFACTURER = "gb28181-gateway"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CascadeNeeds:
+    """What the cascade is built on."""
+
+    settings: Settings
+    store: SqlStore
+    registry: DeviceRegistry
+    sharing: SharingParts
+    driver: SipDriver
+    signaller: SipSignaller
+    sessions: LiveSessions
+    controls: DeviceControls
+    ssrcs: SsrcPool
+    scope: TaskScope
+    on_crash: Callable[[str, Exception], None]
+
+
+class CascadeParts:
+    """Everything towards upper platforms; an async context manager, left before sessions and SIP.
+
+    Args:
+        needs: What it is built on.
+    """
+
+    def __init__(self, needs: CascadeNeeds) -> None:
+        self._needs = needs
+        self._stack = AsyncExitStack()
+        needs_sip = needs.settings.sip
+        self.own_id = needs_sip.id
+        cascade = needs.settings.cascade
+        self.platforms = PlatformBook(
+            needs.store,
+            needs.sharing.box,
+            own_id=self.own_id,
+            audit=needs.sharing.audit,
+            wall=clock.utc_now,
+            new_id=_new_id,
+        )
+        advertise = (needs_sip.advertise, needs_sip.port) if needs_sip.advertise else None
+        self.transport = SipUpper(
+            needs.driver,
+            own_id=self.own_id,
+            timeout=needs_sip.request_timeout,
+            advertise=advertise,
+            media_host=needs.settings.rtp.advertise or needs_sip.advertise,
+        )
+        self.bridges = Bridges(
+            own_id=self.own_id,
+            sources=needs.sessions,
+            access=needs.sharing.access,
+            ssrcs=needs.ssrcs,
+            views=self.view,
+            local_host=self.transport.local_host,
+            scope=needs.scope,
+            now=clock.monotonic,
+            wall=clock.utc_now,
+            new_id=_new_id,
+            late_offer_transport=MediaTransport(cascade.late_offer_transport),
+        )
+        self.control_desk = ControlDesk(
+            own_id=self.own_id,
+            controls=needs.controls,
+            access=needs.sharing.access,
+            views=self.view,
+            scope=needs.scope,
+            wall=clock.utc_now,
+        )
+        self._facts = TreeFacts(needs.registry.channel, lambda _: True)
+
+    async def __aenter__(self) -> Self:
+        needs, enter = self._needs, self._stack.enter_async_context
+        await self.platforms.load()
+        own = OwnInfo(
+            name=needs.settings.cascade.name or self.own_id,
+            manufacturer=MANUFACTURER,
+            model=MANUFACTURER,
+            firmware=__version__,
+        )
+        self.desk = await enter(
+            UpperDesk(
+                DeskParts(
+                    own_id=self.own_id,
+                    access=needs.sharing.access,
+                    directory=needs.registry,
+                    make_catalog=self.make_catalog,
+                    own=lambda: own,
+                    ask_status=self._ask_status,
+                    clock=clock,
+                    queries_per_minute=needs.settings.cascade.queries_per_minute,
+                    on_crash=needs.on_crash,
+                ),
+                self.control_desk,
+            )
+        )
+        self._stack.push_async_callback(self.bridges.close)
+        self.links = UpperLinks(
+            self.platforms,
+            self.transport,
+            clock=clock,
+            new_token=lambda: secrets.token_hex(8),
+            new_fraction=lambda: secrets.randbelow(1 << 30) / (1 << 30),
+            on_crash=needs.on_crash,
+        )
+        self._connect()
+        self.requests = UpperRequests(
+            links=self.links,
+            desk=self.desk,
+            bridges=self.bridges,
+            access=needs.sharing.access,
+            identities=_Identities(),
+            own_id=self.own_id,
+            is_device=lambda code: needs.registry.get(code) is not None,
+            trust=needs.driver.trust,
+            scope=needs.scope,
+            wall=clock.utc_now,
+            timeout=needs.settings.sip.request_timeout,
+        )
+        return self
+
+    async def start(self) -> None:
+        """Begin to register, once everything else listens."""
+        await self._stack.enter_async_context(self.links)
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    # What others ask
+
+    def view(self, platform_id: str) -> PlatformView | None:
+        """A platform's catalogue."""
+        return self.desk.view(platform_id)
+
+    def make_catalog(self, link: UpperLink) -> SharedCatalog:
+        """Make the catalogue of a platform."""
+        needs, config = self._needs, link.config
+        cascade = needs.settings.cascade
+        view = CatalogView(
+            config,
+            local_id=config.local_id or self.own_id,
+            directory=needs.registry,
+            access=needs.sharing.access,
+            ids=needs.store,
+            subject=Subject(platform=config.platform_id),
+            wall=clock.utc_now,
+            own_item=self._own_platform,
+            facts=self._facts,
+        )
+        return SharedCatalog(
+            view,
+            link,
+            on_crash=needs.on_crash,
+            settings=NotifierSettings(
+                delay=cascade.notify_delay,
+                batch=cascade.notify_batch,
+                initial_report=cascade.initial_report,
+            ),
+        )
+
+    # What happens below
+
+    def device_changed(self, device: Device) -> None:
+        """A device went on- or off-line."""
+        self.desk.touch(device.device_id)
+
+    def catalog_changed(self, device_id: str, diff: CatalogDiff) -> None:
+        """Channels of a device changed."""
+        self.desk.touch(device_id, {*diff.added, *diff.removed, *diff.changed})
+
+    def alarm(self, device_id: str, alarm: AlarmNotify) -> None:
+        """A device raised an alarm."""
+        self.desk.alarm(device_id, alarm.device_id, alarm)
+
+    def connection_lost(self, connection: int, reason: str) -> None:
+        """A SIP connection is gone."""
+        self.links.connection_lost(connection, reason)
+
+    # Inside
+
+    def _connect(self) -> None:
+        self._needs.sharing.access.on_changed.append(self.desk.policy_changed)
+        self.links.on_started.append(self.desk.open)
+        self.links.on_ended.append(self._link_ended)
+        self.links.on_offline.append(self._link_offline)
+        self.links.on_status.append(self._fill_status)
+
+    def _link_ended(self, link: UpperPlatformLink) -> None:
+        self._link_offline(link, "The link was stopped")
+        self.desk.close(link.config.platform_id, link)
+
+    def _link_offline(self, link: UpperPlatformLink, detail: str) -> None:
+        platform_id = link.config.platform_id
+        self.bridges.platform_offline(platform_id, detail)
+        self.control_desk.platform_offline(platform_id)
+
+    def _fill_status(self, platform_id: str, status: PlatformStatus) -> None:
+        self.desk.fill_status(platform_id, status)
+        status.sessions = self.bridges.count_of(platform_id)
+
+    def _own_platform(self) -> OwnPlatform:
+        cascade = self._needs.settings.cascade
+        codes = {config.local_id for config in self.platforms.list() if config.local_id}
+        return OwnPlatform(
+            name=cascade.name,
+            manufacturer=MANUFACTURER,
+            model=MANUFACTURER,
+            civil_code=cascade.civil_code,
+            address=cascade.address,
+            codes=frozenset({self.own_id, *codes}),
+        )
+
+    async def _ask_status(self, device_id: str, _channel_id: str) -> Mapping[str, str]:
+        device = self._needs.registry.get(device_id)
+        if device is None:
+            raise Unavailable("device_offline", f"No device {device_id}")
+        async with asyncio.timeout(self._needs.settings.sip.request_timeout + 1):
+            return await self._needs.signaller.query_device_status(device)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(8)
+
+
+class _Identities:
+    def check(self, config: PlatformConfig, value: str | None) -> MonitorIdentity | None:
+        return None if value is None else parse_monitor_identity(value)
