@@ -26,6 +26,7 @@ from gb28181.errors import RemoteProtocolError
 from gb28181.flow.identity import MonitorIdentity
 from gb28181.manscdp import Response
 from gb28181.manscdp.message import ManscdpMessage, parse_message
+from gb28181.sip.message import Request
 from gb28181.sip.uri import user_of
 
 __all__ = ["BridgeDoor", "IdentityChecker", "UpperRequests"]
@@ -191,7 +192,7 @@ class UpperRequests:
         request, platform_id = incoming.request, link.config.platform_id
         source = incoming.flow.remote[0]
         try:
-            identity = self._identities.check(link.config, request.headers.get(_IDENTITY))
+            identity = self._identities.check(link.config, _identity_of(request))
         except Forbidden as exc:
             link.note(PlatformEvent.REFUSED, f"{request.method}: {exc.detail}")
             subject = Subject(platform=platform_id)
@@ -323,6 +324,14 @@ class UpperRequests:
             status=status,
             detail=detail,
         )
+
+
+def _identity_of(request: Request) -> str | None:
+    values = request.headers.get_all(_IDENTITY)
+    if len(values) > 1:
+        # Which of them counts would be anybody's guess.
+        raise Forbidden("identity_malformed", f"{_IDENTITY} is there {len(values)} times")
+    return values[0] if values else None
 
 
 def _agreed(message: ManscdpMessage) -> Response:

@@ -195,6 +195,13 @@ async def test_an_identity_is_read_passed_on_and_refused_if_it_is_bad() -> None:
         assert len(gateway.bridges.calls) == 1
 
 
+async def test_two_identities_are_none() -> None:
+    twice = [("Monitor-User-Identity", "37130000002110000001-37130000003000000001")] * 2
+    async with served() as (upper, gateway):
+        assert await statuses(upper, headers=twice) == [403, 403, 403]
+        assert {reason for _, reason in gateway.policy.refused} == {"identity_malformed"}
+
+
 async def test_an_identity_may_be_required() -> None:
     async with served(require_identity=True) as (upper, gateway):
         assert await statuses(upper) == [403, 403, 403]
