@@ -118,4 +118,4 @@ def test_the_urban_department_gets_masked_sub_streams_until_its_window_closes(
 def test_the_example_names_owners_and_demands_of_identities(example: Engine) -> None:
     assert example.policy.owners(example.profile(SCHOOL).facts) == ("education",)
     assert example.policy.owners(example.profile(STREET).facts) == ("police",)
-    assert example.policy.policy.identity.user_types == ((300, 343), (400, 443))
+    assert example.policy.policy.identity.user_types == ((200, 200), (300, 343), (400, 443))
