@@ -8,7 +8,7 @@ from gateway.media.hub import Hub, HubReader
 from gateway.media.options import MediaOptions
 from gb28181.es.unit import Codec, MediaUnit
 from gb28181.ps.muxer import PsMuxer
-from gb28181.rtp.relay import RelayBatch, RelayPacker
+from gb28181.rtp.relay import RelayBatch, RelayPacker, count_packets
 
 __all__ = ["Remuxer"]
 
@@ -115,11 +115,8 @@ class Remuxer:
             if data:
                 frames.append((unit, data))
             sound = []
-        probe = RelayPacker()
-        for _, data in frames:
-            probe.pack_frame(data, timestamp=0, keyframe=False)
         again = RelayPacker()
-        again.sequence = self._packer.sequence - probe.sequence
+        again.sequence = self._packer.sequence - sum(count_packets(data) for _, data in frames)
         return [
             batch
             for unit, data in frames

@@ -27,6 +27,7 @@ __all__ = [
     "RelayPacker",
     "RelayRun",
     "RelayStamp",
+    "count_packets",
 ]
 
 MAX_RUN_PACKETS = 44
@@ -341,6 +342,11 @@ class RelayPacker:
             return 1 if first else 2
         self._streak = 0
         return step if trusted else 1
+
+
+def count_packets(frame: bytes) -> int:
+    """Return how many packets `RelayPacker.pack_frame` makes of a frame."""
+    return -(-len(frame) // _CUT)
 
 
 def _frame_start(payload: bytes | memoryview) -> FrameStart:

@@ -434,3 +434,54 @@ async def test_relays_speak_ipv6(transport: MediaTransport) -> None:
         closing = upper.close()
         if closing is not None:
             await closing
+
+
+async def test_a_receiver_that_cannot_be_dialled_is_tried_four_times_a_second_apart() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        async with plane() as media:
+            await receive(media)
+            sender, told = await relay(media, ACTIVE, remote=closed.getsockname())
+            began = asyncio.get_running_loop().time()
+            sender.start()
+            code, detail = await told.until("lost")
+            assert code == "connect_failed"
+            assert detail.endswith("after 4 tries: Connection refused")
+            assert asyncio.get_running_loop().time() - began >= 3.0
+
+
+async def test_a_re_invite_while_dialling_dials_the_new_address_only() -> None:
+    uppers: asyncio.Queue[TcpUpper] = asyncio.Queue(2)
+    server = await asyncio.start_server(
+        lambda reader, writer: uppers.put_nowait(TcpUpper(reader, writer)), "127.0.0.1", 0
+    )
+    async with server, plane() as media:
+        receiver, _ = await receive(media)
+        sender, told = await relay(media, ACTIVE, remote=("127.0.0.1", 1))
+        sender.start()
+        await asyncio.sleep(0.05)
+        sender.start(server.sockets[0].getsockname()[:2])
+        upper = await uppers.get()
+        upper.read()
+        await told.until("connected")
+        camera = UdpCamera(receiver.port)
+        await camera.send(FRAMES)
+        await upper.until(52)
+        # Another address again: the first connection is hung up.
+        second = await asyncio.start_server(
+            lambda reader, writer: uppers.put_nowait(TcpUpper(reader, writer)), "127.0.0.1", 0
+        )
+        async with second:
+            sender.start(second.sockets[0].getsockname()[:2])
+            other = await uppers.get()
+            other.read()
+            async with asyncio.timeout(2):
+                await upper.closed.wait()
+            await until(lambda: media.senders()[0].remote.endswith(f":{second.sockets[0].getsockname()[1]}"))  # fmt: skip
+            await camera.send([[_moved(data, 52) for data in frame] for frame in FRAMES])
+            await other.until(52)
+            assert other.packets[0].sequence == (upper.packets[-1].sequence + 1) & 0xFFFF
+            await other.close()
+        await upper.close()
+        camera.close()
+    assert told.names()[:2] == ["connected", "first_packet"]

@@ -18,6 +18,7 @@ from gb28181.rtp.relay import (
     RelayBatch,
     RelayPacker,
     RelayStamp,
+    count_packets,
 )
 
 SSRC = 7
@@ -221,3 +222,9 @@ def test_muxed_frames_are_cut_and_numbered_after_what_was_passed_on() -> None:
         (5, 5, True),
     ]
     assert batch.begins is FrameStart.KEY
+
+
+@pytest.mark.parametrize("size", [1, 1388, 1389, 2776, 3000, 200_000])
+def test_the_packets_of_a_frame_can_be_counted_beforehand(size: int) -> None:
+    batches = RelayPacker().pack_frame(bytes(size), timestamp=0, keyframe=False)
+    assert sum(batch.packets for batch in batches) == count_packets(bytes(size))
