@@ -62,6 +62,9 @@ _DENIED = {
     "ticket_required": "This needs a ticket number",
     "too_many_streams": "As many streams as the policy allows are open",
     "stopped": "Sharing of this was stopped",
+    "revoked": "What allowed this was revoked",
+    "sub_stream_only": "Only the sub stream is shared now",
+    "ended": "An operator has ended this",
     "audit_unavailable": "Nothing is shared while it cannot be put on record",
 }
 

@@ -153,7 +153,11 @@ class StreamApi:
         """Open the access, serve it, and say how it ended."""
         channel, principal = viewing.channel, viewing.principal
 
+        stopped: list[tuple[str, str]] = []
+
         def stop(code: str, detail: str) -> None:
+            # The viewer is told less than the record.
+            stopped.append((code, detail))
             sink.forbid(code, detail if principal.is_local else reason_words(code))
 
         access = self._gate.open(principal, Action.LIVE, channel, viewing.context, stop)
@@ -169,7 +173,7 @@ class StreamApi:
             raise
         finally:
             if sink.ended is not None:
-                result, detail = sink.ended
+                result, detail = stopped[0] if stopped and sink.forbidden else sink.ended
             access.end(result, detail)
             log.info(
                 "viewer_disconnected",

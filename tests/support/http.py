@@ -28,6 +28,7 @@ from gateway.http.options import HttpOptions
 from gateway.http.server import HttpServer
 from gateway.observe.metrics import Metrics
 from gateway.registry.registry import DeviceRegistry, RegistrySettings
+from tests.support.http_sharing import SharingBench, sharing_bench
 from tests.support.registry import DEVICE, ManualClock, MemoryStore, camera, registration
 
 __all__ = [
@@ -252,6 +253,7 @@ class HttpBench:
     clock: ManualClock
     data_dir: Path
     health: list[StoreHealth]
+    sharing: SharingBench
 
     @property
     def url(self) -> str:
@@ -279,7 +281,9 @@ class HttpBench:
 
 
 @asynccontextmanager
-async def http_bench(data_dir: Path, **options: Any) -> AsyncIterator[HttpBench]:
+async def http_bench(
+    data_dir: Path, *, audit_files: bool = False, **options: Any
+) -> AsyncIterator[HttpBench]:
     """Two devices online, one with cameras 1, 2 and 7, one with camera 7."""
     clock, store = ManualClock(), MemoryStore()
     registry = DeviceRegistry(store, RegistrySettings(realm="3402000000"), clock=clock)
@@ -290,22 +294,42 @@ async def http_bench(data_dir: Path, **options: Any) -> AsyncIterator[HttpBench]
         await registry.replace_catalog(device_id, listed, complete=True)
     sessions, media = ScriptedSessions(registry, clock), ScriptedMedia()
     queries, health = ScriptedQueries(), [StoreHealth(ok=True)]
-    deps = HttpDeps(
-        devices=registry,
-        catalog=ScriptedCatalog(registry, clock),
-        queries=queries,
-        sessions=sessions,
-        media=media,
-        metrics=Metrics(process=False),
-        store_health=lambda: health[-1],
-        sip_addresses=lambda: [("UDP", "127.0.0.1", 5060)],
-        version="0.1.0",
-        wall=clock.utc_now,
-        started_at=clock.start,
-    )
-    values = {"port": 0, "admin_token": ADMIN, "close_timeout": 0.5, **options}
-    server = HttpServer(deps, HttpOptions(data_dir=data_dir, **values))
-    async with server, aiohttp.ClientSession() as client:
-        yield HttpBench(
-            server, client, registry, sessions, media, queries, store, clock, data_dir, health
+    files = data_dir / "audit" if audit_files else None
+    async with sharing_bench(registry, clock, files) as sharing:
+        deps = HttpDeps(
+            devices=registry,
+            catalog=ScriptedCatalog(registry, clock),
+            queries=queries,
+            sessions=sessions,
+            media=media,
+            metrics=Metrics(process=False),
+            store_health=lambda: health[-1],
+            sharing=sharing.deps(),
+            sip_addresses=lambda: [("UDP", "127.0.0.1", 5060)],
+            version="0.1.0",
+            wall=clock.utc_now,
+            now=clock.monotonic,
+            started_at=clock.start,
         )
+        values = {
+            "port": 0,
+            "admin_token": ADMIN,
+            "close_timeout": 0.5,
+            "auth_failures": 10_000,
+            **options,
+        }
+        server = HttpServer(deps, HttpOptions(data_dir=data_dir, **values))
+        async with server, aiohttp.ClientSession() as client:
+            yield HttpBench(
+                server,
+                client,
+                registry,
+                sessions,
+                media,
+                queries,
+                store,
+                clock,
+                data_dir,
+                health,
+                sharing,
+            )
