@@ -118,7 +118,7 @@ class PlatformBook:
         by: Subject = _LOCAL,
         source: str = "",
     ) -> PlatformConfig:
-        """Add a platform or change one; returns what is kept, once it is durable.
+        """Add a platform or change one; returns what is kept, once it is durable. No change is no event.
 
         Args:
             config: All of its configuration; `has_password` is ignored.
@@ -148,6 +148,8 @@ class PlatformBook:
         if password is not None:
             sealed = self._box.seal(password) if password else ""
         config = replace(config, has_password=bool(sealed))
+        if config == old and password is None:
+            return config
         # In force before it is durable, so that two changes at once follow each other.
         self._configs[platform_id], self._sealed[platform_id] = config, sealed
         try:

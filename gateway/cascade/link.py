@@ -93,6 +93,7 @@ class UpperPlatformLink:
         self._scope: TaskScope | None = None
         self._wake = asyncio.Event()
         self._finished = asyncio.Event()
+        self._stopping = False
         self._done = False
 
     # What others see
@@ -166,7 +167,7 @@ class UpperPlatformLink:
 
     def reconnect(self, detail: str) -> None:
         """Register anew now: where we are registered, or else from the first address."""
-        if self._done or self._scope is None:
+        if self._stopping or self._scope is None:
             return
         self.note(PlatformEvent.REMARK, detail)
         if self.online and self._route is not None:
@@ -197,6 +198,7 @@ class UpperPlatformLink:
 
     async def stop(self) -> None:
         """Deregister and end `run`; returns within seconds, idempotent."""
+        self._stopping = True
         self._client.stop(self._clock.monotonic())
         self._wake.set()
         if self._scope is None:

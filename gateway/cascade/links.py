@@ -292,8 +292,9 @@ class UpperLinks:
 
     async def _end(self, link: UpperPlatformLink) -> None:
         await link.stop()
-        if self._links.get(link.config.platform_id) is link:
-            del self._links[link.config.platform_id]
+        if self._links.get(link.config.platform_id) is not link:
+            return
+        del self._links[link.config.platform_id]
         for listener in tuple(self.on_ended):
             listener(link)
 

@@ -121,6 +121,18 @@ async def test_changes_are_told_once_they_are_durable_and_put_on_record_without_
     assert one.list() == []
 
 
+async def test_saving_what_is_there_already_disturbs_nobody() -> None:
+    audit = AuditList()
+    one = book(audit=audit)
+    await one.save(platform(), "secret")
+    told: list[str] = []
+    one.on_changed.append(told.append)
+    await one.save(platform())
+    assert (told, len(audit.entries)) == ([], 1)
+    await one.save(platform(), "secret")
+    assert (told, len(audit.entries)) == ([UPPER_ID], 2)
+
+
 async def test_a_store_that_fails_changes_nothing() -> None:
     documents = MemoryDocuments()
     one = book(documents)

@@ -1,6 +1,7 @@
 """The link to an upper platform against a model of one, over real sockets."""
 
 import asyncio
+import random
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -339,6 +340,32 @@ async def test_the_clock_is_only_remarked_on_and_only_once() -> None:
         async with one_link(upper.config()) as link:
             await until(lambda: link.online, 2, "the registration")
             assert link.status().clock_offset is None
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_a_platform_does_the_link_is_online_again_when_it_behaves(seed: int) -> None:
+    chance = random.Random(seed)
+    transport = chance.choice(["UDP", "TCP"])
+    async with UpperPlatform(transport=transport) as upper:
+        config = upper.config(keepalive_interval=0.05, retry_delay=0.05)
+        async with one_link(config, timeout=0.1, fraction=chance.random) as link:
+            for _ in range(12):
+                upper.register_status = chance.choice([None, None, 403, 401, 500, 302, 423, 200])
+                upper.keepalive_status = chance.choice([200, 200, 403, 500, None])
+                upper.grant = chance.choice([None, "0", "1", "99999999999", "", "x"])
+                upper.wrong_status = chance.choice([401, 403])
+                upper.password = chance.choice(["upper-password", "upper-password", "other"])
+                if transport == "TCP" and upper.flow is not None and chance.random() < 0.3:
+                    upper.drop_connections()
+                if chance.random() < 0.2:
+                    link.reconnect("chance")
+                await asyncio.sleep(chance.random() * 0.2)
+            upper._answer_well("upper-password")
+            link.reconnect("now")
+            await until(lambda: link.online, 4, "the registration")
+            await until(lambda: link.status().misses == 0, 2, "an answered keepalive")
+            assert link.status().reason == ""
+        assert not upper.is_registered
 
 
 async def test_stopping_while_nobody_answers_is_quick() -> None:

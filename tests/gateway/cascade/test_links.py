@@ -102,6 +102,17 @@ async def test_many_changes_in_a_row_end_in_the_last_one() -> None:
         assert len(calls) <= 4
 
 
+async def test_the_end_in_the_middle_of_a_change_tells_of_each_end_once() -> None:
+    async with UpperPlatform() as upper:
+        ended: list[object] = []
+        async with all_links(upper.config()) as gateway:
+            await gateway.online(UPPER_ID)
+            gateway.links.on_ended.append(ended.append)
+            await gateway.book.save(upper.config(expires=7200))
+        assert len(ended) == len(set(map(id, ended))) <= 2
+        assert not upper.is_registered
+
+
 async def test_one_platform_that_is_silent_does_not_hold_up_the_others() -> None:
     async with UpperPlatform() as silent, UpperPlatform(SECOND_ID) as well:
         silent.register_status = 500
