@@ -236,19 +236,21 @@ def _mismatches(
     rule: Rule, subject: Subject, action: Action, facts: ChannelFacts
 ) -> tuple[Mismatch, ...]:
     found = []
-    if not any(clause.matches(subject) for clause in rule.subjects):
+    missed = [clause.mismatches(subject) for clause in rule.subjects]
+    if all(missed):
         # Of several clauses the one that comes nearest is worth telling.
-        nearest = min(rule.subjects, key=lambda clause: len(clause.mismatches(subject)))
-        for name in nearest.mismatches(subject):
-            value = getattr(nearest, name, "")
+        nearest = min(range(len(missed)), key=lambda index: len(missed[index]))
+        for name in missed[nearest]:
+            value = getattr(rule.subjects[nearest], name, "")
             wanted = getattr(value, "texts", value)
             found.append(Mismatch(f"subjects.{name}", _brief(wanted), _of_subject(subject, name)))
     if action not in rule.actions:
         found.append(Mismatch("actions", _actions(rule.actions), action.value))
-    for name, values in selector_fields(rule.objects).items():
-        alone = ChannelSelector(**{name: getattr(rule.objects, name)})
-        if not alone.matches(facts):
-            found.append(Mismatch(f"objects.{name}", _brief(values), _of_channel(facts, name)))
+    if not rule.objects.matches(facts):
+        for name, values in selector_fields(rule.objects).items():
+            alone = ChannelSelector(**{name: getattr(rule.objects, name)})
+            if not alone.matches(facts):
+                found.append(Mismatch(f"objects.{name}", _brief(values), _of_channel(facts, name)))
     return tuple(found)
 
 
@@ -314,5 +316,8 @@ def _actions(actions: Iterable[Action]) -> str:
 def _brief(value: object) -> str:
     if isinstance(value, frozenset):
         value = sorted(value)
+    if isinstance(value, list | tuple):
+        # Lists of thousands of codes need not be written out to be cut.
+        value = value[:_SHOWN]
     text = value_text(value)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
