@@ -91,7 +91,10 @@ class SipClient:
         Args:
             method: Any but INVITE, ACK and CANCEL.
             uri: Request-URI.
-            flow: The way it goes; one with a connection goes on that connection or not at all.
+            flow: The way it goes; one with a connection goes on that connection or not at all. On a UDP
+                flow it stays UDP however long it is, in fragments beyond the path's MTU: RFC 3261 18.1.1
+                asks for TCP above 1,300 bytes, but a peer behind NAT cannot be dialled. Who has long
+                bodies to send splits them, or is given a flow with a connection.
             from_: From value without tag, e.g. `<sip:ID@domain>`.
             to: To value without tag.
             headers: Further headers.

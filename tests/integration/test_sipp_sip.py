@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gb28181.aio.errors import SipTransportError
-from gb28181.aio.incoming import IncomingRequest
+from gb28181.aio.incoming import IncomingRequest, SubscriptionDialog
 from gb28181.sip.endpoint import Flow
 from tests.support.sip_drivers import Peer, message, peers
 
@@ -127,3 +127,105 @@ async def test_we_send_sipp_a_message(transport: str, tmp_path: Path) -> None:
     ):
         flow = await flow_to(platform, transport, port)
         assert (await message(platform, flow, timeout=5.0)).status == 200
+
+
+@pytest.mark.parametrize("transport", MODES)
+async def test_sipp_subscribes_refreshes_and_cancels(transport: str, tmp_path: Path) -> None:
+    ends: list[str] = []
+    steps: asyncio.Queue[tuple[SubscriptionDialog, str]] = asyncio.Queue(10)
+
+    def serve(incoming: IncomingRequest) -> None:
+        dialog = incoming.accept_subscribe(expires=300)
+        dialog.on_end = ends.append
+
+        def refresh(again: IncomingRequest) -> None:
+            expires = again.request.expires or 0
+            again.respond(200, headers=[("Expires", str(expires))])
+            state = f"active;expires={expires}" if expires else "terminated;reason=timeout"
+            steps.put_nowait((dialog, state))
+
+        dialog.on_refresh = refresh
+        steps.put_nowait((dialog, "active;expires=300"))
+
+    async with peers(1) as (lower,):
+        lower.handler = serve
+        driver = lower.driver
+        listen = driver.listen_udp if transport == "UDP" else driver.listen_tcp
+        host, port = await listen("127.0.0.1", 0)
+        async with sipp("stack_subscriber.xml", MODES[transport], tmp_path, f"{host}:{port}"):
+            async with asyncio.timeout(10):
+                for _ in range(3):
+                    dialog, state = await steps.get()
+                    answer = await dialog.notify(b"<Notify/>", state=state)
+                    assert answer.status == 200
+        assert ends == []
+        assert lower.crashes == []
+        assert driver.stats.subscriptions == 0
+
+
+@pytest.mark.parametrize("transport", MODES)
+async def test_we_subscribe_to_sipp_refresh_and_cancel(transport: str, tmp_path: Path) -> None:
+    port = free_port()
+    heard: asyncio.Queue[IncomingRequest] = asyncio.Queue(10)
+
+    def take(incoming: IncomingRequest) -> None:
+        incoming.respond(200)
+        heard.put_nowait(incoming)
+
+    async with (
+        peers(1) as (upper,),
+        sipp("stack_notifier.xml", MODES[transport], tmp_path, "-p", str(port)),
+    ):
+        flow = await flow_to(upper, transport, port)
+        dialog = await upper.driver.client.subscribe(
+            f"sip:34020000001110000001@127.0.0.1:{port}",
+            flow=flow,
+            from_="<sip:34020000002000000001@3402000000>",
+            to="<sip:34020000001110000001@3402000000>",
+            event="Catalog;id=7",
+            expires=600,
+            body=b"<Query/>",
+            content_type="Application/MANSCDP+xml",
+            on_notify=take,
+            timeout=5.0,
+        )
+        assert dialog.granted == 90
+        async with asyncio.timeout(5):
+            first = await heard.get()
+            assert b"<SN>1</SN>" in first.request.body
+            assert first.subscription is dialog
+            # Its Contact names a private address; the refresh arrives all the same.
+            assert (await dialog.refresh(expires=80)).status == 200
+            assert b"<SN>2</SN>" in (await heard.get()).request.body
+        assert (await dialog.refresh(expires=0)).status == 200
+        assert dialog.ended
+    assert upper.driver.stats.subscriptions == 0
+    assert heard.empty()
+
+
+@pytest.mark.parametrize("transport", MODES)
+async def test_sipp_takes_our_offer_and_moves_its_media(transport: str, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def serve(incoming: IncomingRequest) -> None:
+        dialog = incoming.accept_invite(b"v=0\r\ns=Play\r\n")
+
+        def reinvited(again: IncomingRequest) -> None:
+            told.append("moved" if b"m=video 50010 " in again.request.body else "refreshed")
+            again.on_ack = lambda body: told.append("acknowledged")
+            again.respond(200, body=b"v=0\r\ns=Play\r\n")
+
+        dialog.on_request = reinvited
+        dialog.on_ack_body = lambda body: told.append(str(b"m=video 50008 " in body))
+        dialog.on_bye = lambda: told.append(str(dialog.end_reason))
+
+    async with peers(1) as (lower,):
+        lower.handler = serve
+        driver = lower.driver
+        listen = driver.listen_udp if transport == "UDP" else driver.listen_tcp
+        host, port = await listen("127.0.0.1", 0)
+        async with sipp("stack_late_offer.xml", MODES[transport], tmp_path, f"{host}:{port}"):
+            pass
+        assert told == ["True", "moved", "acknowledged", "bye"]
+        assert lower.crashes == []
+        assert driver.stats.dialogs == driver.stats.stray == 0

@@ -324,3 +324,39 @@ async def test_a_dialog_we_accepted_has_no_response() -> None:
         await call(platform, await open_flow(platform, camera))
         with pytest.raises(LocalProtocolError):
             _ = device.dialogs[0].response
+
+
+@pytest.mark.parametrize("size", [1_400, 20_000, 60_000])
+async def test_a_long_request_stays_on_its_udp_flow(size: int) -> None:
+    async with peers() as (platform, camera):
+        flow = await open_flow(platform, camera)
+        body = b"<" + b"x" * size + b">"
+        answer = await platform.driver.client.request(
+            "MESSAGE",
+            "sip:x@y",
+            flow=flow,
+            from_="<sip:p@y>",
+            to="<sip:x@y>",
+            body=body,
+            content_type="Application/MANSCDP+xml",
+            timeout=2.0,
+        )
+        assert answer.status == 200
+        assert camera.incoming[0].request.body == body
+        assert camera.incoming[0].flow.transport == "UDP"
+
+
+async def test_a_request_no_datagram_can_hold_fails_at_once() -> None:
+    async with peers() as (platform, camera):
+        flow = await open_flow(platform, camera)
+        async with asyncio.timeout(1):
+            with pytest.raises(SipTransportError):
+                await platform.driver.client.request(
+                    "MESSAGE",
+                    "sip:x@y",
+                    flow=flow,
+                    from_="<sip:p@y>",
+                    to="<sip:x@y>",
+                    body=b"x" * 65_536,
+                    content_type="Application/MANSCDP+xml",
+                )
