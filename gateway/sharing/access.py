@@ -21,7 +21,7 @@ from gateway.domain.policy import (
     Subject,
 )
 from gateway.domain.selector import ChannelFacts
-from gateway.sharing.access_open import OpenAccess, OwnerNotice
+from gateway.sharing.access_open import AccessTable, OpenAccess, OwnerNotice
 from gateway.sharing.access_record import access_entry, end_entry
 from gateway.sharing.grants import GrantBook, GrantState
 from gateway.sharing.policy.book import PolicyBook
@@ -44,6 +44,7 @@ _TURN = 200
 """Open accesses asked again each tick though nothing seems to have changed: the catalogue may have."""
 _WHOLE = frozenset({Action.CATALOG, Action.ALARM, Action.POSITION})
 """Actions that may be asked for as a whole: what is then sent is decided channel by channel."""
+_GROUP_TYPES = frozenset({"215", "216"})
 _NOWHERE = ChannelFacts(device_id="", channel_id="", kind=ChannelKind.OTHER)
 _UNAVAILABLE = Decision(
     allowed=False,
@@ -102,7 +103,7 @@ class SharingAccess:
         self._now = now
         self._engine: Engine | None = None
         self._profiles = ProfileCache(facts)
-        self._open: dict[str, OpenAccess] = {}
+        self._open = AccessTable()
         self._usage = Usage()
         self._again: deque[OpenAccess] = deque()
         """Accesses to be asked again."""
@@ -174,7 +175,7 @@ class SharingAccess:
             stop=stop,
             on_end=self._ended,
         )
-        self._open[access_id] = access
+        self._open.add(access)
         if request.action in STREAMING:
             self._usage.opened(access.party)
         return access
@@ -185,7 +186,7 @@ class SharingAccess:
 
     def accesses(self) -> Iterable[Access]:
         """Return what is open now: who watches what."""
-        return list(self._open.values())
+        return self._open.all()
 
     def usage(self) -> list[PartyUsage]:
         """Return how much each party uses."""
@@ -195,12 +196,12 @@ class SharingAccess:
 
     def touch(self, device_id: str, channel_ids: Iterable[str] | None = None) -> None:
         """A device's catalogue has changed, or the groups above its channels: look at them anew."""
-        self._profiles.forget(device_id, channel_ids)
-        self._ask_again(
-            access
-            for access in self._open.values()
-            if access.request.channel is not None and access.request.channel.device_id == device_id
-        )
+        touched = None if channel_ids is None else frozenset(channel_ids)
+        # What hangs under a group that moved has moved with it.
+        if touched is not None and any(code[10:13] in _GROUP_TYPES for code in touched):
+            touched = None
+        self._profiles.forget(device_id, touched)
+        self._ask_again(self._open.of(device_id, touched))
 
     async def run(self) -> None:
         """Watch the clock, for ever: windows, validities, grants, and what could not be asked again at once."""
@@ -225,7 +226,7 @@ class SharingAccess:
         if jumped_back or (self._edge is not None and now >= self._edge):
             self._edge = self.engine.next_edge(now)
             self._tell(self.on_changed)
-        accesses = list(self._open.values())
+        accesses = self._open.all()
         due = [a for a in accesses if a.decision.until is not None and a.decision.until <= now]
         if self._turn >= len(accesses):
             self._turn = 0
@@ -234,7 +235,7 @@ class SharingAccess:
 
     def close(self) -> None:
         """Put the end of everything on record that is still open."""
-        for access in list(self._open.values()):
+        for access in self._open.all():
             access.end("shutdown", "The gateway is stopping")
 
     # Inside
@@ -243,7 +244,7 @@ class SharingAccess:
         self._engine = None
         self._edge = self.engine.next_edge(self._wall())
         self._again.clear()
-        self._ask_again(list(self._open.values()))
+        self._ask_again(self._open.all())
         self._tell(self.on_changed)
 
     def _tell(self, listeners: Iterable[Callable[[], None]]) -> None:
@@ -295,20 +296,10 @@ class SharingAccess:
         limit = obligations.max_streams
         if limit is None or self._usage.streams(access.party) <= limit:
             return decision
-        if access.request.action not in STREAMING or self._rank(access) < limit:
+        if access.request.action not in STREAMING or self._open.rank(access) < limit:
             return decision
         detail = f"Only {limit} streams at once are allowed now"
         return replace(decision, allowed=False, reason="too_many_streams", detail=detail)
-
-    def _rank(self, access: OpenAccess) -> int:
-        """Return how many streams of the same party began before."""
-        rank = 0
-        for other in self._open.values():
-            if other is access:
-                break
-            if other.party == access.party and other.request.action in STREAMING:
-                rank += other.stopped_by is None
-        return rank
 
     def _in_words(self, access: OpenAccess, decision: Decision) -> Decision:
         """Say that a grant is over instead of that no rule allows it."""
@@ -382,7 +373,7 @@ class SharingAccess:
         self._audit.record(access_entry(access_id, at, request, decision, lasting=lasting))
 
     def _ended(self, access: OpenAccess, result: str, detail: str) -> None:
-        del self._open[access.access_id]
+        self._open.remove(access)
         if access.request.action in STREAMING:
             self._usage.closed(access.party)
         lasted = self._now() - access.started
@@ -391,7 +382,7 @@ class SharingAccess:
 
     def _rest(self) -> float:
         now = self._wall()
-        times = [a.decision.until for a in self._open.values() if a.decision.until is not None]
+        times = [a.decision.until for a in self._open.all() if a.decision.until is not None]
         if self._edge is not None:
             times.append(self._edge)
         soonest = min(times, default=None)

@@ -1,12 +1,13 @@
-"""One allowed access that lasts, and what the owner of accesses is told of it."""
+"""Allowed accesses that last, and what a channel's owner is told of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.domain.policy import AccessRequest, Decision
+from gateway.sharing.policy.rule import STREAMING
 
-__all__ = ["OpenAccess", "OwnerNotice"]
+__all__ = ["AccessTable", "OpenAccess", "OwnerNotice"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,3 +72,52 @@ class OpenAccess:
         if not self.ended:
             self.ended = True
             self._on_end(self, result, detail)
+
+
+class AccessTable:
+    """All open accesses in the order in which they began, found by channel too."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, OpenAccess] = {}
+        self._by_device: dict[str, dict[str, OpenAccess]] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, access: OpenAccess) -> None:
+        """Take up an access that begins."""
+        self._all[access.access_id] = access
+        if (channel := access.request.channel) is not None:
+            self._by_device.setdefault(channel.device_id, {})[access.access_id] = access
+
+    def remove(self, access: OpenAccess) -> None:
+        """Drop one that ended."""
+        del self._all[access.access_id]
+        if (channel := access.request.channel) is not None:
+            of_device = self._by_device[channel.device_id]
+            del of_device[access.access_id]
+            if not of_device:
+                del self._by_device[channel.device_id]
+
+    def all(self) -> list[OpenAccess]:
+        """Return all, the oldest first."""
+        return list(self._all.values())
+
+    def of(self, device_id: str, channel_ids: Collection[str] | None) -> list[OpenAccess]:
+        """Return those to a device's channels, or to some of them."""
+        return [
+            access
+            for access in self._by_device.get(device_id, {}).values()
+            if channel_ids is None
+            or (access.request.channel and access.request.channel.channel_id in channel_ids)
+        ]
+
+    def rank(self, access: OpenAccess) -> int:
+        """Return how many streams of the same party began before and were not told to end."""
+        rank = 0
+        for other in self._all.values():
+            if other is access:
+                break
+            if other.party == access.party and other.request.action in STREAMING:
+                rank += other.stopped_by is None
+        return rank

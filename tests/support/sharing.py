@@ -1,13 +1,14 @@
 """Policy, grants, stop orders and open accesses together, on doubles of the ports they need."""
 
 import itertools
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.domain.audit import AuditEntry, AuditKind
 from gateway.domain.device import Channel
 from gateway.domain.policy import AccessRequest, Action, Subject
-from gateway.domain.selector import facts_of
+from gateway.domain.selector import ChannelFacts, facts_of
 from gateway.sharing.access import SharingAccess
 from gateway.sharing.grants import Application, GrantBook, GrantLimits
 from gateway.sharing.policy.book import PolicyBook
@@ -38,7 +39,7 @@ class Office:
         self.stops = StopBook(self.documents, self.clock.utc_now, **books)
         self.access = self.make_access()
 
-    def make_access(self) -> SharingAccess:
+    def make_access(self, facts: Callable[[Channel], ChannelFacts] = facts_of) -> SharingAccess:
         """Make the owner of accesses."""
         return SharingAccess(
             policies=self.policies,
@@ -47,7 +48,7 @@ class Office:
             audit=self.audit,
             wall=self.clock.utc_now,
             new_id=self.new_id,
-            facts=facts_of,
+            facts=facts,
             find=lambda device, channel: self.cameras.get((device, channel)),
             now=self.clock.monotonic,
         )

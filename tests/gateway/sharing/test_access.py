@@ -11,7 +11,7 @@ import pytest
 from gateway.domain.audit import AuditKind
 from gateway.domain.errors import Forbidden
 from gateway.domain.policy import AccessControl, AccessRequest, Action, Subject
-from gateway.domain.selector import ChannelSelector
+from gateway.domain.selector import ChannelSelector, facts_of
 from gateway.sharing.access_open import OwnerNotice
 from gateway.sharing.policy.clause import parse_subjects
 from tests.support.policy import ADMIN, CITY, DEVICE, MONDAY, URBAN, camera, rule
@@ -358,6 +358,19 @@ async def test_a_changed_catalogue_is_noticed_within_ticks_even_if_nobody_tells(
     assert viewer.told == []
     office.cameras[DEVICE, camera().channel_id] = camera(civil_code="110101")
     office.access.tick()
+    assert viewer.code == "no_rule"
+
+
+async def test_a_group_that_moves_takes_what_hangs_under_it_along() -> None:
+    office = await _office(rule("r", objects='{ groups = ["37132600002150000001"] }'))
+    organisation = "37132600002160000001"
+    above = {"37132600002150000001"}
+    office.access = office.make_access(lambda channel: facts_of(channel, groups=above))
+    viewer = Viewer(office, office.request(channel=camera(parent_ids=(organisation,))))
+    above.clear()
+    office.access.touch(DEVICE, ["37132600001320000077"])
+    assert viewer.told == []
+    office.access.touch(DEVICE, [organisation])
     assert viewer.code == "no_rule"
 
 
