@@ -1,6 +1,7 @@
 """Finding records: newest first, file by file, each access with its end. Blocks."""
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -24,10 +25,8 @@ MAX_SECONDS = 20.0
 _MAX_ENDS = 200_000
 """Accesses looked for by how they ended, at most; the newest."""
 _END = b'"kind":"end"'
-_ENTRY = b'"line":"entry",'
-_FAULTS = (b'"line":"gap",', b'"line":"break",')
-_PREFIX = 260
-"""Bytes within which a line says its kind."""
+_REF = re.compile(rb'"ref":"([^"\\]*)"')
+_SHOWN = frozenset({LineKind.ENTRY, LineKind.GAP, LineKind.BREAK})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ class AuditQuery:
     rule: str = ""
     entry_id: str = ""
     text: str = ""
-    """Anywhere in its texts, whatever the case."""
+    """Anywhere in its texts; the case of Latin letters does not matter."""
     limit: int = 100
     offset: int = 0
 
@@ -141,6 +140,8 @@ class _Match:
 
     query: AuditQuery
     needles: list[bytes] = field(default_factory=list)
+    text: bytes = b""
+    """In lower case."""
     ended: frozenset[str] = frozenset()
     """Accesses that ended with the result asked for."""
 
@@ -152,15 +153,26 @@ class _Match:
         for value in (*exact, query.entry_id, subject):
             if value:
                 match.needles.append(_as_json(value))
-        if query.result:
+        if query.result in ("allow", "deny"):
+            match.needles.append(_as_json(query.result))
+        elif query.result:
             match.ended = frozenset(_ended_with(source, spans, query))
-            if not match.ended:
-                match.needles.append(_as_json(query.result))
+        match.needles.sort(key=len)
+        match.text = _as_json(query.text).lower()
         return match
 
+    def candidates(self, data: bytes) -> Iterator[bytes]:
+        """Yield the lines of a file that may match, last first, without taking them apart."""
+        if self.needles:
+            yield from _lines_with(self.needles[-1], data, data)
+        elif self.text:
+            yield from _lines_with(self.text, data.lower(), data)
+        else:
+            yield from _lines_with(b"\n", data, data)
+
     def test(self, raw: bytes) -> bool:
-        """Return whether the line of a record may match, without taking it apart."""
-        return all(needle in raw for needle in self.needles)
+        """Return whether a line may match, without taking it apart."""
+        return all(needle in raw for needle in self.needles) and self.text in raw.lower()
 
     def test_entry(self, entry: AuditEntry) -> bool:
         """Return whether a record matches."""
@@ -190,21 +202,22 @@ class _Match:
         )
 
     def _test_text(self, entry: AuditEntry) -> bool:
-        wanted = self.query.text.casefold()
-        if not wanted:
+        if not self.query.text:
             return True
+        wanted = _lower(self.query.text)
         texts = [getattr(entry, each.name) for each in fields(entry)]
         texts += entry.subject.values()
-        return any(isinstance(text, str) and wanted in text.casefold() for text in texts)
+        return any(isinstance(text, str) and wanted in _lower(text) for text in texts)
 
 
 def _rows(source: Source, span: SegmentSpan, match: _Match) -> Iterator[AuditRow]:
-    for raw in reversed(_lines(source, span)):
-        head = raw[:_PREFIX]
-        if not (match.test(raw) if _ENTRY in head else any(kind in head for kind in _FAULTS)):
+    for raw in match.candidates(_read(source, span)):
+        if not match.test(raw):
             continue
         try:
             line = Line.parse(raw)
+            if line.kind not in _SHOWN:
+                continue
             entry = _entry_of(line)
         except (LineError, ValueError):
             # Damage is for `verify` to tell.
@@ -230,18 +243,33 @@ def _entry_of(line: Line) -> AuditEntry:
     )
 
 
-def _lines(source: Source, span: SegmentSpan) -> list[bytes]:
+def _read(source: Source, span: SegmentSpan) -> bytes:
     try:
         with source.open(span.number, stub=False) as file:
-            return file.read().splitlines(keepends=True)
+            return file.read()
     except FileNotFoundError:
         # Retention came in between.
-        return []
+        return b""
 
 
-def _ends(source: Source, span: SegmentSpan) -> Iterator[AuditEntry]:
-    for raw in _lines(source, span):
-        if _END not in raw:
+def _lines_with(needle: bytes, haystack: bytes, data: bytes) -> Iterator[bytes]:
+    """Yield the lines of a file, last first, in which something stands; `haystack` is the file or of its size."""
+    end = len(data)
+    while (at := haystack.rfind(needle, 0, end)) >= 0:
+        begin = data.rfind(b"\n", 0, at) + 1
+        # A last line without its end is half-written.
+        if (after := data.find(b"\n", at)) >= 0:
+            yield data[begin : after + 1]
+        end = begin
+
+
+def _ends(
+    source: Source, span: SegmentSpan, wanted: Collection[str] | None = None
+) -> Iterator[AuditEntry]:
+    """Yield the ends in a file, last first: all, or those of the wanted accesses."""
+    for raw in _lines_with(_END, data := _read(source, span), data):
+        ref = _REF.search(raw)
+        if wanted is not None and ref is not None and ref[1].decode(errors="replace") not in wanted:
             continue
         try:
             entry = entry_from(Line.parse(raw).fields())
@@ -281,10 +309,9 @@ def _join(
         if not wanted:
             break
         if span.number >= first and not span.stub:
-            for entry in _ends(source, span):
-                if entry.ref in wanted:
-                    wanted.discard(entry.ref)
-                    ends[entry.ref] = entry
+            for entry in _ends(source, span, wanted):
+                wanted.discard(entry.ref)
+                ends[entry.ref] = entry
     return [_with_end(row, ends.get(row.entry.entry_id), lasting) for row in rows]
 
 
@@ -294,6 +321,10 @@ def _with_end(row: AuditRow, end: AuditEntry | None, lasting: Collection[str]) -
     if end is None or not row.entry.lasting:
         return row
     return replace(row, ended=end.result, end_detail=end.detail, duration_s=end.duration_s)
+
+
+def _lower(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass").lower()
 
 
 def _as_json(text: str) -> bytes:
