@@ -116,8 +116,9 @@ class Decision:
     rule: str = ""
     """Identifier of the deciding rule, `grant:ID`, `stop:ID`, or `builtin:...`; empty: nothing matched."""
     reason: str = ""
-    """Stable word: `allowed`, `no_rule`, `denied`, `secrecy`, `outside_window`, `expired`, `purpose_required`,
-    `ticket_required`, `zone`, `too_many_streams`, `stopped`, `identity_required`, `audit_unavailable`, ..."""
+    """Stable word: `allowed`, `no_rule`, `denied`, `secrecy`, `not_yet_valid`, `expired`, `outside_window`, `zone`,
+    `identity_required`, `purpose_required`, `ticket_required`, `too_many_streams`, `stopped`, `audit_unavailable`;
+    of an access that must end also `revoked` and `sub_stream_only`."""
     detail: str = ""
     """A sentence for people."""
     obligations: Obligations = field(default_factory=Obligations)

@@ -14,7 +14,7 @@ from gateway.sharing.policy.load import load_policy
 from gateway.sharing.policy.window import CHINA
 from tests.support.policy import ADMIN, CITY, MONDAY, context
 
-EXAMPLE = Path("conf/policy.example.toml")
+EXAMPLE = Path(__file__).parents[4] / "conf/policy.example.toml"
 STREET = ChannelFacts(
     device_id="37132600001110000001",
     channel_id="37132600001320000001",
