@@ -177,6 +177,7 @@ class Chain:
 
     def add(self, entry: AuditEntry) -> None:
         """Chain a record; seals the segment if that filled it."""
+        assert entry.at.tzinfo is not None
         content = content_of(entry)
         self._write(LineKind.ENTRY, content)
         span = self.span

@@ -194,6 +194,10 @@ class AuditLog:
         """Return the audit in figures."""
         return status_of(self._writer, self._all_spans(), self._signer.fingerprint)
 
+    def public_keys(self) -> bytes:
+        """Return the keys that signed, as a PEM file, the newest last."""
+        return self._keys.pem()
+
     # For people
 
     async def flush(self) -> None:

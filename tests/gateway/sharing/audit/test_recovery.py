@@ -277,6 +277,8 @@ async def test_a_forged_checkpoint_file_does_not_use_the_numbers_up(directory: P
 async def test_a_lost_key_is_replaced_and_the_old_one_still_verifies(directory: Path) -> None:
     async with open_log(directory, key=OTHER_KEY) as log:
         log.record(access(1000))
+        both = [Signer(KEY).key_id, Signer(OTHER_KEY).key_id]
+        assert KeyRing.from_pem(log.public_keys()).keys == both
     report = await asyncio.to_thread(verify, directory)
     assert report.faults == []
     assert report.keys == [Signer(KEY).fingerprint, Signer(OTHER_KEY).fingerprint]
