@@ -79,10 +79,13 @@ class Notifier:
         self._user = request.to.user
         context.add(self)
 
-    @property
-    def contact(self) -> str:
-        """Our Contact in NOTIFYs and 2xx."""
-        return self._context.user_agent.contact(self.dialog.flow, self._user)
+    def with_contact(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return headers of a NOTIFY or a 2xx with our Contact, unless they have one."""
+        listed = list(headers)
+        if any(name.lower() == "contact" for name, _ in listed):
+            return listed
+        contact = self._context.user_agent.contact(self.dialog.flow, self._user)
+        return [("Contact", contact), *listed]
 
     @property
     def ended(self) -> bool:
@@ -104,7 +107,7 @@ class Notifier:
             request,
             200,
             to_tag=self.dialog.local_tag,
-            headers=[("Contact", self.contact), *headers],
+            headers=self.with_contact(headers),
             body=body,
             content_type=content_type,
         )
@@ -134,8 +137,7 @@ class Notifier:
             headers=[
                 ("Event", self.event),
                 ("Subscription-State", state),
-                ("Contact", self.contact),
-                *headers,
+                *self.with_contact(headers),
             ],
             body=body,
             content_type=content_type if body else None,

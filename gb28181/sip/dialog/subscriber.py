@@ -129,7 +129,10 @@ class Subscriber:
         )
 
     def close(self, now: float) -> None:
-        """Forget the dialog without a word: the next NOTIFY is answered 481, which ends it over there."""
+        """Forget the dialog without a word: the next NOTIFY is answered 481, which ends it over there.
+
+        One that has been cancelled lingers all the same, for the last NOTIFY.
+        """
         if self.state is SubscriberState.SUBSCRIBING:
             self._context.transactions.abandon(self.transaction)
         self._step(SubscriberInput.CLOSE, now)
@@ -166,7 +169,7 @@ class Subscriber:
             self._context.reply(transaction, request, 200, now)
             return True
         dialog = self.dialog
-        if dialog.remote_tag is None:
+        if not dialog.remote_tag:
             dialog.remote_tag = request.from_.tag or ""
             dialog.remote = request.headers.get("From") or ""
             dialog.routes = request.headers.get_all("Record-Route")
@@ -203,7 +206,7 @@ class Subscriber:
             return
         self._context.move(self, flow)
         dialog = self.dialog
-        if first:
+        if first and (response.to.tag or not dialog.remote_tag):
             dialog.remote_tag = response.to.tag or ""
             dialog.remote = response.headers.get("To") or ""
             dialog.routes = response.headers.get_all("Record-Route")[::-1]
@@ -279,7 +282,6 @@ class Subscriber:
             (_St.ACTIVE, _In.LEAVE): (_St.LEAVING, _linger),
             (_St.ACTIVE, _In.CLOSE): (_St.ENDED, _remove),
             (_St.ACTIVE, _In.CONNECTION_LOST): (_St.ENDED, _lost),
-            (_St.LEAVING, _In.CLOSE): (_St.ENDED, _remove),
             (_St.LEAVING, _In.CONNECTION_LOST): (_St.ENDED, _remove),
             (_St.LEAVING, _In.LINGERED): (_St.ENDED, _remove),
         }

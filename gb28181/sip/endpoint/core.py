@@ -309,7 +309,7 @@ class SipEndpoint:
             reinvite.accept(body, now, headers=headers)
             return
         if isinstance(incoming.subscription, Notifier) and success:
-            headers = [("Contact", incoming.subscription.contact), *headers]
+            headers = incoming.subscription.with_contact(headers)
         response = build_response(
             incoming.request,
             status,

@@ -74,6 +74,16 @@ def test_a_notify_goes_into_the_dialog_with_the_subscribers_event() -> None:
     assert notify.uri == "sip:34020000002000000001@10.0.0.1:5060"
 
 
+def test_a_contact_of_the_users_own_is_the_only_one() -> None:
+    pair = SubscriptionPair()
+    _, notifier = pair.established()
+    own = ("Contact", "<sip:own@198.51.100.1:5060>")
+    notifier.notify(1.0, state="active", headers=[own])
+    pair.device.pump()
+    (notify,) = pair.requests_of(pair.device, "NOTIFY")
+    assert notify.headers.get_all("Contact") == [own[1]]
+
+
 def test_an_empty_notify_has_no_content_type_and_the_last_one_ends_the_dialog() -> None:
     pair = SubscriptionPair()
     _, notifier = pair.established()

@@ -249,6 +249,7 @@ def test_what_comes_after_the_cancellation_is_acknowledged_and_thrown_away() -> 
     subscriber, _ = pair.established()
     subscriber.subscribe_again(1.0, expires=0)
     pair.network.run(2.0)
+    subscriber.close(2.0)
     pair.notify("terminated;reason=timeout", b"")
     pair.network.run(3.0)
     assert pair.notices == []
@@ -296,6 +297,22 @@ def test_a_lost_connection_ends_the_subscription_and_its_refresh_at_once() -> No
     assert pair.platform.of(SubscriberEnded) == [lost]
     assert len(pair.platform.of(RequestFailed)) == 1
     assert pair.platform.endpoint.dialogs.held == 0
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_200_without_a_to_tag_leaves_the_tag_to_the_notify(early: bool) -> None:
+    pair = SubscriptionPair(answer=None)
+    subscriber = pair.subscribe()
+    ok = notify_ok(pair.platform.sent[0][1]).replace(b";tag=d", b"")
+    if early:
+        assert deliver(pair, notify_bytes(subscriber)) == 200
+    pair.platform.endpoint.receive_message(ok, TO_US, 0.1)
+    pair.platform.pump()
+    if not early:
+        assert deliver(pair, notify_bytes(subscriber)) == 200
+    subscriber.subscribe_again(1.0, expires=60)
+    pair.platform.pump()
+    assert pair.requests_of(pair.platform, "SUBSCRIBE")[-1].to.tag == "dtag"
 
 
 def notify_ok(subscribe: bytes) -> bytes:
@@ -364,6 +381,7 @@ def test_any_history_ends_at_most_once_and_then_nothing_moves(
         assert not over or subscriber.state is SubscriberState.ENDED
         over = subscriber.state is SubscriberState.ENDED
     subscriber.close(1.0)
+    subscriber._step(SubscriberInput.LINGERED, 40.0)
     pair.platform.pump()
     assert len(pair.platform.of(SubscriberEnded)) <= 1
     assert pair.platform.endpoint.dialogs.held == 0
