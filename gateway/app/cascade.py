@@ -234,10 +234,13 @@ class CascadeParts:
 
     def _connect(self) -> None:
         self._needs.sharing.access.on_changed.append(self.desk.policy_changed)
-        self.links.on_started.append(self.desk.open)
+        self.links.on_started.append(self._link_started)
         self.links.on_ended.append(self._link_ended)
         self.links.on_offline.append(self._link_offline)
         self.links.on_status.append(self._fill_status)
+
+    def _link_started(self, link: UpperPlatformLink) -> None:
+        link.prepared = self.desk.open(link)
 
     def _link_ended(self, link: UpperPlatformLink) -> None:
         self._link_offline(link, "The link was stopped")

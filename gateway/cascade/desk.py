@@ -75,12 +75,17 @@ class UpperDesk:
 
     # Offices
 
-    def open(self, link: UpperLink) -> None:
-        """Open the office of a platform, when its link is made; an older one is closed."""
+    def open(self, link: UpperLink) -> asyncio.Event:
+        """Open the office of a platform, when its link is made; an older one is closed.
+
+        Returns:
+            Set once the office can answer.
+        """
         platform_id = link.config.platform_id
         self.close(platform_id)
         office = self._offices[platform_id] = PlatformOffice(link, self._parts)
         self._scope.spawn(self._keep(office), name=f"office:{platform_id}")
+        return office.loaded
 
     def close(self, platform_id: str, link: UpperLink | None = None) -> None:
         """Close an office, when its link is no more; idempotent.

@@ -72,6 +72,8 @@ class PlatformOffice:
             gate=RateGate(parts.queries_per_minute),
             wall=parts.clock.utc_now,
         )
+        self.loaded = asyncio.Event()
+        """Set when `ready` becomes true for the first time."""
         self.ready = False
         """Whether the codes given out before are known: nothing can be answered without."""
         self.subscriptions = SubscriptionBook(
@@ -144,6 +146,7 @@ class PlatformOffice:
             try:
                 await self.catalog.load()
                 self.ready = True
+                self.loaded.set()
             except Unavailable as exc:
                 log.warning(
                     "platform_catalog_not_loaded", platform_id=platform_id, detail=exc.detail

@@ -34,6 +34,8 @@ from gb28181.sip.message import Response
 
 __all__ = ["STOP_WAIT", "UpperPlatformLink"]
 
+PREPARE_LOOK: Final = 0.2
+"""Seconds between looks whether it is to stop before it has begun."""
 STOP_WAIT: Final = 3.0
 """Seconds a deregistration may take before it is left undone."""
 END_WAIT: Final = 1.0
@@ -41,7 +43,13 @@ END_WAIT: Final = 1.0
 
 _FORGOTTEN: Final = frozenset({401, 403, 404})
 """Answers to a keepalive that say so; any other is a miss like silence."""
-_SETTLING: Final = frozenset({RegisterClientState.REGISTERING, RegisterClientState.AUTHORIZING})
+_SETTLING: Final = frozenset(
+    {
+        RegisterClientState.REGISTERING,
+        RegisterClientState.AUTHORIZING,
+        RegisterClientState.REGISTERED,
+    }
+)
 
 
 class UpperPlatformLink:
@@ -73,6 +81,8 @@ class UpperPlatformLink:
         timeline: Timeline | None = None,
     ) -> None:
         self.record = LinkRecord(config, clock, timeline)
+        self.prepared: asyncio.Event | None = None
+        """What must be there before we register: a platform asks for the catalogue as soon as it has granted."""
         self._config = config
         self._peer = config
         self._local_id = config.local_id or own_id
@@ -120,8 +130,8 @@ class UpperPlatformLink:
 
     @property
     def settling(self) -> bool:
-        """Whether a first registration is under way: its 200 may be in, and not looked at yet."""
-        return self._route is not None and self._client.state in _SETTLING
+        """Whether a first registration is under way: its 200 may be in, and not acted on yet."""
+        return self._route is not None and not self.online and self._client.state in _SETTLING
 
     @property
     def route(self) -> DeviceAddress | None:
@@ -186,7 +196,9 @@ class UpperPlatformLink:
         try:
             async with TaskScope(self._crashed) as scope:
                 self._scope = scope
-                self._begin()
+                await self._until_prepared()
+                if not self._stopping:
+                    self._begin()
                 while not self._done:
                     await self._sleep()
                     self._act()
@@ -195,6 +207,12 @@ class UpperPlatformLink:
             self._drop_route()
             self.record.went_offline(Cause("stopped", "The link was ended"))
             self._finished.set()
+
+    async def _until_prepared(self) -> None:
+        while self.prepared is not None and not (self.prepared.is_set() or self._stopping):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(PREPARE_LOOK):
+                    await self.prepared.wait()
 
     async def stop(self) -> None:
         """Deregister and end `run`; returns within seconds, idempotent."""

@@ -43,7 +43,8 @@ async def row_of_gateways(
     """Run gateways with these codes, lowest first, each registered at the next and sharing everything."""
     async with AsyncExitStack() as stack:
         row: list[RunningGateway] = []
-        for level, code in enumerate(codes):
+        # The highest first, so that it is left last and answers the others' deregistrations.
+        for level, code in reversed(list(enumerate(codes))):
             own = {
                 "sip": {"id": code} | sections.get("sip", {}),
                 "rtp": {"port_range": _port_range(level), **sections.get("rtp", {})},
@@ -51,7 +52,8 @@ async def row_of_gateways(
             }
             others = {name: values for name, values in sections.items() if name not in own}
             data = folder / code
-            row.append(await stack.enter_async_context(running_gateway(data, **own, **others)))
+            gateway = await stack.enter_async_context(running_gateway(data, **own, **others))
+            row.insert(0, gateway)
         for lower, upper in zip(row, row[1:], strict=False):
             await connect(lower, upper)
         yield row
