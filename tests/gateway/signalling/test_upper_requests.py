@@ -157,6 +157,15 @@ async def test_a_query_right_behind_the_200_is_served(transport: str) -> None:
             assert gateway.policy.refused == []
 
 
+async def test_a_query_waits_until_the_registration_is_acted_on() -> None:
+    async with served() as (upper, gateway):
+        record = (await gateway.online(UPPER_ID)).record
+        record.is_online = False
+        asyncio.get_running_loop().call_later(0.1, setattr, record, "is_online", True)
+        assert (await upper.send(DeviceInfoQuery(sn=3, device_id=LOWER_ID))).status == 200
+        assert gateway.policy.refused == []
+
+
 async def test_a_code_may_be_a_device_below_and_a_platform_above() -> None:
     async with served() as (upper, gateway):
         gateway.devices.add(UPPER_ID)
