@@ -72,6 +72,8 @@ class Arrangement:
     def cut(self, branch: Branch, node: Node, parents: Iterable[Node]) -> None:
         """Take away links that make a circle or too deep a tree."""
         gone = set(parents)
+        branch.tied.add(node.channel.channel_id)
+        branch.tied.update(parent.channel.channel_id for parent in gone)
         node.above = tuple(parent for parent in node.above if parent not in gone)
         node.orgs = tuple(parent for parent in node.orgs if parent not in gone)
         if branch.head not in gone:
@@ -175,7 +177,8 @@ class Arrangement:
         parents = [each.code for each in _nearest(node, _above)] or [self.local_id]
         group = ""
         civil_code = node.channel.civil_code
-        for own in node.orgs:
+        # A system lies below systems only.
+        for own in node.orgs if node.rank is not Rank.PLATFORM else ():
             assert own.placed is not None
             if own.rank is Rank.ORGANISATION or (
                 own.rank is Rank.DIVISION and not civil_code.startswith(own.code)

@@ -105,6 +105,8 @@ class Branch:
     """By channel id, the head included."""
     missing: set[str] = field(default_factory=set)
     """Parents that were named and are not there."""
+    tied: set[str] = field(default_factory=set)
+    """Items at either end of a link that had to be cut."""
     regions: dict[str, Node] = field(default_factory=dict)
     """Division items."""
     groups: dict[str, Node] = field(default_factory=dict)

@@ -19,8 +19,6 @@ from gb28181.manscdp.message import Content
 
 __all__ = ["CatalogNotifier"]
 
-GATHER: Final = 0.1
-"""Seconds for which marks are gathered before they are looked at: one event leaves many."""
 PUSH_RETRY: Final = 5.0
 """Seconds until a MESSAGE that was not taken is tried again."""
 MAX_SN: Final = 2**31 - 1
@@ -124,7 +122,7 @@ class CatalogNotifier:
                     await self._marked.wait()
             view.handle_timer()
             if not view.policy_pending:
-                await asyncio.sleep(GATHER)
+                await asyncio.sleep(self._settings.gather)
             self._marked.clear()
             # What may not be seen any more goes at once.
             self._hurrying = hurried = view.policy_pending

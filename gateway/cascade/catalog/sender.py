@@ -34,6 +34,8 @@ PREPARED: Final = 50
 class NotifierSettings:
     """How changes are told."""
 
+    gather: float = 0.1
+    """Seconds for which marks are gathered before they are looked at: one event leaves many."""
     delay: float = 1.0
     """Seconds for which changes are gathered; the standard suggests up to 60."""
     batch: int = 100
@@ -82,6 +84,8 @@ class Sender:
         """Whether the first message is due, with what is off-line, changes or not."""
         self.sent = 0
         """Events told."""
+        self.is_waiting = False
+        """Whether there is nothing to tell at the moment."""
         self._view = view
         self._send = send
         self._new_sn = new_sn
@@ -152,9 +156,11 @@ class Sender:
                 full = count >= self._settings.batch
                 if wait <= 0 or full or self.urgent or self._hurrying():
                     return
+            self.is_waiting = True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
+            self.is_waiting = False
 
     def _next_release(self, now: float) -> float | None:
         """Return the seconds until an item that was held back may be told; those that may are let go."""

@@ -132,6 +132,8 @@ class Plan:
             after = self._told.now(code)
             key = _step_of(before, after)
             if key is None:
+                # It came and went before it was told.
+                del pending[code]
                 continue
             steps.setdefault(key, []).append(code)
             if after is None:

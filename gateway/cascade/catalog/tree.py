@@ -135,7 +135,7 @@ def patch(
     if all(node is None or node.rank is Rank.DIVISION for node in (old, new)):
         _put_region(branch, channel_id, new)
         return []
-    if old is None and channel_id in branch.missing:
+    if channel_id in branch.tied or (old is None and channel_id in branch.missing):
         return None
     leaf = all(node is None or node.rank is Rank.CHANNEL for node in (old, new))
     if leaf and (old is None or not old.below):
