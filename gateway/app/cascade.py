@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -14,6 +14,7 @@ from gateway.cascade.book import PlatformBook
 from gateway.cascade.bridge import Bridges
 from gateway.cascade.catalog.own import OwnPlatform
 from gateway.cascade.catalog.platform import SharedCatalog
+from gateway.cascade.catalog.preview import preview
 from gateway.cascade.catalog.sender import NotifierSettings
 from gateway.cascade.catalog.view import CatalogView
 from gateway.cascade.control import ControlDesk
@@ -26,13 +27,13 @@ from gateway.cascade.ports import UpperLink
 from gateway.cascade.queries_device import OwnInfo
 from gateway.config.model import Settings
 from gateway.domain.device import CatalogDiff, Device, MediaTransport
+from gateway.domain.document import SharedId
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import PlatformConfig, PlatformStatus
 from gateway.domain.policy import Subject
 from gateway.registry.registry import DeviceRegistry
 from gateway.sessions.control import DeviceControls
 from gateway.sessions.live import LiveSessions
-from gateway.sharing.policy.facts import TreeFacts
 from gateway.signalling.outbound import SipSignaller
 from gateway.signalling.upper import SipUpper
 from gateway.signalling.upper_requests import UpperRequests
@@ -42,6 +43,8 @@ from gb28181.aio.driver import SipDriver
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.identity import MonitorIdentity, parse_monitor_identity
 from gb28181.manscdp.alarm import AlarmNotify
+from gb28181.manscdp.control import DeviceControl
+from gb28181.manscdp.item import CatalogItem
 from gb28181.sdp.ssrc import SsrcPool
 
 __all__ = ["CascadeNeeds", "CascadeParts"]
@@ -107,6 +110,7 @@ class CascadeParts:
             wall=clock.utc_now,
             new_id=_new_id,
             late_offer_transport=MediaTransport(cascade.late_offer_transport),
+            want_key_frame=self._want_key_frame,
         )
         self.control_desk = ControlDesk(
             own_id=self.own_id,
@@ -116,7 +120,6 @@ class CascadeParts:
             scope=needs.scope,
             wall=clock.utc_now,
         )
-        self._facts = TreeFacts(needs.registry.channel, lambda _: True)
 
     async def __aenter__(self) -> Self:
         needs, enter = self._needs, self._stack.enter_async_context
@@ -199,7 +202,7 @@ class CascadeParts:
             subject=Subject(platform=config.platform_id),
             wall=clock.utc_now,
             own_item=self._own_platform,
-            facts=self._facts,
+            facts=needs.sharing.facts,
         )
         return SharedCatalog(
             view,
@@ -211,6 +214,40 @@ class CascadeParts:
                 initial_report=cascade.initial_report,
             ),
         )
+
+    async def preview(
+        self, config: PlatformConfig, root: str | None = None
+    ) -> Sequence[CatalogItem]:
+        """Return what a platform with this configuration would get now; no code is given out for it."""
+        made = await preview(
+            config,
+            local_id=config.local_id or self.own_id,
+            directory=self._needs.registry,
+            access=self._needs.sharing.access,
+            ids=self._needs.store,
+            subject=Subject(platform=config.platform_id),
+            wall=clock.utc_now,
+            own_item=self._own_platform,
+            facts=self._needs.sharing.facts,
+        )
+        if root is None:
+            return list(made.items)
+        return [
+            item
+            for item in made.items
+            if item.device_id == root or root in item.parent_id.split("/")
+        ]
+
+    async def codes(self, platform_id: str) -> Sequence[SharedId]:
+        """Return all codes a platform was given."""
+        return [
+            code async for part in self._needs.store.load_shared_ids(platform_id) for code in part
+        ]
+
+    def shared_id(self, platform_id: str, device_id: str, channel_id: str) -> str | None:
+        """Return the code under which a platform sees a channel now."""
+        view = self.view(platform_id)
+        return None if view is None else view.shared_id(device_id, channel_id)
 
     # What happens below
 
@@ -254,6 +291,10 @@ class CascadeParts:
     def _fill_status(self, platform_id: str, status: PlatformStatus) -> None:
         self.desk.fill_status(platform_id, status)
         status.sessions = self.bridges.count_of(platform_id)
+
+    async def _want_key_frame(self, device_id: str, channel_id: str) -> None:
+        control = DeviceControl(iframe_cmd="Send")
+        await self._needs.controls.control("gateway", device_id, channel_id, control)
 
     def _own_platform(self) -> OwnPlatform:
         cascade = self._needs.settings.cascade

@@ -23,7 +23,9 @@ from gateway.domain.media import StreamInfo
 from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
 from gateway.http.options import HttpOptions
+from gateway.http.poster import HttpPoster
 from gateway.http.server import HttpServer
+from gateway.http.shared import SharingDeps
 from gateway.media.options import MediaOptions
 from gateway.media.plane import EmbeddedMedia
 from gateway.observe.log import RateLimitedCounter
@@ -34,6 +36,7 @@ from gateway.sessions.control import DeviceControls
 from gateway.sessions.live import LiveSessions
 from gateway.sessions.ports import SessionSettings
 from gateway.sharing.policy.book import PolicyBook
+from gateway.sharing.webhooks_service import WebhookService
 from gateway.signalling.catalog import CatalogSync
 from gateway.signalling.journal import DialogJournal
 from gateway.signalling.notices import DeviceNotices
@@ -229,6 +232,7 @@ class Gateway:
         self._stack.push_async_callback(self.subscriptions.close)
         self._connect_parts()
         describe_metrics(self.metrics, self)
+        self.webhooks = self._build_webhooks(await enter(HttpPoster(self.sharing.targets)))
         self.http = await enter(self._build_http())
         await self._listen()
         self.loop_watch = LoopWatch(self.metrics)
@@ -236,6 +240,7 @@ class Gateway:
         self.scope.spawn(self.registry.supervise(), name="registry")
         self.scope.spawn(self.sharing.access.run(), name="sharing")
         self.scope.spawn(self.controls.run(), name="controls")
+        self.scope.spawn(self.webhooks.run(), name="webhooks")
         self.catalog.start()
         self._ready = True
         await self.cascade.start()
@@ -412,6 +417,40 @@ class Gateway:
             new_fraction=lambda: secrets.randbelow(1 << 30) / (1 << 30),
         )
 
+    def _build_webhooks(self, poster: HttpPoster) -> WebhookService:
+        return WebhookService(
+            book=self.sharing.webhooks,
+            departments=self.sharing.departments,
+            access=self.sharing.access,
+            directory=self.registry,
+            poster=poster,
+            scope=self.scope,
+            wall=utc_now,
+            now=monotonic,
+            new_id=lambda: secrets.token_hex(8),
+            spread=lambda: 0.5 + secrets.randbelow(1 << 30) / (1 << 30),
+        )
+
+    def _sharing_deps(self) -> SharingDeps:
+        sharing, cascade = self.sharing, self.cascade
+        return SharingDeps(
+            access=sharing.access,
+            facts=sharing.facts,
+            audit=sharing.audit,
+            policies=sharing.policies,
+            grants=sharing.grants,
+            stops=sharing.stops,
+            departments=sharing.departments,
+            keys=sharing.keys,
+            webhooks=sharing.webhooks,
+            deliveries=self.webhooks,
+            platforms=cascade.platforms,
+            links=cascade.links,
+            catalogs=cascade,
+            controls=self.controls,
+            bridges=cascade.bridges.bridges,
+        )
+
     def _build_http(self) -> HttpServer:
         http, limits = self.settings.http, self.settings.limits
         deps = HttpDeps(
@@ -422,6 +461,7 @@ class Gateway:
             media=self.media,
             metrics=self.metrics,
             store_health=self.store.health,
+            sharing=self._sharing_deps(),
             ready=lambda: None if self._ready else "the gateway is starting or stopping",
             sip_addresses=lambda: self.sip_addresses,
             loop_lag=lambda: self.loop_watch.last if self._ready else 0.0,
@@ -435,6 +475,8 @@ class Gateway:
                 port=http.port,
                 admin_token=http.admin_token,
                 token_ttl=http.token_ttl,
+                play_token_ttl=self.settings.sharing.play_token_ttl,
+                signature_skew=self.settings.sharing.signature_skew,
                 public_url=http.public_url,
                 cors_origins=http.cors_origins,
                 max_viewers=limits.max_viewers,
@@ -473,7 +515,9 @@ class Gateway:
         self.cascade.connection_lost(connection, reason)
 
     def _facts_changed(self, device_id: str, diff: CatalogDiff) -> None:
-        self.sharing.access.touch(device_id, {*diff.added, *diff.removed, *diff.changed})
+        changed = {*diff.added, *diff.removed, *diff.changed}
+        self.sharing.access.touch(device_id, changed)
+        self.webhooks.touch(device_id, changed)
 
     def _end_ghosts(self, device: Device) -> None:
         if self.journal.has_ghosts(device.device_id):
@@ -485,6 +529,7 @@ class Gateway:
         self.catalog.request(device)
         self.subscriptions.device_online(device)
         self.cascade.device_changed(device)
+        self.webhooks.touch(device.device_id)
 
     def _device_offline(self, device: Device) -> None:
         reason = device.offline_reason or OfflineReason.NOT_CONNECTED
@@ -493,6 +538,7 @@ class Gateway:
         self.catalog.device_offline(device)
         self.subscriptions.device_offline(device)
         self.cascade.device_changed(device)
+        self.webhooks.touch(device.device_id)
 
     def _device_rebooted(self, device: Device) -> None:
         # A new Call-ID should mean a reboot (protocol 3.3), but cheap cameras make one for every refresh:

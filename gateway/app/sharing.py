@@ -68,6 +68,8 @@ class SharingParts:
         self._store = store
         self._registry = registry
         self._on_crash = on_crash
+        self.targets = TargetRule(local=settings.sharing.webhook_private_networks)
+        self.facts = TreeFacts(registry.channel, self._has_network)
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -103,7 +105,7 @@ class SharingParts:
             box=self.box,
             departments=self.departments,
             changes=changes,
-            targets=TargetRule(local=settings.sharing.webhook_private_networks),
+            targets=self.targets,
         )
         for book in (
             self.policies,
@@ -121,7 +123,7 @@ class SharingParts:
             audit=self.audit,
             wall=utc_now,
             new_id=_new_id,
-            facts=TreeFacts(self._registry.channel, self._has_network),
+            facts=self.facts,
             find=self._channel,
         )
         self._stack.callback(self.access.close)

@@ -7,7 +7,7 @@ back. The camera's own session is shared by all bridges and viewers and ends aft
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from gateway.domain.errors import Conflict, GatewayError
 from gateway.domain.media import Sender, SenderEvents, SenderSpec
 from gateway.domain.platform import Edition, PlatformEvent
 from gateway.domain.policy import Access, AccessContext, AccessControl, AccessRequest, Action
-from gateway.domain.session import SessionRecord
+from gateway.domain.session import SessionRecord, Stage
 from gateway.domain.signalling import Origin
 from gb28181.aio.tasks import TaskScope
 from gb28181.errors import Gb28181Error, SdpError
@@ -90,6 +90,7 @@ class Bridges:
         wall: Wall clock, timezone-aware.
         new_id: Makes identifiers.
         late_offer_transport: What is offered to an INVITE without SDP.
+        want_key_frame: Asks a camera (device id, channel id) for a key frame; may fail.
     """
 
     def __init__(
@@ -106,7 +107,9 @@ class Bridges:
         wall: Callable[[], datetime],
         new_id: Callable[[], str],
         late_offer_transport: MediaTransport = MediaTransport.UDP,
+        want_key_frame: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
+        self._want_key_frame = want_key_frame
         self.own_id = own_id
         self.sources = sources
         self.access = access
@@ -201,6 +204,18 @@ class Bridges:
         """Give an SSRC back."""
         self._pool.release(ssrc, self.now())
 
+    def ask_key_frame(self, record: BridgeRecord) -> None:
+        """Ask the camera of a bridge for a key frame: a relay that joins a running stream has none to begin with."""
+        if self._want_key_frame is not None:
+            self._scope.spawn(self._ask(record), name=f"bridge-key-frame:{record.bridge_id}")
+
+    async def _ask(self, record: BridgeRecord) -> None:
+        assert self._want_key_frame is not None
+        try:
+            await self._want_key_frame(record.device_id, record.channel_id)
+        except GatewayError as exc:
+            log.debug("key_frame_not_sent", channel_id=record.channel_id, detail=exc.detail)
+
     async def _live(self, bridge: "_Bridge") -> None:
         record = bridge.record
         try:
@@ -241,6 +256,8 @@ class _Bridge:
         self._offer: LiveOffer | None = None
         self._answer = b""
         self._acked = False
+        self._joined = False
+        """Whether the camera's stream ran already."""
         call.on_cancel = self._cancelled
 
     def finish(self, end: BridgeEnd, detail: str) -> None:
@@ -286,6 +303,7 @@ class _Bridge:
 
         def make(session: SessionRecord) -> SenderSpec:
             record.session_id = session.session_id
+            self._joined = Stage.FIRST_PACKET in session.stages
             return SenderSpec(
                 sender_id=record.bridge_id,
                 stream_id=session.stream_id,
@@ -293,6 +311,8 @@ class _Bridge:
                 ssrc=ssrc,
                 payload_type=payload_type,
                 remote=(offer.host, offer.port) if offer is not None and offer.host else None,
+                # Behind NAT media comes from where signalling comes from, whatever the offer says.
+                hosts=frozenset({self._requester.source}),
                 rtcp=self._link.config.rtcp,
             )
 
@@ -514,6 +534,8 @@ class _Bridge:
     def sender_first_packet(self) -> None:
         """Media flows."""
         self.record.first_packet_after = self._owner.now() - self._began
+        if self._joined:
+            self._owner.ask_key_frame(self.record)
 
     def sender_lost(self, code: str, detail: str) -> None:
         """The camera's stream or the upper's receiver is gone."""

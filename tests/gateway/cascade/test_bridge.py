@@ -58,6 +58,7 @@ class House:
         self.link = FakeLink(config)
         self.ssrcs = SsrcPool(OWN, quarantine=0.0)
         self.directory = ScriptedDirectory([device()], [CHANNEL])
+        self.key_frames: list[tuple[str, str]] = []
         ids = iter(range(1, 100_000))
         self.live = LiveSessions(
             devices=self.directory,
@@ -81,7 +82,12 @@ class House:
             now=monotonic,
             wall=fixed_now,
             new_id=lambda: f"b{next(ids)}",
+            want_key_frame=self.want_key_frame,
         )
+
+    async def want_key_frame(self, device_id: str, channel_id: str) -> None:
+        self.key_frames.append((device_id, channel_id))
+        raise Unavailable("device_silent", "no answer")
 
     def resolve(self, shared_id: str) -> Channel | None:
         return self.directory.channel(DEVICE, CHANNEL) if shared_id == SHARED else None
@@ -437,6 +443,20 @@ async def test_a_2022_platform_is_told_the_route() -> None:
         call = made.invite(offer())
         await made.accepted(call)
         assert ("X-RoutePath", OWN) in call.headers
+
+
+async def test_only_who_joins_a_running_stream_asks_for_a_key_frame() -> None:
+    async with house() as made:
+        first = made.invite(offer())
+        sender = await made.accepted(first)
+        sender.events.sender_first_packet()
+        made.media.receivers[0].events.media_first_packet(1, "127.0.0.9:62000")
+        second = made.invite(offer())
+        await until(lambda: second.status is not None)
+        made.media.relays[1].events.sender_first_packet()
+        await until(lambda: bool(made.key_frames))
+        assert made.key_frames == [(DEVICE, CHANNEL)]
+        assert made.media.relays[0].spec.hosts == frozenset({"127.0.0.1"})
 
 
 async def test_one_more_than_a_platform_may_have_gets_486() -> None:
