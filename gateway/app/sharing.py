@@ -85,6 +85,7 @@ class SharingParts:
                 checkpoint_records=audit.checkpoint_records,
                 checkpoint_interval=audit.checkpoint_interval,
                 retention=timedelta(days=audit.retention_days),
+                witness=store,
                 on_crash=self._on_crash,
             )
         )

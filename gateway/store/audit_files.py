@@ -16,6 +16,8 @@ __all__ = ["DirectoryAuditFiles"]
 
 _NAME = re.compile(r"([0-9]{8})\.(log|stub)")
 _LOCK = ".lock"
+_LEFT_OVER = re.compile(r"\.[0-9a-z]+\.(?:stub|json|pem)\.[0-9a-f]{8}")
+"""What a crash leaves of a file that was being replaced."""
 
 
 class DirectoryAuditFiles:
@@ -141,6 +143,7 @@ class DirectoryAuditFiles:
         with self._acquiring:
             if self._lock is None:
                 self._lock = self._take_lock()
+                self._tidy()
 
     def _take_lock(self) -> int:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -153,3 +156,12 @@ class DirectoryAuditFiles:
                 exc.errno, f"another process writes the audit in {self._directory}"
             ) from exc
         return descriptor
+
+    def _tidy(self) -> None:
+        """Finish what a crash cut short: records that retention removed must not stay beside their stub."""
+        for path in list(self._directory.iterdir()):
+            match = _NAME.fullmatch(path.name)
+            if match is not None and match[2] == "stub":
+                path.with_suffix(".log").unlink(missing_ok=True)
+            elif _LEFT_OVER.fullmatch(path.name) is not None:
+                path.unlink(missing_ok=True)

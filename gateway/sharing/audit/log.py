@@ -13,6 +13,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.domain.audit import AuditEntry, AuditFiles, AuditKind
+from gateway.domain.document import DocumentStore
 from gateway.domain.errors import Unavailable
 from gateway.domain.store import StoreHealth
 from gateway.sharing.audit.chain import Chain, SegmentLimits, SegmentSpan
@@ -39,6 +40,7 @@ MIN_RETENTION = timedelta(days=180)
 _CLOSE_TIMEOUT = 10.0
 _RETENTION_DELAY = 60.0
 _RETENTION_INTERVAL = 3600.0
+_COLLECTION, _SIGNED_KEY = "audit", "signed"
 _READERS = 2
 """Searches, exports and verifications at a time; more wait."""
 
@@ -61,6 +63,8 @@ class AuditLog:
         checkpoint_records: Lines after which a checkpoint is signed.
         checkpoint_interval: Seconds after which one is signed if there was anything new.
         group_commit: Seconds for which records are gathered before they are written together.
+        witness: Keeps the newest signed line outside of the files, at best on another machine: files put back to an
+            earlier state are found at the next start then.
         retention: Age at which the records of a sealed segment are removed; at least `MIN_RETENTION`.
         wall: The wall clock.
         new_id: Makes ids for its own records.
@@ -80,6 +84,7 @@ class AuditLog:
         checkpoint_interval: float = 60.0,
         group_commit: float = 0.03,
         retention: timedelta = timedelta(days=200),
+        witness: DocumentStore | None = None,
         wall: Callable[[], datetime] = utc_now,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         on_crash: Callable[[str, Exception], None] | None = None,
@@ -94,6 +99,7 @@ class AuditLog:
         self._checkpoint_interval = checkpoint_interval
         self._group_commit = group_commit
         self._retention = retention
+        self._witness = witness
         self._wall = wall
         self._new_id = new_id
         self._on_crash = on_crash or _log_crash
@@ -107,8 +113,9 @@ class AuditLog:
     # Life
 
     async def __aenter__(self) -> Self:
+        noted = None if self._witness is None else await _noted_in(self._witness)
         try:
-            found, beside = await asyncio.to_thread(self._recover)
+            found, beside = await asyncio.to_thread(self._recover, noted)
         except OSError as exc:
             # E.g. of the right to read; without the end of the chain nothing can be chained.
             raise _unreadable(self._files, exc) from exc
@@ -124,6 +131,7 @@ class AuditLog:
             checkpoint_interval=self._checkpoint_interval,
             group_commit=self._group_commit,
             wall=self._wall,
+            on_signed=self._note_signed,
         )
         self._tell_start(found)
         scope = await self._stack.enter_async_context(TaskScope(self._on_crash))
@@ -147,13 +155,13 @@ class AuditLog:
             await self._stack.aclose()
             self._files.close()
 
-    def _recover(self) -> tuple[Recovered, dict[str, bytes]]:
+    def _recover(self, noted: Anchor | None) -> tuple[Recovered, dict[str, bytes]]:
         published = KeyRing.from_pem(self._files.read_beside(PUBLIC_KEY_FILE) or b"").keys
         own = self._signer.key_id
         # The own one last: it is the newest.
         self._keys = KeyRing([*(key for key in published if key != own), own])
         beside = {} if published == self._keys.keys else {PUBLIC_KEY_FILE: self._keys.pem()}
-        return recover(self._files, self._keys), beside
+        return recover(self._files, self._keys, noted), beside
 
     def _tell_start(self, found: Recovered) -> None:
         chain = self._writer.chain
@@ -303,6 +311,12 @@ class AuditLog:
 
     # Inside
 
+    def _note_signed(self, anchor: Anchor) -> None:
+        if self._witness is not None:
+            body = {"seq": anchor.seq, "hash": anchor.hash}
+            # Not waited for: it may be a line behind, and the store tells of its own trouble.
+            _ = self._witness.save_document(_COLLECTION, _SIGNED_KEY, body)
+
     async def _retain(self) -> None:
         # Not while the gateway starts: there is no hurry.
         await asyncio.sleep(_RETENTION_DELAY)
@@ -356,6 +370,11 @@ class AuditLog:
     def _writer(self) -> AuditWriter:
         assert self._opened is not None, "the audit is not open"
         return self._opened
+
+
+async def _noted_in(witness: DocumentStore) -> Anchor | None:
+    noted = (await witness.load_documents(_COLLECTION)).get(_SIGNED_KEY)
+    return None if noted is None else Anchor(int(noted["seq"]), str(noted["hash"]))
 
 
 def _unreadable(files: AuditFiles, exc: OSError) -> Unavailable:

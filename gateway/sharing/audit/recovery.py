@@ -52,8 +52,13 @@ class _Scan:
     """Accesses that the header announces and nothing names: the gateway died in between."""
 
 
-def recover(files: AuditFiles, keys: KeyRing) -> Recovered:
+def recover(files: AuditFiles, keys: KeyRing, noted: Anchor | None = None) -> Recovered:
     """Find the end of the chain; cut a half-written last line.
+
+    Args:
+        files: The files.
+        keys: Keys to trust.
+        noted: A line that was signed, noted outside of the files.
 
     Raises:
         OSError: the files cannot be read, or cut.
@@ -80,6 +85,8 @@ def recover(files: AuditFiles, keys: KeyRing) -> Recovered:
             files.truncate(infos[-1].number, scan.size)
             found.cut += scan.half
     _compare(found, files.read_beside(CHECKPOINT_FILE), keys)
+    if noted is not None:
+        _compare_noted(found, noted, source)
     if found.damage and state.span is not None:
         _close_span(found, state.span)
     return found
@@ -205,6 +212,34 @@ def _compare(found: Recovered, data: bytes | None, keys: KeyRing) -> None:
         state.signed is not None and line.seq == state.signed.seq and line.hash != state.signed.hash
     ):
         found.damage = found.damage or f"line {line.seq} is not the one that was signed"
+
+
+def _compare_noted(found: Recovered, noted: Anchor, source: DirectorySource) -> None:
+    """Compare with what was noted elsewhere: files put back to an earlier state are in themselves faultless."""
+    state = found.state
+    if noted.seq > _MAX_SEQ:
+        return
+    if noted.seq > state.seq:
+        detail = f"line {noted.seq} was noted in the store, the files end at line {state.seq}"
+        found.damage = f"{detail}; {found.damage}" if found.damage else detail
+        state.seq = noted.seq
+        return
+    spans = [*found.spans, state.span] if state.span is not None else found.spans
+    for span in reversed(spans):
+        if span.first_seq <= noted.seq and not span.stub:
+            if _hash_of(source, span.number, noted.seq) != noted.hash:
+                detail = f"line {noted.seq} is not the one that was noted in the store"
+                found.damage = found.damage or detail
+            return
+
+
+def _hash_of(source: DirectorySource, number: int, seq: int) -> str:
+    mark = b'","seq":%d,"line":"' % seq
+    with source.open(number, stub=False) as file:
+        for raw in read_lines(file):
+            if mark in raw[:260]:
+                return Line.parse(raw).hash
+    return ""
 
 
 def _span_of(source: DirectorySource, info: SegmentInfo) -> SegmentSpan:

@@ -100,7 +100,8 @@ class VerifyReport:
     """The result. `ok` says that nothing of what the files can prove is wrong, not that the tail is complete.
 
     Lines after the last signature (`unsigned`) are chained but could have been cut off or written anew without a
-    trace in these files; whoever holds a later line's number and hash (`expect`) can rule that out.
+    trace in these files. All files together could have been put back to an earlier state, too, up to an earlier
+    signature. Whoever noted a later line's number and hash elsewhere (`expect`) can rule both out.
     """
 
     faults: list[VerifyFault] = field(default_factory=list)

@@ -13,7 +13,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.store import StoreHealth
 from gateway.observe.log import RateLimitedCounter
 from gateway.sharing.audit.chain import Chain, Chunk
-from gateway.sharing.audit.checkpoint import CHECKPOINT_FILE
+from gateway.sharing.audit.checkpoint import CHECKPOINT_FILE, Anchor
 from gateway.sharing.audit.journal import Journal
 from gb28181.aio.clock import monotonic
 
@@ -56,6 +56,7 @@ class AuditWriter:
         checkpoint_interval: Seconds after which one is signed if there was anything new.
         group_commit: Seconds.
         wall: The wall clock.
+        on_signed: Told of every signed line once it is durable.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class AuditWriter:
         checkpoint_interval: float,
         group_commit: float,
         wall: Callable[[], datetime],
+        on_signed: Callable[[Anchor], None],
     ) -> None:
         self.chain = chain
         self._directory = files.directory
@@ -78,6 +80,7 @@ class AuditWriter:
         self._checkpoint_interval = checkpoint_interval
         self._group_commit = group_commit
         self._wall = wall
+        self._on_signed = on_signed
         self._unwritten: deque[Chunk] = deque()
         self._lost = 0
         self._lost_since: datetime | None = None
@@ -222,7 +225,7 @@ class AuditWriter:
         self._release()
 
     async def _write_all(self) -> None:
-        seq, beside = self.chain.head.seq, dict(self._beside)
+        seq, signed, beside = self.chain.head.seq, self.chain.signed, dict(self._beside)
         self._writing_since = monotonic()
         try:
             done, error = await asyncio.to_thread(
@@ -236,6 +239,8 @@ class AuditWriter:
             self._note_trouble(error)
             return
         self.durable_seq = seq
+        if CHECKPOINT_FILE in self._beside and signed is not None:
+            self._on_signed(signed)
         self._beside.clear()
         if self._trouble is not None:
             duration = (self._wall() - self._trouble.since).total_seconds()

@@ -9,12 +9,15 @@ import pytest
 
 from gateway.domain.audit import AuditKind
 from gateway.domain.errors import Unavailable
+from gateway.observe.metrics import Metrics
 from gateway.sharing.audit.chain import SegmentLimits
 from gateway.sharing.audit.checkpoint import Anchor, Signer
 from gateway.sharing.audit.log import AuditLog
+from gateway.sharing.audit.report import FaultCode
 from gateway.sharing.audit.search import AuditQuery
 from gateway.sharing.audit.verify import verify
 from gateway.store.audit_files import DirectoryAuditFiles
+from gateway.store.sql import SqlStore
 from tests.gateway.sharing.audit.faulty import FaultyFiles
 from tests.gateway.sharing.audit.samples import AT, KEY, Wall, access, end, open_log
 
@@ -163,3 +166,52 @@ async def test_searches_and_exports_by_somebody_are_on_record(tmp_path: Path) ->
         ]
         assert page.rows[1].entry.detail == "channel_id=34 limit=7"
         assert page.rows[1].entry.subject == by
+
+
+async def test_a_witness_outside_shows_files_put_back_while_the_gateway_was_down(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
+    async with SqlStore(url, Metrics(process=False)) as store:
+
+        def witnessed() -> AuditLog:
+            return open_log(tmp_path / "audit", witness=store)
+
+        async with witnessed() as log:
+            log.record(access(1))
+        await asyncio.to_thread(shutil.copytree, tmp_path / "audit", tmp_path / "earlier")
+        async with witnessed() as log:
+            log.record(access(2))
+        async with witnessed() as log:
+            assert (await log.verify()).faults == []
+            noted = log.status().signed
+        await asyncio.to_thread(shutil.rmtree, tmp_path / "audit")
+        await asyncio.to_thread(shutil.copytree, tmp_path / "earlier", tmp_path / "audit")
+        async with witnessed() as log:
+            report = await log.verify()
+        assert FaultCode.RECORDED_DAMAGE in {fault.code for fault in report.faults}
+        assert any("was noted in the store" in fault.detail for fault in report.faults)
+        assert noted is not None
+        # Even all of it gone, and begun anew.
+        await asyncio.to_thread(shutil.rmtree, tmp_path / "audit")
+        async with witnessed() as log:
+            report = await log.verify()
+        assert report.first_seq is not None
+        assert report.first_seq > noted.seq
+        assert FaultCode.MISSING in {fault.code for fault in report.faults}
+
+
+async def test_a_witness_notices_another_log_in_the_place(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
+    async with SqlStore(url, Metrics(process=False)) as store:
+        async with open_log(tmp_path / "audit", witness=store) as log:
+            log.record(access(1))
+        # Of the same key, and longer: in itself faultless.
+        async with open_log(tmp_path / "other") as log:
+            for number in range(50):
+                log.record(access(number, result="deny"))
+        await asyncio.to_thread(shutil.rmtree, tmp_path / "audit")
+        await asyncio.to_thread(shutil.copytree, tmp_path / "other", tmp_path / "audit")
+        async with open_log(tmp_path / "audit", witness=store) as log:
+            report = await log.verify()
+        assert any("not the one that was noted" in fault.detail for fault in report.faults)

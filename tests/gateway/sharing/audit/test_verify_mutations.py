@@ -222,6 +222,18 @@ def test_an_older_copy_of_the_newest_file_is_found(good: MemorySource) -> None:
     assert [fault.code for fault in report.faults] == [FaultCode.TRUNCATED]
 
 
+def test_all_files_put_back_to_an_earlier_signature_are_found_by_an_anchor_only(
+    good: MemorySource,
+) -> None:
+    lines = good.lines(NEWEST)
+    signed = [n for n, raw in enumerate(lines) if Line.parse(raw).kind in SIGNED]
+    earlier = good.with_(NEWEST, b"".join(lines[: signed[-2] + 1]))
+    earlier = earlier.with_(CHECKPOINT_FILE, lines[signed[-2]])
+    assert verified(earlier).ok
+    report = verified(earlier, verified(good).signed)
+    assert [fault.code for fault in report.faults] == [FaultCode.TRUNCATED]
+
+
 # The same JSON, written otherwise: bytes are hashed, not values.
 
 
