@@ -142,7 +142,7 @@ class SharingAccess:
         if action is not Action.CATALOG and self._is_unrecorded(subject):
             return _UNAVAILABLE
         profile = self._profile(channel)
-        streams = self._usage.streams(party_of(subject)) if action in STREAMING else 0
+        streams = self._usage.streams_of(subject) if action in STREAMING else 0
         return self.engine.decide(subject, action, profile, context, streams=streams)
 
     def check(self, request: AccessRequest) -> Decision:
@@ -315,7 +315,7 @@ class SharingAccess:
 
     def _decided(self, request: AccessRequest, *, lasting: bool = False) -> tuple[str, Decision]:
         subject = request.subject
-        streams = self._usage.streams(party_of(subject)) if request.action in STREAMING else 0
+        streams = self._usage.streams_of(subject) if request.action in STREAMING else 0
         decision = _UNAVAILABLE
         if not self._is_unrecorded(subject):
             decision = self._judge(request, request.channel, request.context, streams=streams)

@@ -43,6 +43,10 @@ class Usage:
         """Return how many streams a party has open."""
         return self._streams.get(party, 0)
 
+    def streams_of(self, subject: Subject) -> int:
+        """Return how many streams the party of a subject has open."""
+        return self._streams.get(party_of(subject), 0) if self._streams else 0
+
     def count(self, party: str, at: datetime, *, allowed: bool) -> None:
         """Count one access."""
         usage = self._parties.get(party)

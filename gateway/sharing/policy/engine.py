@@ -26,7 +26,7 @@ from gateway.domain.policy import (
 )
 from gateway.domain.selector import ChannelFacts
 from gateway.sharing.policy.index import EMPTY_INDEX, RuleIndex, SelectorIndex, bits
-from gateway.sharing.policy.model import Policy, Rule
+from gateway.sharing.policy.model import Boundary, Policy, Rule
 from gateway.sharing.policy.rule import STREAMING
 from gateway.sharing.policy.terms import FAILURES
 
@@ -77,11 +77,12 @@ _WORDS = {
 class CompiledPolicy:
     """A policy ready to be asked."""
 
-    __slots__ = ("_owners", "_tags", "policy", "rules")
+    __slots__ = ("_owners", "_tags", "boundary", "policy", "rules")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.rules = RuleIndex(policy.rules)
+        self.boundary = policy.boundary if policy.boundary != Boundary() else None
         self._tags = SelectorIndex([tag.objects for tag in policy.tags])
         self._owners = SelectorIndex([owner.objects for owner in policy.owners])
 
@@ -124,7 +125,7 @@ class Engine:
         stops: Stop orders as deny rules.
     """
 
-    __slots__ = ("_plain_decisions", "grants", "policy", "stops")
+    __slots__ = ("_obligations", "_plain_decisions", "grants", "policy", "stops")
 
     def __init__(
         self,
@@ -136,6 +137,8 @@ class Engine:
         self.grants = grants
         self.stops = stops
         self._plain_decisions: dict[tuple[int, str], Decision] = {}
+        self._obligations: dict[tuple[int, int], Obligations] = {}
+        """By the rules and grants that allow."""
 
     @classmethod
     def of(cls, policy: Policy) -> "Engine":
@@ -194,8 +197,8 @@ class Engine:
             stopping = profile.stop_mask & self.stops.subject_mask(subject, action)
             if stopping:
                 return _stopped(self.stops.rules[next(bits(stopping))])
-        boundary = self.policy.policy.boundary
-        if not local and not boundary.permits(facts.network, context.zone):
+        boundary = self.policy.boundary
+        if boundary and not local and not boundary.permits(facts.network, context.zone):
             return _beyond(facts, context)
         rules = self.policy.rules
         hit = profile.rule_mask & rules.subject_mask(subject, action)
@@ -225,7 +228,8 @@ class Engine:
         if denying:
             decision = _denied(rules.rules[next(bits(denying))], None)
         elif hit or role:
-            decision = _allowed([rules.rules[index] for index in bits(hit)], role, None)
+            allowing = [rules.rules[index] for index in bits(hit)]
+            decision = _allowed(allowing, role, strictest(allowing), None)
         else:
             decision = _NO_RULE
         if len(self._plain_decisions) >= MAX_DECISIONS_REMEMBERED:
@@ -244,29 +248,41 @@ class Engine:
         role: str,
         streams: int,
     ) -> Decision:
-        rules = self.policy.rules
+        rules, grants = self.policy.rules, self.grants
         at = context.at.timestamp()
-        until = _earliest((rules.edge_of(hit, at), self.grants.edge_of(granted, at)))
+        until = _earliest((rules.edge_of(hit, at), grants.edge_of(granted, at)))
         for index in bits(hit & rules.deny):
             if not rules.terms[index].failure(subject, action, context, at):
                 return _denied(rules.rules[index], until)
         allowing: list[Rule] = []
+        masks = [0, 0]
         nearest: tuple[int, Rule] | None = None
-        for layer, mask in ((rules, hit & rules.allow), (self.grants, granted)):
+        for layer, (source, mask) in enumerate(((rules, hit & rules.allow), (grants, granted))):
             for index in bits(mask):
-                rule = layer.rules[index]
-                word = layer.terms[index].failure(subject, action, context, at)
+                rule = source.rules[index]
+                word = source.terms[index].failure(subject, action, context, at)
                 if not word:
                     allowing.append(rule)
+                    masks[layer] |= 1 << index
                 elif nearest is None or FAILURES.index(word) > nearest[0]:
                     nearest = (FAILURES.index(word), rule)
         if allowing or role:
-            if action in STREAMING and (full := _full(allowing, streams)) is not None:
-                return _too_many(full, streams, until)
-            return _allowed(allowing, role, until)
+            obligations = self._strictest((masks[0], masks[1]), allowing)
+            limit = obligations.max_streams
+            if action in STREAMING and limit is not None and streams >= limit:
+                return _too_many(allowing, streams, until)
+            return _allowed(allowing, role, obligations, until)
         if nearest is not None:
             return _unmet(nearest[1], FAILURES[nearest[0]], until)
         return replace(_NO_RULE, until=until) if until is not None else _NO_RULE
+
+    def _strictest(self, masks: tuple[int, int], rules: Sequence[Rule]) -> Obligations:
+        known = self._obligations.get(masks)
+        if known is None:
+            if len(self._obligations) >= MAX_DECISIONS_REMEMBERED:
+                self._obligations.clear()
+            known = self._obligations[masks] = strictest(rules)
+        return known
 
 
 def strictest(rules: Iterable[Rule]) -> Obligations:
@@ -285,21 +301,12 @@ def strictest(rules: Iterable[Rule]) -> Obligations:
     )
 
 
-def _full(rules: Sequence[Rule], streams: int) -> Rule | None:
-    """Return the rule with the lowest limit, if that many streams are open."""
-    full: Rule | None = None
-    lowest = streams + 1
-    for rule in rules:
-        limit = rule.obligations.max_streams
-        if limit is not None and limit < lowest:
-            full, lowest = rule, limit
-    return full
-
-
-def _allowed(rules: Sequence[Rule], role: str, until: datetime | None) -> Decision:
+def _allowed(
+    rules: Sequence[Rule], role: str, obligations: Obligations, until: datetime | None
+) -> Decision:
     deciding = rules[0].rule_id if rules else f"builtin:local-{role}"
     return Decision(
-        allowed=True, rule=deciding, reason="allowed", obligations=strictest(rules), until=until
+        allowed=True, rule=deciding, reason="allowed", obligations=obligations, until=until
     )
 
 
@@ -324,7 +331,9 @@ def _beyond(facts: ChannelFacts, context: AccessContext) -> Decision:
     )
 
 
-def _too_many(rule: Rule, streams: int, until: datetime | None) -> Decision:
+def _too_many(rules: Sequence[Rule], streams: int, until: datetime | None) -> Decision:
+    limited = [rule for rule in rules if rule.obligations.max_streams is not None]
+    rule = min(limited, key=lambda rule: rule.obligations.max_streams or 0)
     limit = rule.obligations.max_streams
     return Decision(
         allowed=False,

@@ -182,7 +182,10 @@ class RuleIndex:
     def edge_of(self, mask: int, at: float) -> float | None:
         """As :meth:`next_edge`, for some of the rules."""
         nearest: float | None = None
-        for index in bits(mask & self.timed):
+        mask &= self.timed
+        if not mask:
+            return None
+        for index in bits(mask):
             edge = self.terms[index].next_edge(at)
             if edge is not None and (nearest is None or edge < nearest):
                 nearest = edge
