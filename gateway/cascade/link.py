@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Final, assert_never
 
-from gateway.cascade.link_client import client_config
+from gateway.cascade.link_client import FORGOTTEN, SETTLING, client_config, peer_of
 from gateway.cascade.link_reason import Cause, cause_of
 from gateway.cascade.link_record import LinkRecord
 from gateway.cascade.link_retry import RetryPlan, redirection
@@ -34,22 +34,10 @@ from gb28181.sip.message import Response
 
 __all__ = ["STOP_WAIT", "UpperPlatformLink"]
 
-PREPARE_LOOK: Final = 0.2
-"""Seconds between looks whether it is to stop before it has begun."""
 STOP_WAIT: Final = 3.0
 """Seconds a deregistration may take before it is left undone."""
 END_WAIT: Final = 1.0
 """Seconds for the link's own tasks to end after that."""
-
-_FORGOTTEN: Final = frozenset({401, 403, 404})
-"""Answers to a keepalive that say so; any other is a miss like silence."""
-_SETTLING: Final = frozenset(
-    {
-        RegisterClientState.REGISTERING,
-        RegisterClientState.AUTHORIZING,
-        RegisterClientState.REGISTERED,
-    }
-)
 
 
 class UpperPlatformLink:
@@ -131,7 +119,7 @@ class UpperPlatformLink:
     @property
     def settling(self) -> bool:
         """Whether a first registration is under way: its 200 may be in, and not acted on yet."""
-        return self._route is not None and not self.online and self._client.state in _SETTLING
+        return self._route is not None and not self.online and self._client.state in SETTLING
 
     @property
     def route(self) -> DeviceAddress | None:
@@ -177,7 +165,7 @@ class UpperPlatformLink:
 
     def reconnect(self, detail: str) -> None:
         """Register anew now: where we are registered, or else from the first address."""
-        if self._stopping or self._scope is None:
+        if self._stopping or self._scope is None or not self._attempt:
             return
         self.note(PlatformEvent.REMARK, detail)
         if self.online and self._route is not None:
@@ -196,9 +184,7 @@ class UpperPlatformLink:
         try:
             async with TaskScope(self._crashed) as scope:
                 self._scope = scope
-                await self._until_prepared()
-                if not self._stopping:
-                    self._begin()
+                self._spawn(self._prepare(), "prepare")
                 while not self._done:
                     await self._sleep()
                     self._act()
@@ -208,11 +194,12 @@ class UpperPlatformLink:
             self.record.went_offline(Cause("stopped", "The link was ended"))
             self._finished.set()
 
-    async def _until_prepared(self) -> None:
-        while self.prepared is not None and not (self.prepared.is_set() or self._stopping):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PREPARE_LOOK):
-                    await self.prepared.wait()
+    async def _prepare(self) -> None:
+        if self.prepared is not None:
+            await self.prepared.wait()
+        if not self._stopping:
+            self._begin()
+            self._wake.set()
 
     async def stop(self) -> None:
         """Deregister and end `run`; returns within seconds, idempotent."""
@@ -276,12 +263,7 @@ class UpperPlatformLink:
         self._drop_route()
         self._cause = None
         target, peer_id = self._retry.target
-        # The domain stays that of the platform even where a redirection names another server of it.
-        self._peer = (
-            replace(self._config, platform_id=peer_id, domain=self._config.sip_domain)
-            if peer_id
-            else self._config
-        )
+        self._peer = peer_of(self._config, peer_id)
         self._client.config = replace(self._client.config, server_id=self._peer.platform_id)
         self.record.connecting(f"{target.host}:{target.port}")
         self._spawn(self._connect(self._attempt), "connect")
@@ -372,7 +354,7 @@ class UpperPlatformLink:
         count = f"{client.missed + 1} of {self._config.keepalive_misses}"
         detail = failure or f"Keepalive answered {status}"
         self.note(PlatformEvent.KEEPALIVE_MISSED, f"{count}: {detail}")
-        if not failure and status in _FORGOTTEN:
+        if not failure and status in FORGOTTEN:
             self._cause = Cause("keepalive_refused", f"{detail}: it takes us for not registered")
             client.keepalive_answered(status, now)
         else:

@@ -1,11 +1,23 @@
 """How we register at a platform, in the terms of the registration client."""
 
+from dataclasses import replace
 from typing import Final
 
 from gateway.domain.platform import Edition, PlatformConfig
-from gb28181.flow.register_client import RegisterClientConfig
+from gb28181.flow.register_client import RegisterClientConfig, RegisterClientState
 
-__all__ = ["MAX_GRANTED", "MIN_GRANTED", "client_config"]
+__all__ = ["FORGOTTEN", "MAX_GRANTED", "MIN_GRANTED", "SETTLING", "client_config", "peer_of"]
+
+FORGOTTEN: Final = frozenset({401, 403, 404})
+"""Answers to a keepalive that say that we are not registered; any other is a miss like silence."""
+SETTLING: Final = frozenset(
+    {
+        RegisterClientState.REGISTERING,
+        RegisterClientState.AUTHORIZING,
+        RegisterClientState.REGISTERED,
+    }
+)
+"""States in which a platform may have granted what has not been acted on yet."""
 
 MIN_GRANTED: Final = 60.0
 """Seconds; a platform that grants 1 would be asked every second otherwise."""
@@ -30,3 +42,11 @@ def client_config(config: PlatformConfig, password: str, *, own_id: str) -> Regi
         max_granted=MAX_GRANTED,
         retries=False,
     )
+
+
+def peer_of(config: PlatformConfig, peer_id: str) -> PlatformConfig:
+    """Return how a server is addressed that a redirection names; the platform itself without one.
+
+    The domain stays that of the platform whichever of its servers it is.
+    """
+    return replace(config, platform_id=peer_id, domain=config.sip_domain) if peer_id else config

@@ -318,7 +318,9 @@ async def serving(
                     incoming.respond(403)
 
             gateway.handler = handle
-            served.links.on_started.append(served.desk.open)
+            served.links.on_started.append(
+                lambda link: setattr(link, "prepared", served.desk.open(link))
+            )
             served.links.on_ended.append(
                 lambda link: served.desk.close(link.config.platform_id, link)
             )

@@ -537,15 +537,37 @@ async def test_a_subscriber_that_takes_no_alarm_is_forgotten() -> None:
 # The desk itself
 
 
-async def test_the_desk_waits_for_the_codes_given_out_before() -> None:
+async def test_no_platform_is_registered_at_before_the_codes_it_was_given_are_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.cascade.desk_office.LOAD_RETRY", 0.3)
     catalog = FixedCatalog()
     catalog.load_failures = 1
     async with UpperPlatform() as upper, serving(upper.config(), catalog=catalog) as gateway:
-        await gateway.online(UPPER_ID)
         await until(lambda: catalog.loads == 1, 2, "the first try")
-        assert (await upper.send(CatalogQuery(sn=1, device_id=LOWER_ID))).status == 503
+        gateway.links.reconnect(UPPER_ID)
+        await asyncio.sleep(0.1)
+        assert upper.registers == []
         assert gateway.desk.view(UPPER_ID) is None
         assert gateway.links.status(UPPER_ID).catalog_items is None
+        await gateway.online(UPPER_ID)
+        assert len(await upper.query_catalog()) == 4
+
+
+async def test_a_link_ends_though_its_catalogue_never_comes() -> None:
+    catalog = FixedCatalog()
+    catalog.load_failures = 1000
+    async with UpperPlatform() as upper, serving(upper.config(), catalog=catalog) as gateway:
+        await until(lambda: catalog.loads == 1, 2, "the first try")
+        await gateway.book.save(upper.config(enabled=False))
+        await until(lambda: gateway.links.find(UPPER_ID) is None, 2, "the end of the link")
+        assert upper.registers == []
+
+
+async def test_what_comes_while_a_desk_is_being_opened_is_put_off() -> None:
+    async with served() as (upper, gateway):
+        gateway.desk._offices[UPPER_ID].ready = False
+        assert (await upper.send(CatalogQuery(sn=1, device_id=LOWER_ID))).status == 503
 
 
 async def test_changes_below_are_passed_to_all_catalogues() -> None:
