@@ -116,6 +116,18 @@ async def test_an_upper_moves_a_camera_and_is_refused_what_it_was_never_given(
             assert (await it.upper.ptz(code, "A50F0108140000D1")).status == 404
 
 
+async def test_an_alarm_of_a_camera_reaches_the_upper_that_subscribed(tmp_path: Path) -> None:
+    async with scene(tmp_path) as it:
+        await it.cameras(2)
+        sub = await it.upper.subscribe_alarm()
+        device = it.simulator.devices[0]
+        camera = device.channels[0].channel_id
+        device.raise_alarm(camera)
+        alarm = await sub.next()
+        assert alarm.device_id == camera
+        assert sub.states[0].startswith("active")
+
+
 async def test_a_hundred_queries_in_a_row_leave_viewers_alone(tmp_path: Path) -> None:
     async with scene(tmp_path) as it:
         camera, *_ = await it.cameras(2)
