@@ -126,13 +126,10 @@ class UpperDesk:
             office.view.policy_changed()
 
     def alarm(self, device_id: str, channel_id: str, content: AlarmNotify) -> None:
-        """Pass an alarm of a channel on to whoever subscribed and may have it."""
-        channel = self._parts.directory.channel(device_id, channel_id)
-        if channel is None:
-            return
+        """Pass an alarm of a channel, or of a device itself, on to whoever subscribed and may have it."""
         for office in self._offices.values():
             if office.ready:
-                office.alarms.alarm(channel, content)
+                office.alarms.alarm(device_id, channel_id, content)
 
     # What platforms ask
 

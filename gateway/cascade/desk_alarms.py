@@ -63,8 +63,8 @@ class AlarmOffice:
         """Codes below what is subscribed, and the version of the catalogue they are of."""
         self._wake = asyncio.Event()
 
-    def alarm(self, channel: Channel, content: AlarmNotify) -> None:
-        """Take an alarm of a channel, as the device sent it."""
+    def alarm(self, device_id: str, channel_id: str, content: AlarmNotify) -> None:
+        """Take an alarm of a channel, as the device sent it; of a device that is an item, both codes are its own."""
         subscriptions = [
             item
             for item in self._book.of("Alarm")
@@ -72,8 +72,9 @@ class AlarmOffice:
         ]
         if not subscriptions:
             return
-        code = self._view.shared_id(channel.device_id, channel.channel_id)
-        if code is None or self._is_known(replace(content, device_id=code)):
+        code = self._view.shared_id(device_id, channel_id)
+        channel = None if code is None else self._view.resolve(code)
+        if code is None or channel is None or self._is_known(replace(content, device_id=code)):
             return
         for item in subscriptions:
             if self._is_below(code, item.root):

@@ -125,6 +125,8 @@ async def test_an_alarm_of_a_camera_reaches_the_upper_that_subscribed(tmp_path: 
         device.raise_alarm(camera)
         alarm = await sub.next()
         assert alarm.device_id == camera
+        device.raise_alarm(method=6, alarm_type=1)
+        assert (await sub.next()).device_id == device.device_id
         assert sub.states[0].startswith("active")
 
 
