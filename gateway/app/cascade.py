@@ -34,6 +34,7 @@ from gateway.domain.policy import Subject
 from gateway.registry.registry import DeviceRegistry
 from gateway.sessions.control import DeviceControls
 from gateway.sessions.live import LiveSessions
+from gateway.sharing.identity import IdentityGate
 from gateway.signalling.outbound import SipSignaller
 from gateway.signalling.upper import SipUpper
 from gateway.signalling.upper_requests import UpperRequests
@@ -41,7 +42,6 @@ from gateway.store.sql import SqlStore
 from gb28181.aio import clock
 from gb28181.aio.driver import SipDriver
 from gb28181.aio.tasks import TaskScope
-from gb28181.flow.identity import MonitorIdentity, parse_monitor_identity
 from gb28181.manscdp.alarm import AlarmNotify
 from gb28181.manscdp.control import DeviceControl
 from gb28181.manscdp.item import CatalogItem
@@ -98,8 +98,10 @@ class CascadeParts:
             advertise=advertise,
             media_host=needs.settings.rtp.advertise or needs_sip.advertise,
         )
+        self.identities = IdentityGate(self.own_id, lambda: needs.sharing.policies.current)
         self.bridges = Bridges(
             own_id=self.own_id,
+            identities=self.identities,
             sources=needs.sessions,
             access=needs.sharing.access,
             ssrcs=needs.ssrcs,
@@ -113,7 +115,7 @@ class CascadeParts:
             want_key_frame=self._want_key_frame,
         )
         self.control_desk = ControlDesk(
-            own_id=self.own_id,
+            identities=self.identities,
             controls=needs.controls,
             access=needs.sharing.access,
             views=self.view,
@@ -161,7 +163,7 @@ class CascadeParts:
             desk=self.desk,
             bridges=self.bridges,
             access=needs.sharing.access,
-            identities=_Identities(),
+            identities=self.identities,
             own_id=self.own_id,
             is_device=lambda code: needs.registry.get(code) is not None,
             trust=needs.driver.trust,
@@ -318,8 +320,3 @@ class CascadeParts:
 
 def _new_id() -> str:
     return secrets.token_hex(8)
-
-
-class _Identities:
-    def check(self, config: PlatformConfig, value: str | None) -> MonitorIdentity | None:
-        return None if value is None else parse_monitor_identity(value)

@@ -25,8 +25,8 @@ from gateway.sharing.grants import GrantBook
 from gateway.sharing.grants_model import GrantLimits
 from gateway.sharing.keys import KeyBook
 from gateway.sharing.policy.book import PolicyBook
-from gateway.sharing.policy.error import PolicyError
 from gateway.sharing.policy.facts import TreeFacts
+from gateway.sharing.policy.load import load_policy
 from gateway.sharing.stops import StopBook
 from gateway.sharing.webhooks import WebhookBook
 from gateway.sharing.webhooks_target import TargetRule
@@ -148,16 +148,22 @@ class SharingParts:
         return device is not None and device.gb_version.startswith("3")
 
     async def _apply_configured(self) -> None:
-        """Put the configured policy file into force; one that cannot be used leaves what is in force."""
+        """Put the configured policy file into force if it is new; one that cannot be used leaves what is in force.
+
+        A text that was in force before is not new: what was applied since then, by whatever way, stays.
+        """
         path = self._settings.sharing.policy
         if not path:
             return
         try:
             text = await asyncio.to_thread(_read, path)
+            digest = (await asyncio.to_thread(load_policy, text, source=path)).digest
+            if any(version.digest == digest for version in self.policies.versions()):
+                return
             version = await self.policies.apply(
                 text, _OURSELVES, f"[sharing] policy = {path}", source=path
             )
-        except (OSError, PolicyError, GatewayError) as exc:
+        except (OSError, GatewayError) as exc:
             log.error("policy_not_applied", detail=str(exc), path=path)  # noqa: TRY400 - a sentence says it all
         else:
             log.info("policy_in_force", version=version.number, path=path)

@@ -13,11 +13,17 @@ from typing import Protocol
 
 import structlog
 
-from gateway.cascade.ports import CallLeg, IncomingCall, UpperLink, UpperRequester
+from gateway.cascade.ports import (
+    CallLeg,
+    IdentityPath,
+    IncomingCall,
+    UpperLink,
+    UpperRequester,
+)
 from gateway.cascade.refusal import Refused, refusal_of
 from gateway.domain.bridge import BridgeEnd, BridgeRecord
 from gateway.domain.device import Channel, DeviceAddress, MediaTransport
-from gateway.domain.errors import Conflict, GatewayError
+from gateway.domain.errors import Conflict, Forbidden, GatewayError
 from gateway.domain.media import Sender, SenderEvents, SenderSpec
 from gateway.domain.platform import Edition, PlatformEvent
 from gateway.domain.policy import Access, AccessContext, AccessControl, AccessRequest, Action
@@ -25,7 +31,6 @@ from gateway.domain.session import SessionRecord, Stage
 from gateway.domain.signalling import Origin
 from gb28181.aio.tasks import TaskScope
 from gb28181.errors import Gb28181Error, SdpError
-from gb28181.flow.identity import MonitorIdentity
 from gb28181.ids import DeviceId, IdKind
 from gb28181.sdp.offer import LiveOffer, build_live_offer, read_answer, read_offer
 from gb28181.sdp.ssrc import SsrcPool
@@ -79,7 +84,8 @@ class Bridges:
     """All streams given to upper platforms.
 
     Args:
-        own_id: Our code, put into X-RoutePath and in front of identities.
+        own_id: Our code, put into X-RoutePath.
+        identities: Puts our code in front of identities that go on.
         sources: The live sessions.
         access: The sharing policy.
         ssrcs: SSRCs of our own domain.
@@ -97,6 +103,7 @@ class Bridges:
         self,
         *,
         own_id: str,
+        identities: IdentityPath,
         sources: RelaySource,
         access: AccessControl,
         ssrcs: SsrcPool,
@@ -111,6 +118,7 @@ class Bridges:
     ) -> None:
         self._want_key_frame = want_key_frame
         self.own_id = own_id
+        self.identities = identities
         self.sources = sources
         self.access = access
         self.views = views
@@ -255,6 +263,7 @@ class _Bridge:
         self._ssrc: int | None = None
         self._offer: LiveOffer | None = None
         self._answer = b""
+        self._origin: Origin | None = None
         self._acked = False
         self._joined = False
         """Whether the camera's stream ran already."""
@@ -362,13 +371,18 @@ class _Bridge:
         return channel
 
     def _check_route(self) -> None:
-        own_id, identity = self._owner.own_id, self._requester.identity
-        if self._call.max_forwards <= 0:
+        """Refuse loops and used-up hops; prepares what goes on to the next level."""
+        own_id, call, requester = self._owner.own_id, self._call, self._requester
+        if call.max_forwards <= 0:
             raise Refused(483, "Max-Forwards is used up")
-        path = [part.strip() for part in self._call.route_path.split("-")]
-        gateways = identity.gateways if identity is not None else ()
-        if own_id in gateways or path.count(own_id) > 1:
-            raise Refused(482, f"Loop: the request has been here before ({own_id} is in its path)")
+        path = [part.strip() for part in call.route_path.split("-")]
+        if path.count(own_id) > 1:
+            raise Refused(482, f"Loop: {own_id} is in its route twice")
+        try:
+            identity = self._owner.identities.onward(requester.identity, requester.platform_id)
+        except Forbidden as exc:
+            raise Refused(exc.status, exc.detail) from exc
+        self._origin = Origin(identity=identity.serialize(), max_forwards=call.max_forwards - 1)
 
     async def _open(self, channel: Channel, make: Callable[[SessionRecord], SenderSpec]) -> None:
         """Start or join the camera's stream, unless the upper cancels meanwhile."""
@@ -384,7 +398,7 @@ class _Bridge:
                 make,
                 self,
                 stream=stream,
-                origin=self._origin(),
+                origin=self._origin,
             )
 
         try:
@@ -399,17 +413,6 @@ class _Bridge:
                     task.cancel()
         except* GatewayError as exc_group:
             raise refusal_of(_first(exc_group)) from exc_group
-
-    def _origin(self) -> Origin:
-        own_id, identity = self._owner.own_id, self._requester.identity
-        if identity is None:
-            identity = MonitorIdentity((own_id,), self._requester.platform_id)
-        else:
-            identity = MonitorIdentity((own_id, *identity.gateways), identity.user)
-        return Origin(
-            identity="-".join((*identity.gateways, identity.user)),
-            max_forwards=self._call.max_forwards - 1,
-        )
 
     async def _until_ending(self, done: asyncio.Event) -> None:
         while self._end is None:

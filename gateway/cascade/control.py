@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 
 from gateway.cascade.bridge import ChannelResolver
-from gateway.cascade.ports import UpperLink, UpperRequester
+from gateway.cascade.ports import IdentityPath, UpperLink, UpperRequester
 from gateway.domain.device import Channel
 from gateway.domain.errors import Forbidden, GatewayError
 from gateway.domain.platform import PlatformEvent
@@ -14,7 +14,6 @@ from gateway.domain.policy import AccessContext, AccessControl, AccessRequest, A
 from gateway.domain.signalling import Origin
 from gateway.sessions.control import DeviceControls
 from gb28181.aio.tasks import TaskScope
-from gb28181.flow.identity import MonitorIdentity
 from gb28181.manscdp.control import DeviceControl, SubCommand
 from gb28181.manscdp.response import Response
 
@@ -45,7 +44,7 @@ class ControlDesk:
     """Maps the code, asks the policy, passes the control on, and the answer back under the original SN.
 
     Args:
-        own_id: Our code, put in front of identities.
+        identities: Puts our code in front of identities that go on.
         controls: Sends to devices.
         access: The sharing policy.
         views: Finds a platform's catalogue.
@@ -56,14 +55,14 @@ class ControlDesk:
     def __init__(
         self,
         *,
-        own_id: str,
+        identities: IdentityPath,
         controls: DeviceControls,
         access: AccessControl,
         views: Callable[[str], ChannelResolver | None],
         scope: TaskScope,
         wall: Callable[[], datetime],
     ) -> None:
-        self._own_id = own_id
+        self._identities = identities
         self._controls = controls
         self._access = access
         self._views = views
@@ -79,8 +78,11 @@ class ControlDesk:
             482 (loop), 486.
         """
         platform_id = link.config.platform_id
-        if requester.identity is not None and self._own_id in requester.identity.gateways:
-            return 482
+        try:
+            identity = self._identities.onward(requester.identity, platform_id)
+        except Forbidden as exc:
+            link.note(PlatformEvent.REFUSED, f"Control of {control.device_id[:64]}: {exc.detail}")
+            return exc.status
         if self._under_way.get(platform_id, 0) >= MAX_CONTROLS:
             return 486
         view = self._views(platform_id)
@@ -105,7 +107,8 @@ class ControlDesk:
             return 403
         self._under_way[platform_id] = self._under_way.get(platform_id, 0) + 1
         self._scope.spawn(
-            self._pass_on(link, requester, control, channel), name=f"control:{control.device_id}"
+            self._pass_on(link, Origin(identity=identity.serialize()), control, channel),
+            name=f"control:{control.device_id}",
         )
         return 200
 
@@ -114,7 +117,7 @@ class ControlDesk:
         self._controls.holder_gone(_holder(platform_id))
 
     async def _pass_on(
-        self, link: UpperLink, requester: UpperRequester, control: DeviceControl, channel: Channel
+        self, link: UpperLink, origin: Origin, control: DeviceControl, channel: Channel
     ) -> None:
         platform_id = link.config.platform_id
         reason = ""
@@ -124,7 +127,7 @@ class ControlDesk:
                 channel.device_id,
                 channel.channel_id,
                 control,
-                origin=self._origin(requester),
+                origin=origin,
             )
         except GatewayError as exc:
             result, reason = "ERROR", exc.code
@@ -148,13 +151,6 @@ class ControlDesk:
             await link.send(answer)
         except GatewayError as exc:
             log.info("control_answer_not_sent", platform_id=platform_id, detail=exc.detail)
-
-    def _origin(self, requester: UpperRequester) -> Origin:
-        identity = requester.identity
-        if identity is None:
-            identity = MonitorIdentity((), requester.platform_id)
-        path = (self._own_id, *identity.gateways, identity.user)
-        return Origin(identity="-".join(path))
 
 
 def _holder(platform_id: str) -> str:

@@ -14,6 +14,7 @@ from gb28181.sip.message import Response
 __all__ = [
     "CallLeg",
     "ChannelDirectory",
+    "IdentityPath",
     "IncomingCall",
     "SubscribeRequest",
     "UpperLink",
@@ -37,6 +38,17 @@ class ChannelDirectory(Protocol):
 
     def channels(self, device_id: str) -> Iterable[Channel]:
         """A device's channels in the order of its catalogue."""
+
+
+class IdentityPath(Protocol):
+    """Writes our own code into identities that go on; `gateway.sharing.identity` implements it."""
+
+    def onward(self, identity: MonitorIdentity | None, asker: str) -> MonitorIdentity:
+        """Return what goes on with a request to the next level.
+
+        Raises:
+            Forbidden: with `status` 482 or 483: a loop, or too many gateways.
+        """
 
 
 class UpperTransport(Protocol):

@@ -42,7 +42,7 @@ class SharingSettings(Section):
     """`[sharing]`: the policy and people outside."""
 
     policy: str = ""
-    """Policy file put into force at the start if it differs from the one in force; empty: only `gateway policy apply` changes it."""
+    """Policy file put into force at the start if it is new; empty: only `gateway policy apply` changes the policy."""
     signature_skew: float = Field(default=300.0, ge=1, le=3600)
     """Seconds by which the clock of a department's signed request may differ."""
     play_token_ttl: int = Field(default=60, ge=5, le=3600)

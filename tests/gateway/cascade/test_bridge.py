@@ -19,6 +19,8 @@ from gateway.domain.session import Ended, EndReason
 from gateway.domain.signalling import InviteFailed
 from gateway.sessions.live import LiveSessions
 from gateway.sessions.ports import SessionSettings
+from gateway.sharing.identity import IdentityGate
+from gateway.sharing.policy.model import Policy
 from gb28181.aio.clock import monotonic
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.identity import MonitorIdentity
@@ -73,6 +75,7 @@ class House:
         )
         self.bridges = Bridges(
             own_id=OWN,
+            identities=IdentityGate(OWN, Policy),
             sources=self.live,
             access=self.access,
             ssrcs=self.ssrcs,

@@ -12,6 +12,8 @@ from gateway.domain.device import Channel
 from gateway.domain.errors import Unavailable
 from gateway.domain.policy import Action, Subject
 from gateway.sessions.control import DeviceControls
+from gateway.sharing.identity import IdentityGate
+from gateway.sharing.policy.model import Policy
 from gb28181.aio.clock import monotonic
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.identity import MonitorIdentity
@@ -38,7 +40,7 @@ class House:
             devices=self.directory, signaller=self.signaller, scope=scope, now=monotonic
         )
         self.desk = ControlDesk(
-            own_id=OWN,
+            identities=IdentityGate(OWN, Policy),
             controls=self.controls,
             access=self.access,
             views=lambda platform_id: self if platform_id == UPPER else None,
