@@ -92,6 +92,9 @@ class SecretBox:
             )
         try:
             data = base64.b64decode(body.encode("ascii"), b"-_", validate=True)
+            if base64.urlsafe_b64encode(data).decode() != body:
+                # The unused bits of the last character.
+                raise _unreadable("it was changed or damaged")
             plain = self._cipher.decrypt(
                 data[:_NONCE_SIZE], data[_NONCE_SIZE:], self._head.encode()
             )

@@ -96,6 +96,8 @@ class StoreWriter:
         self._wake = asyncio.Event()
         self._trouble: _Trouble | None = None
         self._dropped = 0
+        self._in_flight = 0
+        """Writes taken from the queues and being committed."""
         self._closing = False
 
     # What callers do; nothing here waits.
@@ -146,6 +148,7 @@ class StoreWriter:
     def health(self) -> StoreHealth:
         """Return how it is now."""
         pending = len(self._urgent) + len(self._bulk) + len(self._touched) + len(self._timeline)
+        pending += self._in_flight
         if self._trouble is None:
             return StoreHealth(ok=True, pending=pending, dropped=self._dropped)
         return StoreHealth(
@@ -222,6 +225,14 @@ class StoreWriter:
     async def _commit_durable(self) -> None:
         self._turn.clear()
         turn = self._take(self._urgent, _COMMIT_ROWS) + self._take(self._bulk, _BULK_ROWS)
+        # Those that are not complete still stand in their queue.
+        self._in_flight = sum(taken.complete for taken in turn)
+        try:
+            await self._commit_turn(turn)
+        finally:
+            self._in_flight = 0
+
+    async def _commit_turn(self, turn: list[_Taken]) -> None:
         failure = await self._write([part for taken in turn for part in taken.parts], "durable")
         if failure is None:
             self._settle(turn, None)
@@ -262,6 +273,15 @@ class StoreWriter:
         touched = _pop_some(self._touched, _BATCH_ROWS)
         entries = _pop_some(self._timeline, _BATCH_ROWS)
         self._discarded.clear()
+        self._in_flight = len(touched) + len(entries)
+        try:
+            await self._commit_taken(touched, entries)
+        finally:
+            self._in_flight = 0
+
+    async def _commit_taken(
+        self, touched: dict[str, Device], entries: dict[tuple[str, int], TimelineEntry]
+    ) -> None:
         parts = [
             *self.statements.upsert(devices, map(device_row, touched.values())),
             *self.statements.upsert(

@@ -100,6 +100,7 @@ class AuditLog:
         self._group_commit = group_commit
         self._retention = retention
         self._witness = witness
+        self._noting: asyncio.Future[None] | None = None
         self._wall = wall
         self._new_id = new_id
         self._on_crash = on_crash or _log_crash
@@ -151,6 +152,10 @@ class AuditLog:
         self._record_own("stopped", "ok", "")
         try:
             await self._writer.close(_CLOSE_TIMEOUT)
+            if self._noting is not None:
+                with suppress(Unavailable, TimeoutError):
+                    async with asyncio.timeout(_CLOSE_TIMEOUT):
+                        await self._noting
         finally:
             await self._stack.aclose()
             self._files.close()
@@ -314,8 +319,8 @@ class AuditLog:
     def _note_signed(self, anchor: Anchor) -> None:
         if self._witness is not None:
             body = {"seq": anchor.seq, "hash": anchor.hash}
-            # Not waited for: it may be a line behind, and the store tells of its own trouble.
-            _ = self._witness.save_document(_COLLECTION, _SIGNED_KEY, body)
+            # Waited for at the end only: it may be a line behind, and the store tells of its own trouble.
+            self._noting = self._witness.save_document(_COLLECTION, _SIGNED_KEY, body)
 
     async def _retain(self) -> None:
         # Not while the gateway starts: there is no hurry.
