@@ -1,5 +1,6 @@
 """Operations on channels, and how a stream is asked for."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from gateway.http.schemas.channel import (
     UrlsOut,
 )
 from gateway.http.stream_token import StreamTokens
-from gateway.http.visible import SeenChannel, VisibleChannels, masked
+from gateway.http.visible import SLICE, SeenChannel, VisibleChannels, masked
 
 __all__ = ["ChannelApi"]
 
@@ -105,7 +106,7 @@ class ChannelApi:
         query = query_of(request, ChannelQuery)
         principal = principal_of(request)
         context = context_of(principal, self._deps.wall, request)
-        if principal.is_local:
+        if principal.is_local and query.may is None:
             answer = self._list_all(query)
         else:
             answer = await self._list_visible(principal, context, query)
@@ -168,9 +169,28 @@ class ChannelApi:
         seen = await self._visible.channels(principal.subject, context, query.device_id)
         words = query.q.strip().lower()
         found = [item for item in seen if _matches(item, query, words)]
+        if query.may is not None:
+            found = await self._allowed(principal, query.may, found, context)
         page = found[query.offset : query.offset + query.limit]
-        items = [ChannelOut.model_validate(item.shown()) for item in page]
+        shown = (item.channel if principal.is_local else item.shown() for item in page)
+        items = [ChannelOut.model_validate(channel) for channel in shown]
         return ChannelList(items=items, total=len(found))
+
+    async def _allowed(
+        self,
+        principal: Principal,
+        action: Action,
+        seen: Sequence[SeenChannel],
+        context: AccessContext,
+    ) -> list[SeenChannel]:
+        """Return those that somebody may also do something with."""
+        found = []
+        for count, item in enumerate(seen, 1):
+            if self._gate.allows(principal, action, item.channel, context):
+                found.append(item)
+            if count % SLICE == 0:
+                await asyncio.sleep(0)
+        return found
 
     def _admit(self, principal: Principal) -> None:
         """Promise no more streams than may be open."""

@@ -109,6 +109,12 @@ class ChannelGate:
             if self._access.decide(subject, Action.CATALOG, channel, context).allowed
         ]
 
+    def allows(
+        self, principal: Principal, action: Action, channel: Channel, context: AccessContext
+    ) -> bool:
+        """Whether somebody might do something; nothing is recorded."""
+        return self._access.decide(principal.subject, action, channel, context).allowed
+
     def look(
         self, principal: Principal, object_id: str, context: AccessContext, detail: str
     ) -> None:

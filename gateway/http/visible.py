@@ -10,7 +10,7 @@ from gateway.domain.device import Channel, Device
 from gateway.domain.policy import AccessContext, AccessControl, Action, Obligations, Subject
 from gateway.http.deps import DeviceBook
 
-__all__ = ["SeenChannel", "VisibleChannels", "masked"]
+__all__ = ["SLICE", "SeenChannel", "VisibleChannels", "masked"]
 
 LIFETIME = 5.0
 """Seconds for which decisions are kept; a change of policy, grant or stop forgets them at once."""

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from gateway.domain.device import ChannelKind, MediaTransport
+from gateway.domain.policy import Action
 from gateway.http.schemas.base import MAX_PURPOSE, MAX_TICKET, InModel, OutModel, PageQuery, Text
 
 __all__ = [
@@ -91,3 +92,5 @@ class ChannelQuery(PageQuery):
     device_id: str | None = Field(default=None, max_length=64)
     kind: ChannelKind | None = None
     online: bool | None = None
+    may: Action | None = None
+    """Only what the caller may do this with, for the purpose and ticket of X-Gb-Purpose and X-Gb-Ticket."""
