@@ -186,6 +186,9 @@ def simulate(
     base_id: Annotated[
         str, typer.Option(help="Id of the first device. 首台编码")
     ] = "34020000001180000001",
+    platform: Annotated[
+        bool, typer.Option("--platform", help="Lower platforms with a tree. 模拟下级平台")
+    ] = False,
     video: Annotated[str, typer.Option(help="h264 or hevc. 视频编码")] = "h264",
     audio: Annotated[
         str, typer.Option(help="pcm_alaw, pcm_mulaw, aac or none. 音频编码")
@@ -216,6 +219,7 @@ def simulate(
             devices=devices,
             channels=channels,
             base_id=base_id,
+            platform=platform,
             video=Codec(video),
             audio=None if audio == "none" else Codec(audio),
             width=int(width),

@@ -24,7 +24,9 @@ from gb28181.aio.clock import monotonic, utc_now
 from gb28181.aio.driver import IncomingRequest, SipDriver
 from gb28181.aio.tasks import TaskScope
 from gb28181.manscdp.alarm import AlarmNotify
+from gb28181.manscdp.control import DeviceControl
 from gb28181.manscdp.notify import CatalogEvent
+from gb28181.manscdp.response import Response as Answer
 from gb28181.sip.message import Response
 
 __all__ = ["DeviceEvent", "Reporter", "SimulatedDevice"]
@@ -43,7 +45,7 @@ class DeviceEvent:
     what: str
     """`registered`, `register_failed`, `offline`, `logged_out`, `failed`, `rebooting`; `query_answered`,
     `answer_lost`, `message_unreadable`; `subscribed`, `subscription_refreshed`, `subscription_ended`,
-    `notify_lost`; `invited`, `session_started`, `session_ended`; `crashed`."""
+    `notify_lost`; `invited`, `session_started`, `session_ended`; `controlled`; `crashed`."""
     detail: str
 
 
@@ -97,9 +99,7 @@ class SimulatedDevice:
             reboot=lambda: self._spawn(self._reboot(), "reboot"),
         )
         """What it was told to do, and the state that came of it."""
-        self._answers = DeviceAnswers(
-            options, self.device_id, self.name, self.channels, self.controller.receive
-        )
+        self._answers = DeviceAnswers(options, self.device_id, self.name, self.channels, self._obey)
         self._presence = DevicePresence(
             options,
             self.device_id,
@@ -326,6 +326,15 @@ class SimulatedDevice:
         self._is_down = False
         if not self._presence.stopped.is_set():
             self._presence.register()
+
+    def _obey(self, control: DeviceControl, identity: str) -> Answer | None:
+        answer = self.controller.receive(control, identity)
+        entry = self.controller.log[-1]
+        said = " ".join(
+            word for word in (entry.sub_command.value, entry.frame, entry.error) if word
+        )
+        self._tell("controlled", f"{entry.channel_id}: {said}")
+        return answer
 
     def _send_key_frame(self, channel_id: str) -> None:
         for session in self._calls.of_channel(channel_id):

@@ -17,6 +17,7 @@ from gb28181.manscdp import (
     serialize_message,
 )
 from gb28181.manscdp.ptz import PtzCommand
+from tests.support.device_site import device_site
 
 DEVICE = "34020000001180000001"
 CHANNEL = "34020000001320000001"
@@ -167,3 +168,13 @@ def test_the_log_is_bounded() -> None:
         site.order(DeviceControl(sn=number + 1, device_id=DEVICE, guard_cmd="SetGuard"))
     assert len(site.controls.log) == 1_000
     assert site.controls.log[-1].control.sn == 1_100
+
+
+@pytest.mark.net
+async def test_a_control_is_told_to_whoever_listens() -> None:
+    async with device_site() as site:
+        camera = site.device.channels[0].channel_id
+        frame = PtzCommand.move(pan=-0x30, tilt=0x20).serialize()
+        assert await site.send(DeviceControl(sn=1, device_id=camera, ptz_cmd=frame)) == 200
+        told = [event.detail for event in site.events if event.what == "controlled"]
+        assert told == [f"{camera}: PTZCmd {frame}"]
