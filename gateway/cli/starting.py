@@ -172,7 +172,7 @@ def _quirks_listed(cli: Cli, chosen: list[str]) -> bool:
     return False
 
 
-def simulate(
+def simulate(  # noqa: PLR0913 - one for each option
     context: typer.Context,
     *,
     server: Annotated[str, typer.Option(help="Platform, host:port. 平台地址")] = "127.0.0.1:5060",
