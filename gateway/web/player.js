@@ -30,6 +30,18 @@ const REASON = {
   device_bye: ["设备结束了会话", "the device hung up"],
   device_unknown: ["没有这台设备", "no such device"],
   channel_unknown: ["没有这个通道", "no such channel"],
+  no_rule: ["未获授权", "not granted"],
+  denied: ["策略禁止", "denied by policy"],
+  secrecy: ["涉密点位，不予共享", "secret, never shared"],
+  outside_window: ["不在开放时段", "outside the hours granted"],
+  expired: ["授权已到期", "the grant has expired"],
+  revoked: ["授权已撤销", "the grant was revoked"],
+  forced_stop: ["已被强制停止", "stopped by order"],
+  purpose_required: ["需登记调阅事由", "a purpose must be given"],
+  ticket_required: ["需填写工单号", "a ticket number must be given"],
+  too_many_streams: ["已达并发路数上限", "too many streams at once"],
+  token_used: ["播放凭证已使用", "the play token was used before"],
+  token_expired: ["播放凭证已过期", "the play token has expired"],
   device_busy: ["设备忙", "the device is busy"],
   rtp_ports_exhausted: ["RTP 端口已用完", "no RTP port is free"],
   no_output: ["没有输出", "no output"],
@@ -206,7 +218,10 @@ async function refusal(url) {
   const abort = new AbortController();
   try {
     const answer = await fetch(url.replace(/^ws/, "http"), { signal: abort.signal });
-    if (!answer.ok) return (await answer.json()).detail;
+    if (!answer.ok) {
+      const problem = await answer.json();
+      return problem.code in REASON ? `${words(problem.code)} — ${problem.detail}` : problem.detail;
+    }
     return "HTTP 可用，WebSocket 被拒绝；检查反向代理 / HTTP works, WebSocket is refused; is there a proxy?";
   } catch {
     return "";
