@@ -9,8 +9,8 @@ import aiohttp
 
 __all__ = ["Api", "ApiRefused", "ApiUnreachable", "segment"]
 
-TIMEOUT = 45.0
-"""Seconds for one answer; `play` waits for the camera."""
+TIMEOUT = 120.0
+"""Seconds for one answer; `play` waits for the camera, a dry run goes over all channels."""
 
 
 class ApiUnreachable(Exception):
@@ -41,9 +41,11 @@ def segment(value: str) -> str:
 class Api:
     """One gateway; use as an async context manager."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, purpose: str = "") -> None:
         self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"}
+        if purpose:
+            self._headers["X-Gb-Purpose"] = quote(purpose)
         self._http: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -65,13 +67,33 @@ class Api:
         """GET below /api/v1; parameters that are None are left out."""
         return await self._call("GET", path, query=query)
 
-    async def post(self, path: str, body: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+    async def post(
+        self,
+        path: str,
+        body: dict[str, Any] | None = None,
+        **query: str | int | bool | None,
+    ) -> Any:  # noqa: ANN401 - JSON
         """POST below /api/v1."""
-        return await self._call("POST", path, body=body)
+        return await self._call("POST", path, body=body, query=query)
+
+    async def put(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        """PUT below /api/v1."""
+        return await self._call("PUT", path, body=body)
+
+    async def patch(self, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        """PATCH below /api/v1."""
+        return await self._call("PATCH", path, body=body)
 
     async def delete(self, path: str) -> Any:  # noqa: ANN401 - JSON
         """DELETE below /api/v1."""
         return await self._call("DELETE", path)
+
+    async def download(self, path: str, **query: str | int | bool | None) -> bytes:
+        """GET a file below /api/v1."""
+        status, raw = await self._send("GET", path, query=query)
+        if status >= 400:
+            _read(status, raw, self.url)
+        return raw
 
     async def _call(
         self,
@@ -81,6 +103,17 @@ class Api:
         query: dict[str, Any] | None = None,
         body: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON
+        status, raw = await self._send(method, path, query=query, body=body)
+        return _read(status, raw, self.url)
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: dict[str, Any] | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> tuple[int, bytes]:
         assert self._http is not None
         params = {
             name: str(value).lower() if isinstance(value, bool) else str(value)
@@ -90,7 +123,7 @@ class Api:
         url = f"{self.url}/api/v1/{path}"
         try:
             async with self._http.request(method, url, params=params, json=body) as answer:
-                return _read(answer.status, await answer.read(), self.url)
+                return answer.status, await answer.read()
         except TimeoutError:
             raise ApiUnreachable(self.url, f"no answer within {TIMEOUT:g} s") from None
         except (aiohttp.ClientError, ValueError) as exc:

@@ -75,10 +75,19 @@ class Cli:
         except ApiRefused as exc:
             if exc.code == "not_api":
                 self.fail(self.say("not_api", url=exc.detail, status=exc.status))
-            self.fail(self.say("refused", detail=exc.detail, code=exc.code))
+            self.refused(exc)
         except KeyboardInterrupt:
             self.err.print(self.say("interrupted"))
             raise typer.Exit(130) from None
+
+    def refused(self, exc: ApiRefused) -> NoReturn:
+        """Say what the gateway refused, line by line where it names lines, and end the command."""
+        for error in exc.problem.get("errors", [])[:20]:
+            if "line" in error:
+                self.err.print(f"  {error['message']}", soft_wrap=True)
+        if rule := exc.problem.get("rule"):
+            self.err.print(self.say("denied_by", rule=rule))
+        self.fail(self.say("refused", detail=exc.detail, code=exc.code))
 
     def fail(self, sentence: str, code: int = UNHEALTHY) -> NoReturn:
         """Say why and end the command."""

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import running, starting
+from gateway.cli import audit, grants, platforms, policy, ptz, running, share, starting
 from gateway.cli.context import Cli
 from gateway.cli.text import language_of
 
@@ -50,6 +50,12 @@ def options(
 
 starting.register(app)
 running.register(app)
+app.add_typer(platforms.app, name="platforms")
+app.add_typer(share.app, name="share")
+app.add_typer(policy.app, name="policy")
+app.add_typer(grants.app, name="grants")
+app.add_typer(audit.app, name="audit")
+app.add_typer(ptz.app, name="ptz")
 
 
 def main(**extra: Any) -> None:  # noqa: ANN401 - as Typer takes them

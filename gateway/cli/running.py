@@ -7,13 +7,10 @@ import typer
 from gateway.cli import doctor, view
 from gateway.cli.api import Api, ApiRefused, segment
 from gateway.cli.context import UNHEALTHY, USAGE, Cli
+from gateway.cli.option import Json, Limit, Offset, Search, show_page
 
-__all__ = ["register"]
+__all__ = ["only_channel", "register"]
 
-Json = Annotated[bool, typer.Option("--json", help="JSON for programs. 输出 JSON")]
-Search = Annotated[str, typer.Option("--search", "-q", help="Part of id, name, address. 搜索")]
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="Rows. 行数")]
-Offset = Annotated[int, typer.Option(min=0, help="Rows to skip. 跳过行数")]
 Presence = Annotated[
     bool | None, typer.Option("--online/--offline", help="Only these. 仅在线/离线")
 ]
@@ -63,7 +60,9 @@ def devices(
         lambda api: api.get("devices", q=search, online=online, limit=limit, offset=offset)
     )
     filtered = bool(search) or online is not None
-    _show(cli, page, view.device_table, "no_match" if filtered else "no_devices", as_json=as_json)
+    show_page(
+        cli, page, view.device_table, "no_match" if filtered else "no_devices", as_json=as_json
+    )
 
 
 async def _device(api: Api, device: str) -> tuple[Any, Any]:
@@ -96,13 +95,15 @@ def channels(
         )
     )
     filtered = bool(search or kind or device) or online is not None
-    _show(cli, page, view.channel_table, "no_match" if filtered else "no_channels", as_json=as_json)
+    show_page(
+        cli, page, view.channel_table, "no_match" if filtered else "no_channels", as_json=as_json
+    )
 
 
 def streams(context: typer.Context, *, as_json: Json = False) -> None:
     """列出正在拉取的流。List running streams with their counters."""
     cli: Cli = context.obj
-    _show(
+    show_page(
         cli,
         cli.ask(lambda api: api.get("streams")),
         view.stream_table,
@@ -136,7 +137,9 @@ def sessions(
         lambda api: api.get("sessions", device_id=device, state=state, limit=limit, offset=offset)
     )
     filtered = bool(device or state)
-    _show(cli, page, view.session_table, "no_match" if filtered else "no_sessions", as_json=as_json)
+    show_page(
+        cli, page, view.session_table, "no_match" if filtered else "no_sessions", as_json=as_json
+    )
 
 
 def play(
@@ -155,7 +158,7 @@ def play(
     cli: Cli = context.obj
 
     async def work(api: Api) -> None:
-        chosen = channel or await _only_channel(cli, api, device)
+        chosen = channel or await only_channel(cli, api, device)
         body = {"transport": transport} if transport else None
         try:
             answer = await api.post(f"channels/{segment(device)}/{segment(chosen)}/play", body)
@@ -177,7 +180,8 @@ def play(
     cli.ask(work)
 
 
-async def _only_channel(cli: Cli, api: Api, device: str) -> str:
+async def only_channel(cli: Cli, api: Api, device: str) -> str:
+    """Return a device's channel if it has one; several end the command with their list."""
     page = await api.get("channels", device_id=device, kind="camera", limit=20)
     if page["total"] == 1:
         return str(page["items"][0]["channel_id"])
@@ -210,12 +214,3 @@ def examine(
 ) -> None:
     """检查并解释最近一次播放失败。Check machine, configuration and gateway; explain the last failed play."""
     doctor.run(context.obj, session, as_json=as_json)
-
-
-def _show(cli: Cli, page: Any, table: Any, empty: str, *, as_json: bool) -> None:  # noqa: ANN401 - JSON
-    if as_json:
-        cli.print_json(page)
-    elif not page["items"]:
-        cli.out.print(cli.say(empty), style="yellow")
-    else:
-        cli.out.print(table(page, cli.say))

@@ -4,6 +4,8 @@ import os
 from collections.abc import Mapping
 from typing import Literal
 
+from gateway.cli.text_sharing import SHARING_TEXT
+
 __all__ = ["LANGUAGES", "TEXT", "Language", "Say", "language_of"]
 
 Language = Literal["zh", "en"]
@@ -181,7 +183,7 @@ _DEMO: _Catalog = {
     "demo_none": ("无", "none"),
 }
 
-TEXT: _Catalog = {**_TROUBLE, **_SHOWN, **_EMPTY, **_PLAY, **_SERVE, **_DEMO}
+TEXT: _Catalog = {**_TROUBLE, **_SHOWN, **_EMPTY, **_PLAY, **_SERVE, **_DEMO, **SHARING_TEXT}
 
 
 class Say:

@@ -16,6 +16,9 @@ __all__ = [
     "device_card",
     "device_table",
     "diagnosis_view",
+    "make_facts",
+    "make_table",
+    "page_caption",
     "session_card",
     "session_table",
     "stage_table",
@@ -51,7 +54,7 @@ def status_view(status: Json, say: Say) -> RenderableType:
     )
     devices, sessions = status["devices"], status["sessions"]
     ports, store = status["ports"], status["store"]
-    facts = _facts(
+    facts = make_facts(
         [
             (
                 say("listens"),
@@ -81,7 +84,7 @@ def status_view(status: Json, say: Say) -> RenderableType:
     )
     if not status["troubles"]:
         return Group(title, facts, Text(say("nothing_wrong"), style="green"))
-    table = _table(
+    table = make_table(
         say("wrong_now"), say("what"), say("subject"), say("since"), say("count"), say("detail")
     )
     for trouble in status["troubles"]:
@@ -97,7 +100,7 @@ def status_view(status: Json, say: Say) -> RenderableType:
 
 def device_table(page: Json, say: Say) -> RenderableType:
     """A page of devices."""
-    table = _table(
+    table = make_table(
         say("devices"),
         say("id"),
         say("name"),
@@ -106,7 +109,7 @@ def device_table(page: Json, say: Say) -> RenderableType:
         say("address"),
         say("channels"),
         say("keepalive"),
-        caption=_caption(page, say),
+        caption=page_caption(page, say),
     )
     for device in page["items"]:
         table.add_row(
@@ -126,7 +129,7 @@ def device_card(device: Json, timeline: Json, say: Say) -> RenderableType:
     settings = {
         name: value for name, value in device["settings"].items() if value not in {None, False}
     }
-    facts = _facts(
+    facts = make_facts(
         [
             (say("id"), device["device_id"]),
             (say("name"), device["name"] or "-"),
@@ -148,7 +151,7 @@ def device_card(device: Json, timeline: Json, say: Say) -> RenderableType:
     )
     if not timeline["items"]:
         return Group(facts, say("no_timeline"))
-    table = _table(say("timeline"), say("when"), say("event"), say("count"), say("detail"))
+    table = make_table(say("timeline"), say("when"), say("event"), say("count"), say("detail"))
     for entry in timeline["items"]:
         table.add_row(when(entry["at"], say), entry["kind"], str(entry["count"]), entry["detail"])
     return Group(facts, table)
@@ -156,7 +159,7 @@ def device_card(device: Json, timeline: Json, say: Say) -> RenderableType:
 
 def channel_table(page: Json, say: Say) -> RenderableType:
     """A page of channels."""
-    table = _table(
+    table = make_table(
         say("channels"),
         say("device"),
         say("channel"),
@@ -164,7 +167,7 @@ def channel_table(page: Json, say: Say) -> RenderableType:
         say("kind"),
         say("state"),
         say("maker"),
-        caption=_caption(page, say),
+        caption=page_caption(page, say),
     )
     for channel in page["items"]:
         table.add_row(
@@ -180,7 +183,7 @@ def channel_table(page: Json, say: Say) -> RenderableType:
 
 def session_table(page: Json, say: Say) -> RenderableType:
     """A page of sessions."""
-    table = _table(
+    table = make_table(
         say("sessions"),
         say("session"),
         say("channel"),
@@ -190,7 +193,7 @@ def session_table(page: Json, say: Say) -> RenderableType:
         say("when"),
         say("viewers"),
         say("reason"),
-        caption=_caption(page, say),
+        caption=page_caption(page, say),
     )
     for session in page["items"]:
         ended = session["ended"]
@@ -223,12 +226,12 @@ def session_card(session: Json, say: Say) -> RenderableType:
     ]
     if ended:
         facts.append((say("reason"), f"{ended['reason']}: {ended['detail']}"))
-    return Group(_facts(facts), stage_table(session, say))
+    return Group(make_facts(facts), stage_table(session, say))
 
 
 def stage_table(session: Json, say: Say) -> Table:
     """When each stage was reached."""
-    table = _table("", say("stage"), say("seconds"))
+    table = make_table("", say("stage"), say("seconds"))
     for stage, at in session["stages"].items():
         table.add_row(stage, f"{at:.3f}")
     return table
@@ -236,7 +239,7 @@ def stage_table(session: Json, say: Say) -> Table:
 
 def stream_table(page: Json, say: Say) -> RenderableType:
     """The running streams."""
-    table = _table(
+    table = make_table(
         say("streams"),
         say("channel"),
         say("video"),
@@ -245,7 +248,7 @@ def stream_table(page: Json, say: Say) -> RenderableType:
         say("lost"),
         say("viewers"),
         say("source"),
-        caption=_caption(page, say),
+        caption=page_caption(page, say),
     )
     for stream in page["items"]:
         viewers = ", ".join(f"{count} {name}" for name, count in stream["viewers"].items() if count)
@@ -288,7 +291,8 @@ def diagnosis_view(diagnosis: Json, say: Say) -> RenderableType:
     return Group(*lines)
 
 
-def _table(title: str, *columns: str, caption: str | None = None) -> Table:
+def make_table(title: str, *columns: str, caption: str | None = None) -> Table:
+    """Return an empty table whose cells fold instead of being cut."""
     table = Table(
         title=title or None, caption=caption, title_justify="left", caption_justify="left"
     )
@@ -297,7 +301,8 @@ def _table(title: str, *columns: str, caption: str | None = None) -> Table:
     return table
 
 
-def _facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
+def make_facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
+    """Return names and values, one pair a line."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
@@ -306,7 +311,8 @@ def _facts(rows: Iterable[tuple[str, RenderableType]]) -> Table:
     return grid
 
 
-def _caption(page: Json, say: Say) -> str | None:
+def page_caption(page: Json, say: Say) -> str | None:
+    """Say how much of a list is shown, if it is not all."""
     shown, total = len(page["items"]), page["total"]
     return say("page_of", shown=shown, total=total) if shown != total else None
 

@@ -1,6 +1,6 @@
 """Operations on the audit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
@@ -23,6 +23,9 @@ from gateway.sharing.changelog import subject_fields
 __all__ = ["AuditApi"]
 
 _BASE = "/api/v1/audit"
+FOLLOWED = 600.0
+"""Seconds after which whoever follows the audit is put on record again: else the audit would be full of its readers."""
+MAX_FOLLOWERS = 100
 
 
 class AuditApi:
@@ -30,6 +33,8 @@ class AuditApi:
 
     def __init__(self, deps: HttpDeps) -> None:
         self._audit = deps.sharing.audit
+        self._now = deps.now
+        self._followers: dict[str, float] = {}
 
     def routes(self) -> Sequence[Route]:
         """Return the operations."""
@@ -106,11 +111,27 @@ class AuditApi:
 
     async def search(self, request: web.Request) -> web.Response:
         """Answer GET audit."""
-        query = query_of(request, AuditSearchQuery).query()
-        page = await self._audit.search(
-            query, by=subject_fields(caller_of(request)), source=request.remote or ""
-        )
-        return json_answer(AuditPageOut.of(page))
+        query, caller = query_of(request, AuditSearchQuery), caller_of(request)
+        source = request.remote or ""
+        by: Mapping[str, str] | None = subject_fields(caller)
+        if query.after is not None and not self._is_due(f"{caller.label} {source}"):
+            by = None
+        page = await self._audit.search(query.query(), by=by, source=source)
+        answer = AuditPageOut.of(page)
+        if query.after is not None:
+            answer.items = [row for row in answer.items if row.seq > query.after]
+        return json_answer(answer)
+
+    def _is_due(self, who: str) -> bool:
+        """Whether somebody who follows what comes is to be put on record again."""
+        now = self._now()
+        if now - self._followers.get(who, -FOLLOWED) < FOLLOWED:
+            return False
+        self._followers.pop(who, None)
+        self._followers[who] = now
+        if len(self._followers) > MAX_FOLLOWERS:
+            del self._followers[next(iter(self._followers))]
+        return True
 
     async def own(self, request: web.Request) -> web.Response:
         """Answer GET audit/own."""

@@ -69,10 +69,12 @@ class AuditSearchQuery(PageQuery):
     entry_id: str = Field(default="", max_length=_TEXT)
     text: str = Field(default="", max_length=_TEXT)
     """Anywhere in a record."""
+    after: int | None = Field(default=None, ge=0)
+    """Only lines after this one, for whoever follows what comes; put on record now and then only."""
 
     def query(self) -> AuditQuery:
         """Convert it."""
-        given = self.model_dump(exclude={"kind"})
+        given = self.model_dump(exclude={"kind", "after"})
         kinds = frozenset({self.kind}) if self.kind else frozenset()
         return AuditQuery(**given, kinds=kinds)
 

@@ -188,7 +188,7 @@ async def test_a_signed_request_passes_with_its_query_and_body(bench: HttpBench)
 async def test_a_replayed_request_is_refused_until_its_time_stamp_is(bench: HttpBench) -> None:
     key = await bench.sharing.key()
     stamp = str(int(bench.clock.utc_now().timestamp()))
-    once = {"timestamp": stamp, "nonce": "the-same-nonce"}
+    once: dict[str, Any] = {"timestamp": stamp, "nonce": "the-same-nonce"}
     assert (await signed(bench, key, **once))[0] == 200
     for seconds, code in ((0, "nonce_used"), (299, "nonce_used"), (2, "timestamp_skewed")):
         bench.clock.advance(seconds)
@@ -221,7 +221,7 @@ async def test_a_future_request_cannot_be_replayed_when_its_time_has_come(
     bench: HttpBench,
 ) -> None:
     key = await bench.sharing.key()
-    once = {"timestamp": str(int(bench.clock.utc_now().timestamp()) + 300), "nonce": "from-future"}
+    once: dict[str, Any] = {"timestamp": str(int(bench.clock.utc_now().timestamp()) + 300), "nonce": "from-future"}
     assert (await signed(bench, key, **once))[0] == 200
     for _ in range(10):
         bench.clock.advance(59.9)
@@ -239,7 +239,7 @@ async def test_a_future_request_cannot_be_replayed_when_its_time_has_come(
     ],
 )
 async def test_a_signature_that_does_not_fit_is_refused_and_on_record(
-    bench: HttpBench, change: dict[str, str]
+    bench: HttpBench, change: dict[str, Any]
 ) -> None:
     key = await bench.sharing.key()
     status, body = await signed(bench, key, **change)
@@ -255,7 +255,7 @@ async def test_method_path_query_and_body_are_all_signed(bench: HttpBench) -> No
     signature = request_signature(
         key.secret, "GET", "/api/v1/channels?limit=5", stamp, "nonce-000", b""
     )
-    sent = {"timestamp": stamp, "nonce": "nonce-000", "X-Gb-Signature": signature}
+    sent: dict[str, Any] = {"timestamp": stamp, "nonce": "nonce-000", "X-Gb-Signature": signature}
     for method, target, body in (
         ("POST", "/api/v1/channels?limit=5", b""),
         ("GET", "/api/v1/channels", b""),
@@ -284,7 +284,7 @@ async def test_method_path_query_and_body_are_all_signed(bench: HttpBench) -> No
     ],
 )
 async def test_malformed_headers_are_refused_by_name(
-    bench: HttpBench, change: dict[str, str]
+    bench: HttpBench, change: dict[str, Any]
 ) -> None:
     key = await bench.sharing.key()
     status, body = await signed(bench, key, **change)
