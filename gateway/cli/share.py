@@ -295,6 +295,27 @@ def end(
 
 
 @app.command()
+def bridges(
+    context: typer.Context,
+    *,
+    platform: Annotated[str | None, typer.Option(help="Only this one's. 平台编码")] = None,
+    state: Annotated[str | None, typer.Option(help="running, ended or failed. 状态")] = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+    as_json: Json = False,
+) -> None:
+    """送往上级平台的流。Streams given to upper platforms, running ones first."""
+    cli: Cli = context.obj
+    page = cli.ask(
+        lambda api: api.get(
+            "bridges", platform_id=platform, state=state, limit=limit, offset=offset
+        )
+    )
+    empty = "no_match" if platform or state else "no_bridges"
+    show_page(cli, page, view_platform.bridge_table, empty, as_json=as_json)
+
+
+@app.command()
 def usage(context: typer.Context, *, as_json: Json = False) -> None:
     """各平台和部门的用量。How much each platform and department uses."""
     cli: Cli = context.obj

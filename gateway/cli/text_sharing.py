@@ -75,6 +75,9 @@ _PLATFORM: _Catalog = {
     "own_code": ("本域编码", "Our code"),
     "shared_now": ("当前共享", "Shared now"),
     "no_codes": ("还没有分配编码", "No code was given out yet"),
+    "bridges": ("送往上级平台的流", "Streams to upper platforms"),
+    "no_bridges": ("没有送往上级平台的流", "No stream to an upper platform since the start"),
+    "running": ("运行中", "running"),
     "nodes": ("自定义节点", "Nodes"),
     "select": ("选择", "Selects"),
 }

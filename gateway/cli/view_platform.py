@@ -9,10 +9,12 @@ from gateway.cli.text import Say
 from gateway.cli.view import make_facts, make_table, page_caption, when
 
 __all__ = [
+    "bridge_table",
     "code_table",
     "item_table",
     "platform_card",
     "platform_table",
+    "timeline_table",
     "tree_table",
     "trial_view",
 ]
@@ -173,6 +175,37 @@ def tree_table(tree: Json, say: Say) -> RenderableType:
         said = "; ".join(f"{name}={','.join(values)}" for name, values in select.items())
         table.add_row(
             node["node_id"], node["name"], node["parent_id"], said if node["select"] else "-"
+        )
+    return table
+
+
+def bridge_table(page: Json, say: Say) -> RenderableType:
+    """Streams given to upper platforms."""
+    table = make_table(
+        say("bridges"),
+        say("platform"),
+        say("shared_code"),
+        say("own_code"),
+        say("transport"),
+        say("address"),
+        say("when"),
+        say("seconds"),
+        say("state"),
+        caption=page_caption(page, say),
+    )
+    for bridge in page["items"]:
+        status = f" {bridge['status']}" if bridge["status"] else ""
+        ended = f"{bridge['end']}{status}: {bridge['detail']}" if bridge["end"] else say("running")
+        first = bridge["first_packet_after"]
+        table.add_row(
+            bridge["platform_id"],
+            bridge["shared_id"],
+            f"{bridge['device_id']}/{bridge['channel_id']}",
+            bridge["transport"],
+            bridge["remote"],
+            when(bridge["created_at"], say),
+            "-" if first is None else f"{first:.3f}",
+            Text(ended, style="red" if bridge["failure"] else ""),
         )
     return table
 

@@ -17,7 +17,6 @@ from gateway.domain.device import (
 from gateway.domain.media import OutputFormat, StreamInfo, Viewer, ViewerSink
 from gateway.domain.session import SessionRecord
 from gateway.domain.store import StoreHealth
-from gateway.http import unshared
 from gateway.http.shared import SharingDeps
 from gateway.observe.metrics import Metrics
 from gb28181.aio.clock import monotonic, utc_now
@@ -210,7 +209,7 @@ class HttpDeps:
     media: MediaFacts
     metrics: Metrics
     store_health: Callable[[], StoreHealth]
-    sharing: SharingDeps = field(default_factory=unshared.make)
+    sharing: SharingDeps
     ready: Callable[[], str | None] = _always_ready
     """None once the gateway can serve, else what is missing."""
     sip_addresses: Callable[[], Sequence[tuple[str, str, int]]] = _no_addresses

@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler, Middleware
 from gateway.domain.errors import Unavailable
 from gateway.http.audit import AuditApi
 from gateway.http.auth import Authenticator, has_credential
+from gateway.http.bridges import BridgeApi
 from gateway.http.channels import ChannelApi
 from gateway.http.controls import ControlApi
 from gateway.http.departments import DepartmentApi
@@ -178,6 +179,7 @@ class HttpServer:
             *KeyApi(deps, self._streams.open_by).routes(),
             *ControlApi(deps, gate).routes(),
             *PlatformApi(deps).routes(),
+            *BridgeApi(deps).routes(),
             *PolicyApi(deps).routes(),
             *GrantApi(deps).routes(),
             *StopApi(deps).routes(),
