@@ -24,6 +24,8 @@ _MAPPED: Final = frozenset(
         "businessgroupid",
         "info.businessgroupid",
         "status",
+        # What happened to the item in a notification, nothing about the item itself.
+        "event",
         "password",
         "info.password",
     }

@@ -259,6 +259,10 @@ def test_a_password_is_never_kept() -> None:
     assert "secret" not in str(leaky)
 
 
+def test_what_a_notification_says_happened_is_nothing_about_the_channel() -> None:
+    assert convert("c", raw={"Event": "ADD", "Owner": "o"}).extra == {"Owner": "o"}
+
+
 def test_further_fields_are_bounded() -> None:
     raw = {f"Vendor{index}": "x" for index in range(200)}
     assert len(convert("c", raw=raw).extra) == MAX_CHANNEL_EXTRA
