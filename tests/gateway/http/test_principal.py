@@ -221,7 +221,10 @@ async def test_a_future_request_cannot_be_replayed_when_its_time_has_come(
     bench: HttpBench,
 ) -> None:
     key = await bench.sharing.key()
-    once: dict[str, Any] = {"timestamp": str(int(bench.clock.utc_now().timestamp()) + 300), "nonce": "from-future"}
+    once: dict[str, Any] = {
+        "timestamp": str(int(bench.clock.utc_now().timestamp()) + 300),
+        "nonce": "from-future",
+    }
     assert (await signed(bench, key, **once))[0] == 200
     for _ in range(10):
         bench.clock.advance(59.9)
