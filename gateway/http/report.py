@@ -9,6 +9,7 @@ from gateway.domain.device import Device, OfflineReason
 from gateway.domain.session import SessionRecord, SessionState
 from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
+from gateway.http.report_sharing import sharing_troubles
 from gateway.http.schemas.system import (
     DeviceCounts,
     ListenerOut,
@@ -46,6 +47,7 @@ def status_report(deps: HttpDeps) -> StatusOut:
         *_offline_troubles(deps.devices.devices() if online < total else ()),
         *_session_troubles(failed),
         *_stranger_troubles(deps, now),
+        *sharing_troubles(deps.sharing, now),
     ]
     severities = {trouble.severity for trouble in troubles}
     return StatusOut(

@@ -125,15 +125,18 @@ class StreamApi:
         self._admit(f"{device_id}/{channel_id}")
         viewing = Viewing(principal, channel, context, output, grant.stream)
         self._admit_key(viewing)
+        websocket = "websocket" in request.headers.get("Upgrade", "").lower()
+        if websocket:
+            self._origins.require(request)
+        if request.transport is None:
+            raise ConnectionResetError("the viewer left before it was served")
+        # From here on nothing waits until the viewer is counted: of several at once each is judged by those before.
         try:
             self._tokens.use(grant)
         except ApiError as exc:
             self._gate.refuse(principal, Action.LIVE, channel, context, exc.code, exc.detail)
             raise
-        if request.transport is None:
-            raise ConnectionResetError("the viewer left before it was served")
-        if "websocket" in request.headers.get("Upgrade", "").lower():
-            self._origins.require(request)
+        if websocket:
             ws_sink = WsSink(request.transport, partial(self._serving.prologue, viewing))
             return await self._view(
                 ws_sink, viewing, partial(self._serving.websocket, request, ws_sink)

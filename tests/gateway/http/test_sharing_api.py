@@ -12,6 +12,7 @@ import pytest
 from gateway.domain.audit import AuditKind
 from gateway.domain.bridge import BridgeEnd, BridgeRecord
 from gateway.domain.errors import Unavailable
+from gateway.domain.platform import LinkState, PlatformStatus
 from gateway.sharing.keys import Scope
 from gb28181.manscdp.item import CatalogItem
 from tests.support.http import CHANNEL, DEVICE, HttpBench, http_bench
@@ -546,3 +547,41 @@ async def test_a_camera_that_cannot_be_reached_is_said_so(bench: HttpBench) -> N
     for path, body in (("ptz", {"command": "stop"}), ("control/reboot", {})):
         status, answer, _ = await bench.call("POST", f"{CAMERA}/{path}", json=body)
         assert (status, answer["code"]) == (503, "device_offline")
+
+
+# What is wrong
+
+
+async def test_the_status_says_what_is_wrong_with_sharing(bench: HttpBench) -> None:
+    async def troubles() -> dict[str, str]:
+        _, body, _ = await bench.call("GET", "/api/v1/status")
+        return {item["code"]: item["severity"] for item in body["troubles"]}
+
+    assert await troubles() == {}
+    bench.sharing.links.statuses[UPPER_ID] = PlatformStatus(
+        state=LinkState.WAITING, reason="wrong_password", detail="401 twice"
+    )
+    bench.sharing.audit.ok = False
+    bench.sharing.policies.problem = "Policy version 3 cannot be used"
+    body = application(bench, subject={"departments": ["urban"]})
+    await bench.call("POST", "/api/v1/grants", json=body)
+    emergency = {key: body[key] for key in ("subject", "objects", "actions", "purpose")}
+    await bench.call("POST", "/api/v1/emergency-grants", json={**emergency, "minutes": 5})
+    hook, _ = await make_hook(bench)
+    await bench.sharing.webhooks.disable(hook, "no_success_since yesterday")
+    bench.clock.advance(15 * 86_400)
+    bench.sharing.grants.expire()
+    assert await troubles() == {
+        "wrong_password": "warning",
+        "audit_unavailable": "error",
+        "policy_unusable": "error",
+        "webhook_disabled": "warning",
+        "grants_overdue": "warning",
+        "emergencies_unreviewed": "warning",
+    }
+
+
+async def make_hook(bench: HttpBench) -> tuple[str, str]:
+    key = await bench.sharing.key("urban")
+    _, made, _ = await bench.call("POST", "/api/v1/webhooks", token=key.bearer, json=HOOK)
+    return made["webhook"]["hook_id"], made["secret"]
