@@ -24,7 +24,7 @@ __all__ = ["DeviceControls", "only_sub_command"]
 log = structlog.get_logger()
 
 MAX_WAITING = 16
-"""Commands that may wait for one channel; a joystick that sends faster than its camera answers gets an error."""
+"""Commands under way or waiting for one channel; one more is refused, unless it is a stop: that must get through."""
 STOP_TRIES = 3
 """A stop that a camera did not take is sent again."""
 STOP_PAUSE = 1.0
@@ -56,6 +56,10 @@ def only_sub_command(control: DeviceControl) -> DeviceControl:
     return DeviceControl(sn=control.sn, device_id=control.device_id, **kept)
 
 
+Place = tuple[str, str, int]
+"""Device, channel, and code of the stop: head and lens move and stop apart."""
+
+
 @dataclass(slots=True)
 class _Motion:
     """A camera that somebody set in motion."""
@@ -64,15 +68,48 @@ class _Motion:
     until: float
     origin: Origin | None
     ending: PtzCommand
-    """What ends it: a motion of the head and one of the lens have stops of their own."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """A command under way or waiting."""
+
+    command: PtzCommand | None
+    stale: bool = False
+    """A newer one says otherwise: sent late, it would undo that."""
+
+
 class _Lane:
     """Commands of one channel, one at a time and in order."""
 
-    lock: asyncio.Lock
-    waiting: int = 0
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.turns: list[_Turn] = []
+
+    def enter(self, channel_id: str, command: PtzCommand | None) -> _Turn:
+        """Queue up, in the place of motions that still wait if it moves or stops the same.
+
+        Raises:
+            Unavailable: `device_busy`.
+        """
+        # The first is under way already.
+        older = [turn for turn in self.turns[1:] if command and _overrules(command, turn.command)]
+        waiting = sum(not turn.stale and turn not in older for turn in self.turns)
+        if waiting >= MAX_WAITING and not (command is not None and command.is_stop):
+            raise Unavailable("device_busy", f"{waiting} commands wait for {channel_id} already")
+        for turn in older:
+            turn.stale = True
+        self.turns.append(_Turn(command))
+        return self.turns[-1]
+
+
+def _overrules(newer: PtzCommand, older: PtzCommand | None) -> bool:
+    """Whether a command that waits need not be sent any more: a motion before another or a stop, a stop before a stop."""
+    if older is None or newer.ending != older.ending:
+        return False
+    if older.is_stop:
+        return newer.is_stop
+    return older.is_motion and (newer.is_motion or newer.is_stop)
 
 
 class DeviceControls:
@@ -100,14 +137,14 @@ class DeviceControls:
         self._scope = scope
         self._now = now
         self._hold = hold
-        self._motions: dict[tuple[str, str], _Motion] = {}
+        self._motions: dict[Place, _Motion] = {}
         self._lanes: dict[tuple[str, str], _Lane] = {}
         self._changed = asyncio.Event()
 
     @property
     def moving(self) -> dict[tuple[str, str], str]:
         """Holder of each camera in motion, by (device, channel)."""
-        return {place: motion.holder for place, motion in self._motions.items()}
+        return {place[:2]: motion.holder for place, motion in self._motions.items()}
 
     async def ptz(
         self,
@@ -205,25 +242,30 @@ class DeviceControls:
         origin: Origin | None,
     ) -> str:
         device = self._checked(device_id, channel_id)
-        place = (device_id, channel_id)
-        if command is not None:
+        lane = self._lanes.setdefault((device_id, channel_id), _Lane())
+        turn = lane.enter(channel_id, command)
+        place = (device_id, channel_id, command.ending.code if command is not None else 0)
+        moving = self._motions.get(place)
+        if command is not None and command.is_motion:
             # Noted before it is sent: one that may have arrived must be stopped, too.
-            self._note_motion(place, holder, command, hold, origin)
-        lane = self._lanes.setdefault(place, _Lane(asyncio.Lock()))
-        if lane.waiting >= MAX_WAITING:
-            raise Unavailable(
-                "device_busy", f"{lane.waiting} commands wait for {channel_id} already"
-            )
-        lane.waiting += 1
+            until = self._now() + min(hold or self._hold, self._hold)
+            self._motions[place] = _Motion(holder, until, origin, command.ending)
+            self._changed.set()
         try:
             async with lane.lock:
-                return await self._signaller.control(
+                if turn.stale:
+                    return ""
+                result = await self._signaller.control(
                     device, channel_id, replace(control, device_id=channel_id), origin=origin
                 )
         finally:
-            lane.waiting -= 1
-            if not lane.waiting and self._lanes.get(place) is lane:
-                del self._lanes[place]
+            lane.turns.remove(turn)
+            if not lane.turns:
+                self._lanes.pop((device_id, channel_id), None)
+        if command is not None and command.is_stop and self._motions.get(place) is moving:
+            # Only now: a stop that did not get through is tried again when the time is up.
+            self._motions.pop(place, None)
+        return result
 
     def _checked(self, device_id: str, channel_id: str) -> Device:
         device = self._devices.get(device_id)
@@ -233,22 +275,7 @@ class DeviceControls:
             raise NotFound("channel_unknown", f"Device {device_id} has no channel {channel_id}")
         return device
 
-    def _note_motion(
-        self,
-        place: tuple[str, str],
-        holder: str,
-        command: PtzCommand,
-        hold: float | None,
-        origin: Origin | None,
-    ) -> None:
-        if command.is_motion:
-            until = self._now() + min(hold or self._hold, self._hold)
-            self._motions[place] = _Motion(holder, until, origin, command.ending)
-        elif command.is_stop:
-            self._motions.pop(place, None)
-        self._changed.set()
-
-    def _stop(self, place: tuple[str, str], motion: _Motion, why: str) -> None:
+    def _stop(self, place: Place, motion: _Motion, why: str) -> None:
         if self._motions.get(place) is motion:
             del self._motions[place]
         log.info(
@@ -260,9 +287,9 @@ class DeviceControls:
         )
         self._scope.spawn(self._send_stop(place, motion), name=f"ptz-stop:{place[1]}")
 
-    async def _send_stop(self, place: tuple[str, str], motion: _Motion) -> None:
-        device_id, channel_id = place
-        stop = DeviceControl(ptz_cmd=motion.ending.serialize(), device_id=channel_id)
+    async def _send_stop(self, place: Place, motion: _Motion) -> None:
+        device_id, channel_id, _ = place
+        stop = DeviceControl(ptz_cmd=motion.ending.serialize())
         for attempt in range(STOP_TRIES):
             if place in self._motions:
                 # Somebody else moves it now.
@@ -271,7 +298,15 @@ class DeviceControls:
             if device is None or not device.online:
                 return
             try:
-                await self._signaller.control(device, channel_id, stop, origin=motion.origin)
+                await self._send(
+                    motion.holder,
+                    device_id,
+                    channel_id,
+                    stop,
+                    command=motion.ending,
+                    hold=None,
+                    origin=motion.origin,
+                )
             except GatewayError as exc:
                 log.warning(
                     "ptz_stop_failed", device_id=device_id, channel_id=channel_id, detail=exc.detail

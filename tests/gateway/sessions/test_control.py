@@ -57,6 +57,12 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+async def settled() -> None:
+    """Let what was begun come to where it waits."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
 async def test_a_motion_goes_out_as_its_frame_and_is_remembered_with_its_holder() -> None:
     async with house() as made:
         await made.ptz(LEFT)
@@ -160,16 +166,82 @@ async def test_unknown_channels_devices_and_controls_have_their_own_errors() -> 
 async def test_commands_of_one_channel_wait_in_order_and_not_without_end() -> None:
     async with house() as made:
         made.signaller.hold = asyncio.Event()
-        commands = [PtzCommand.move(pan=number + 1) for number in range(MAX_WAITING)]
+        commands = [PtzCommand.preset_call(number + 1) for number in range(MAX_WAITING)]
         async with asyncio.TaskGroup() as group:
             for command in commands:
                 group.create_task(made.ptz(command))
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-            with pytest.raises(Unavailable, match="wait for"):
-                await made.ptz(STOP)
+            await settled()
+            for refused in (PtzCommand.preset_call(99), LEFT):
+                with pytest.raises(Unavailable, match="wait for"):
+                    await made.ptz(refused)
+            assert made.controls.moving == {}
+            # A camera that moves can always be stopped.
+            group.create_task(made.ptz(STOP))
+            await settled()
+            made.signaller.hold.set()
+        assert made.frames == [command.serialize() for command in [*commands, STOP]]
+
+
+async def test_a_joystick_faster_than_its_camera_is_not_followed_late_but_stopped_in_time() -> None:
+    async with house() as made:
+        made.signaller.hold = asyncio.Event()
+        moves = [PtzCommand.move(pan=number) for number in range(1, 3 * MAX_WAITING)]
+        preset, focus = PtzCommand.preset_set(1), PtzCommand.lens(focus=1)
+        async with asyncio.TaskGroup() as group:
+            for command in (*moves[:5], preset, focus, *moves[5:], STOP):
+                group.create_task(made.ptz(command))
+                await settled()
+            made.signaller.hold.set()
+        # The first was under way; what neither moves nor stops the head keeps its place.
+        sent = [moves[0], preset, focus, STOP]
+        assert made.frames == [command.serialize() for command in sent]
+        assert set(made.controls.moving) == {(DEVICE, CHANNEL)}
+        await made.ptz(PtzCommand.lens_stop())
+        assert made.controls.moving == {}
+
+
+async def test_a_stop_is_sent_before_the_motion_that_follows_it() -> None:
+    async with house() as made:
+        made.signaller.hold = asyncio.Event()
+        commands = [PtzCommand.cruise_start(1), STOP, LEFT]
+        async with asyncio.TaskGroup() as group:
+            for command in commands:
+                group.create_task(made.ptz(command))
+            await settled()
             made.signaller.hold.set()
         assert made.frames == [command.serialize() for command in commands]
+
+
+async def test_a_motion_whose_stop_did_not_get_through_is_stopped_when_its_time_is_up() -> None:
+    async with house() as made:
+        await made.ptz(LEFT, hold=0.05)
+        made.signaller.error = Unavailable("device_unreachable", "silent")
+        with pytest.raises(Unavailable, match="silent"):
+            await made.ptz(STOP)
+        made.signaller.error = None
+        await until(lambda: made.frames == [LEFT.serialize(), STOP.serialize()])
+        assert made.controls.moving == {}
+
+
+async def test_a_stop_of_its_own_does_not_overtake_the_motion_it_ends() -> None:
+    async with house() as made:
+        made.signaller.hold = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(made.ptz(LEFT, "platform:A"))
+            await settled()
+            made.controls.holder_gone("platform:A")
+            await settled()
+            made.signaller.hold.set()
+        await until(lambda: made.frames == [LEFT.serialize(), STOP.serialize()])
+
+
+async def test_stopping_the_lens_leaves_the_head_under_watch() -> None:
+    async with house() as made:
+        await made.ptz(LEFT, "platform:A")
+        await made.ptz(PtzCommand.lens(focus=1), "platform:A")
+        await made.ptz(PtzCommand.lens_stop(), "platform:A")
+        made.controls.holder_gone("platform:A")
+        await until(lambda: made.frames[-1] == STOP.serialize())
 
 
 async def test_who_stands_behind_a_control_is_told_to_the_signaller() -> None:
