@@ -55,7 +55,11 @@ def private_directory(path: Path) -> None:
     Raises:
         Unavailable: `data_dir_not_writable`.
     """
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        detail = f"data_dir {path} cannot be made: {exc.strerror}"
+        raise Unavailable("data_dir_not_writable", detail) from exc
     if not os.access(path, os.W_OK | os.X_OK):
         raise Unavailable("data_dir_not_writable", f"data_dir {path} cannot be written to")
 

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 from rich.table import Table
@@ -29,6 +29,15 @@ def register(app: typer.Typer) -> None:
     app.command()(demo)
     app.command()(simulate)
     app.command("check-config")(check_config)
+
+
+class _Show(Protocol):
+    """A demo."""
+
+    succeeded: bool
+
+    async def run(self) -> None:
+        """Show everything."""
 
 
 class Interrupted(Exception):
@@ -125,27 +134,45 @@ def demo(
         list[str] | None,
         typer.Option(help="Let the recorder misbehave; --quirk help lists how. 设备怪癖"),
     ] = None,
+    county: Annotated[
+        bool,
+        typer.Option(
+            "--county",
+            help="County, township and villages, four departments, 500 cameras. 县镇村三级共享",
+        ),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Show the logs. 显示日志")
     ] = False,
 ) -> None:
     """演示: 网关加模拟录像机, 播放并解码。Run a gateway and a simulated recorder, play a channel, decode it."""
-    from gateway.cli.demo import Demo, DemoOptions  # noqa: PLC0415 - only this command needs it
-
     cli: Cli = context.obj
     if codec not in {"h264", "hevc"} or transport not in {"udp", "tcp_passive", "tcp_active"}:
         raise typer.BadParameter("--codec h264|hevc, --transport udp|tcp_passive|tcp_active")
     if quirk and _quirks_listed(cli, quirk):
         return
+    if quirk and county:
+        raise typer.BadParameter("--county | --quirk", param_hint="--quirk")
     configure_logging("auto", "info" if verbose else "error")
-    options = DemoOptions(
-        duration=duration,
-        codec=codec,
-        transport=transport,
-        data_dir=cli.data_dir,
-        quirks=frozenset(quirk or ()),
-    )
-    show = Demo(cli, options)
+    values: dict[str, Any] = {
+        "duration": duration,
+        "codec": codec,
+        "transport": transport,
+        "data_dir": cli.data_dir,
+    }
+    show: _Show
+    if county:
+        from gateway.cli.county import CountyDemo, CountyOptions  # noqa: PLC0415 - only this demo needs it
+
+        show = CountyDemo(cli, CountyOptions(**values))
+    else:
+        from gateway.cli.demo import Demo, DemoOptions  # noqa: PLC0415 - only this demo needs it
+
+        show = Demo(cli, DemoOptions(**values, quirks=frozenset(quirk or ())))
+    _run_demo(cli, show)
+
+
+def _run_demo(cli: Cli, show: "_Show") -> None:
     try:
         run_on_uvloop(show.run())
     except GatewayError as exc:

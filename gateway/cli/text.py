@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Literal
 
+from gateway.cli.text_county import COUNTY_TEXT
 from gateway.cli.text_sharing import SHARING_TEXT
 
 __all__ = ["LANGUAGES", "TEXT", "Language", "Say", "language_of"]
@@ -183,7 +184,16 @@ _DEMO: _Catalog = {
     "demo_none": ("无", "none"),
 }
 
-TEXT: _Catalog = {**_TROUBLE, **_SHOWN, **_EMPTY, **_PLAY, **_SERVE, **_DEMO, **SHARING_TEXT}
+TEXT: _Catalog = {
+    **_TROUBLE,
+    **_SHOWN,
+    **_EMPTY,
+    **_PLAY,
+    **_SERVE,
+    **_DEMO,
+    **SHARING_TEXT,
+    **COUNTY_TEXT,
+}
 
 
 class Say:
