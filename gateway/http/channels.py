@@ -1,6 +1,5 @@
 """Operations on channels, and how a stream is asked for."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -23,7 +22,7 @@ from gateway.http.schemas.channel import (
     UrlsOut,
 )
 from gateway.http.stream_token import StreamTokens
-from gateway.http.visible import SLICE, SeenChannel, VisibleChannels, masked
+from gateway.http.visible import SeenChannel, VisibleChannels, masked, sliced
 
 __all__ = ["ChannelApi"]
 
@@ -166,31 +165,21 @@ class ChannelApi:
     async def _list_visible(
         self, principal: Principal, context: AccessContext, query: ChannelQuery
     ) -> ChannelList:
-        seen = await self._visible.channels(principal.subject, context, query.device_id)
-        words = query.q.strip().lower()
-        found = [item for item in seen if _matches(item, query, words)]
-        if query.may is not None:
-            found = await self._allowed(principal, query.may, found, context)
+        subject, words = principal.subject, query.q.strip().lower()
+        found = await self._visible.channels(subject, context, query.device_id)
+        if words or query.kind is not None or query.online is not None:
+            found = await sliced(found, lambda item: _matches(item, query, words))
+        if (may := query.may) is not None:
+            found = await sliced(
+                found, lambda item: self._gate.allows(principal, may, item.channel, context)
+            )
         page = found[query.offset : query.offset + query.limit]
-        shown = (item.channel if principal.is_local else item.shown() for item in page)
-        items = [ChannelOut.model_validate(channel) for channel in shown]
+        if principal.is_local:
+            items = [ChannelOut.model_validate(item.channel) for item in page]
+        else:
+            now = (self._visible.shown(subject, context, item) for item in page)
+            items = [ChannelOut.model_validate(channel) for channel in now if channel is not None]
         return ChannelList(items=items, total=len(found))
-
-    async def _allowed(
-        self,
-        principal: Principal,
-        action: Action,
-        seen: Sequence[SeenChannel],
-        context: AccessContext,
-    ) -> list[SeenChannel]:
-        """Return those that somebody may also do something with."""
-        found = []
-        for count, item in enumerate(seen, 1):
-            if self._gate.allows(principal, action, item.channel, context):
-                found.append(item)
-            if count % SLICE == 0:
-                await asyncio.sleep(0)
-        return found
 
     def _admit(self, principal: Principal) -> None:
         """Promise no more streams than may be open."""

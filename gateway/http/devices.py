@@ -1,5 +1,6 @@
 """Operations on devices."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from aiohttp import web
@@ -22,7 +23,7 @@ from gateway.http.schemas.device import (
     TimelineOut,
     TimelineQuery,
 )
-from gateway.http.visible import SeenChannel, VisibleChannels
+from gateway.http.visible import SeenChannel, VisibleChannels, sliced
 
 __all__ = ["DeviceApi"]
 
@@ -246,15 +247,19 @@ class DeviceApi:
         return json_answer(DeviceStatusOut(device_id=device.device_id, fields=fields))
 
     async def _list_visible(self, request: web.Request, query: DeviceQuery) -> DeviceList:
-        channels: dict[str, list[SeenChannel]] = {}
-        for item in await self._seen(request):
-            channels.setdefault(item.device.device_id, []).append(item)
+        counts: Counter[str] = Counter()
+
+        def count(item: SeenChannel) -> bool:
+            counts[item.device.device_id] += 1
+            return counts[item.device.device_id] == 1
+
         words = query.q.strip().lower()
+        devices = [item.device for item in await sliced(await self._seen(request), count)]
         found = [
-            (seen[0].device, len(seen))
-            for seen in channels.values()
-            if query.online in {None, seen[0].device.online}
-            and (words in seen[0].device.device_id or words in seen[0].device.name.lower())
+            (device, counts[device.device_id])
+            for device in devices
+            if query.online in {None, device.online}
+            and (words in device.device_id or words in device.name.lower())
         ]
         page = found[query.offset : query.offset + query.limit]
         items = [DeviceOut.outside(device, count) for device, count in page]

@@ -5,12 +5,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from gateway.domain.device import Channel, Device
 from gateway.domain.policy import AccessContext, AccessControl, Action, Obligations, Subject
 from gateway.http.deps import DeviceBook
 
-__all__ = ["SLICE", "SeenChannel", "VisibleChannels", "masked"]
+__all__ = ["SeenChannel", "VisibleChannels", "masked", "sliced"]
 
 LIFETIME = 5.0
 """Seconds for which decisions are kept; a change of policy, grant or stop forgets them at once."""
@@ -19,6 +20,7 @@ KEPT = 16
 SLICE = 200
 """Channels looked at before the loop gets its turn."""
 
+_Item = TypeVar("_Item")
 _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _NETWORK = frozenset({"IPAddress", "Port"})
 _PLACE = frozenset({"Block", "Info.PointCommonName", "Info.GrassrootsCode"})
@@ -30,12 +32,8 @@ class SeenChannel:
 
     device: Device
     channel: Channel
-    """As it is; show only what `shown` gives."""
+    """As it is; show only what `VisibleChannels.shown` gives."""
     obligations: Obligations
-
-    def shown(self) -> Channel:
-        """Return the channel as it may be shown."""
-        return masked(self.channel, self.obligations)
 
     def matches(self, words: str) -> bool:
         """Whether lower-case words are in what may be shown: a search must not find out what is masked."""
@@ -48,8 +46,10 @@ class SeenChannel:
 @dataclass(slots=True)
 class _Decisions:
     until: float
-    allowed: dict[tuple[str, str], Obligations | None] = field(default_factory=dict)
-    """What to obey for what is visible, None for what is not."""
+    allowed: dict[tuple[str, str], tuple[Channel, Obligations | None]] = field(default_factory=dict)
+    """What was looked at, and what to obey if it is visible."""
+    everything: list[SeenChannel] | None = None
+    """All that is visible, once it was asked for."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -83,24 +83,46 @@ class VisibleChannels:
         """Return what is visible, of all devices or of one, in the order of the registry."""
         decisions = self._decisions(subject, context)
         context = replace(context, at=self._wall())
-        seen: list[SeenChannel] = []
         # Several requests of one asker at once decide only once.
         async with decisions.lock:
-            count = 0
-            for device in self._scope(device_id):
-                for channel in list(self._devices.channels(device.device_id)):
-                    obligations = self._look(decisions, subject, context, channel)
-                    if obligations is not None:
-                        seen.append(SeenChannel(device, channel, obligations))
-                    count += 1
-                    if count % SLICE == 0:
-                        await asyncio.sleep(0)
+            if device_id is None and decisions.everything is not None:
+                return decisions.everything
+            seen = await self._walk(decisions, subject, context, device_id)
+            if device_id is None:
+                decisions.everything = seen
         return seen
+
+    def shown(self, subject: Subject, context: AccessContext, item: SeenChannel) -> Channel | None:
+        """Return a channel of a list as it may be shown now; None if it is gone or hidden in the meantime."""
+        channel = item.channel
+        now = self._devices.channel(channel.device_id, channel.channel_id)
+        if now is channel and not now.secrecy:
+            return masked(now, item.obligations)
+        return None if now is None else self.one(subject, context, now)
 
     def one(self, subject: Subject, context: AccessContext, channel: Channel) -> Channel | None:
         """Return one channel as it is visible, None if it is not."""
         decision = self._access.decide(subject, Action.CATALOG, channel, context)
         return masked(channel, decision.obligations) if decision.allowed else None
+
+    async def _walk(
+        self,
+        decisions: _Decisions,
+        subject: Subject,
+        context: AccessContext,
+        device_id: str | None,
+    ) -> list[SeenChannel]:
+        seen: list[SeenChannel] = []
+        count = 0
+        for device in self._scope(device_id):
+            for channel in list(self._devices.channels(device.device_id)):
+                obligations = self._look(decisions, subject, context, channel)
+                if obligations is not None:
+                    seen.append(SeenChannel(device, channel, obligations))
+                count += 1
+                if count % SLICE == 0:
+                    await asyncio.sleep(0)
+        return seen
 
     def _scope(self, device_id: str | None) -> Iterable[Device]:
         if device_id is None:
@@ -123,13 +145,25 @@ class VisibleChannels:
         self, decisions: _Decisions, subject: Subject, context: AccessContext, channel: Channel
     ) -> Obligations | None:
         name = (channel.device_id, channel.channel_id)
-        try:
-            return decisions.allowed[name]
-        except KeyError:
-            decision = self._access.decide(subject, Action.CATALOG, channel, context)
-            found = decision.obligations if decision.allowed else None
-            decisions.allowed[name] = found
-            return found
+        known = decisions.allowed.get(name)
+        # A channel that changes is another object.
+        if known is not None and known[0] is channel:
+            return known[1]
+        decision = self._access.decide(subject, Action.CATALOG, channel, context)
+        found = decision.obligations if decision.allowed else None
+        decisions.allowed[name] = (channel, found)
+        return found
+
+
+async def sliced(items: Iterable[_Item], keep: Callable[[_Item], bool]) -> list[_Item]:
+    """Return the items to keep, giving the loop its turn in between."""
+    kept = []
+    for count, item in enumerate(items, 1):
+        if keep(item):
+            kept.append(item)
+        if count % SLICE == 0:
+            await asyncio.sleep(0)
+    return kept
 
 
 def masked(channel: Channel, obligations: Obligations) -> Channel:

@@ -256,6 +256,23 @@ async def test_many_requests_of_one_key_at_once_decide_once(
     assert counted.decisions == 4
 
 
+async def test_what_became_secret_or_went_is_not_shown_from_memory(bench: HttpBench) -> None:
+    token = await given(bench, CHANNEL, SECOND)
+    assert await ids(bench, token) == [CHANNEL, SECOND]
+    secret = dataclasses.replace(camera(1, DEVICE), secrecy=1)
+    await bench.registry.replace_catalog(DEVICE, [secret, camera(7, DEVICE)], complete=True)
+    assert await ids(bench, token) == []
+
+
+async def test_what_changed_is_shown_as_it_is_now(bench: HttpBench) -> None:
+    token = await given(bench, CHANNEL)
+    await ids(bench, token)
+    renamed = dataclasses.replace(camera(1, DEVICE), name="New name", online=False)
+    await bench.registry.replace_catalog(DEVICE, [renamed], complete=True)
+    _, body, _ = await bench.call("GET", "/api/v1/channels", token=token)
+    assert [(item["name"], item["online"]) for item in body["items"]] == [("New name", False)]
+
+
 async def test_one_askers_decisions_are_never_anothers(bench: HttpBench) -> None:
     await given(bench, CHANNEL)
     await bench.sharing.apply(
