@@ -233,6 +233,7 @@ class Gateway:
         self._connect_parts()
         describe_metrics(self.metrics, self)
         self.webhooks = self._build_webhooks(await enter(HttpPoster(self.sharing.targets)))
+        self.sharing.access.on_owner_notice.append(self.webhooks.owner_notice)
         self.http = await enter(self._build_http())
         await self._listen()
         self.loop_watch = LoopWatch(self.metrics)

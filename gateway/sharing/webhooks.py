@@ -36,6 +36,8 @@ class WebhookEvent(enum.StrEnum):
     """A channel became visible: catalogued, or granted."""
     REMOVED = "removed"
     """A channel is not visible any more: gone, revoked, stopped."""
+    ACCESSED = "accessed"
+    """Somebody got access to a channel this department owns, under a rule that says `notify_owner`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import structlog
 
 from gateway.domain.errors import GatewayError
+from gateway.sharing.access_open import OwnerNotice
 from gateway.sharing.keys import request_signature
-from gateway.sharing.webhooks import Webhook
+from gateway.sharing.webhooks import Webhook, WebhookEvent
 from gateway.sharing.webhooks_watch import ChannelEvent
 
 __all__ = [
@@ -144,6 +145,28 @@ class Delivery:
                     "online": event.online,
                 }
             )
+
+    def tell_owner(self, notice: OwnerNotice) -> None:
+        """Take the news of an access to a channel of its department, if this webhook wants such; never blocks."""
+        channel, request = notice.request.channel, notice.request
+        if WebhookEvent.ACCESSED not in self.hook.events or channel is None:
+            return
+        self._take(
+            {
+                "event": WebhookEvent.ACCESSED.value,
+                "at": notice.at.isoformat(),
+                "device_id": channel.device_id,
+                "channel_id": channel.channel_id,
+                "name": channel.name,
+                "access_id": notice.access_id,
+                "who": request.subject.label,
+                "identity": request.subject.identity,
+                "action": request.action.value,
+                "purpose": request.context.purpose,
+                "ticket": request.context.ticket,
+                "rule": notice.decision.rule,
+            }
+        )
 
     def ping(self) -> None:
         """Queue a test event, whatever kinds are wanted."""

@@ -9,6 +9,7 @@ import structlog
 
 from gateway.domain.errors import Conflict, GatewayError
 from gateway.domain.policy import AccessControl
+from gateway.sharing.access_open import OwnerNotice
 from gateway.sharing.departments import DepartmentBook
 from gateway.sharing.webhooks import Webhook, WebhookBook
 from gateway.sharing.webhooks_delivery import (
@@ -85,6 +86,12 @@ class WebhookService:
     def touch(self, device_id: str, channel_ids: set[str] | None = None) -> None:
         """Note that a device or some of its channels may have changed; cheap, never blocks."""
         self._watch.touch(device_id, channel_ids)
+
+    def owner_notice(self, notice: OwnerNotice) -> None:
+        """Tell the owners of a channel that somebody got access to it; never blocks."""
+        for delivery in self._deliveries.values():
+            if delivery.hook.department in notice.owners:
+                delivery.tell_owner(notice)
 
     def status(self, hook_id: str) -> DeliveryStatus:
         """Return how a webhook's deliveries go."""

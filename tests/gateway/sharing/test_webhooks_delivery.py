@@ -10,7 +10,8 @@ from datetime import timedelta
 import pytest
 
 from gateway.domain.errors import Conflict, Invalid
-from gateway.domain.policy import Action
+from gateway.domain.policy import AccessContext, AccessRequest, Action, Decision, Subject
+from gateway.sharing.access_open import OwnerNotice
 from gateway.sharing.keys import request_signature
 from gateway.sharing.webhooks import MAX_HOOKS_PER_DEPARTMENT, Webhook, WebhookEvent
 from gateway.sharing.webhooks_delivery import DeliveryOptions
@@ -296,3 +297,40 @@ async def test_a_department_has_a_few_webhooks_to_allowed_places() -> None:
         await held.webhooks.create("urban", URL, ALL, by=BOSS)
     recorded = repr(held.audit.entries)
     assert "token=1" not in recorded
+
+
+def owner_notice(held: Bench, *owners: str) -> OwnerNotice:
+    channel = held.fleet.channel(A, "c1")
+    assert channel is not None
+    request = AccessRequest(
+        subject=Subject(platform="37130000002000000001", identity="37130000003000000001"),
+        action=Action.LIVE,
+        channel=channel,
+        object_id="c1",
+        context=AccessContext(at=held.held.clock.utc_now(), purpose="case", ticket="T-1"),
+        via="sip",
+    )
+    return OwnerNotice(
+        "access-1", request, Decision(allowed=True, rule="r1"), owners, held.held.clock.utc_now()
+    )
+
+
+async def test_an_owner_is_told_who_got_access_and_why_and_others_are_not() -> None:
+    async with running() as it:
+        await it.hook()
+        it.service.owner_notice(owner_notice(it, "police"))
+        it.service.owner_notice(owner_notice(it, "police", "urban"))
+        event = json.loads((await it.post()).body)["events"][0]
+        assert event["event"] == "accessed"
+        assert (event["who"], event["action"]) == ("platform:37130000002000000001", "live")
+        assert (event["purpose"], event["ticket"], event["rule"]) == ("case", "T-1", "r1")
+        assert (event["device_id"], event["channel_id"]) == (A, "c1")
+        assert it.poster.posts.empty()
+
+
+async def test_a_webhook_that_did_not_ask_for_accesses_is_not_told() -> None:
+    async with running() as it:
+        await it.hook(events=frozenset({WebhookEvent.ON}))
+        it.service.owner_notice(owner_notice(it, "urban"))
+        await it.settle()
+        assert it.poster.posts.empty()
