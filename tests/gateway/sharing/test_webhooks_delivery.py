@@ -311,7 +311,11 @@ def owner_notice(held: Bench, *owners: str) -> OwnerNotice:
         via="sip",
     )
     return OwnerNotice(
-        "access-1", request, Decision(allowed=True, rule="r1"), owners, held.held.clock.utc_now()
+        access_id="access-1",
+        request=request,
+        decision=Decision(allowed=True, rule="r1"),
+        owners=owners,
+        at=held.held.clock.utc_now(),
     )
 
 
