@@ -200,7 +200,9 @@ def webhook_add(
     url: Annotated[str, typer.Argument(help="http or https. 接收地址")],
     *,
     department: Annotated[str, typer.Option(help="Owner. 部门编码")],
-    event: Annotated[list[str] | None, typer.Option(help="on, off, added, removed. 事件")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="on, off, added, removed, accessed. 事件")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """添加回调; 密文只显示一次。Add a webhook; its secret is shown this once."""

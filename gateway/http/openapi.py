@@ -42,7 +42,10 @@ _HEADERS = (
     (
         "signature",
         "X-Gb-Signature",
-        "Hex HMAC-SHA256, keyed with the secret, over the lines METHOD, path?query, timestamp, nonce, SHA-256 of the body",
+        (
+            "Hex HMAC-SHA256, keyed with the secret, over these lines joined by line feeds: METHOD, path?query as sent, "
+            "timestamp, nonce, hex SHA-256 of the body; and if X-Gb-Purpose or X-Gb-Ticket is sent, both as sent"
+        ),
     ),
 )
 

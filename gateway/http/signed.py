@@ -1,4 +1,4 @@
-"""Signed requests: X-Gb-Key, X-Gb-Timestamp, X-Gb-Nonce, X-Gb-Signature."""
+"""Signed requests: X-Gb-Key, X-Gb-Timestamp, X-Gb-Nonce, X-Gb-Signature; and what the request is for, if it says."""
 
 import heapq
 import hmac
@@ -112,7 +112,7 @@ class SignatureCheck:
         # An unknown key takes the same way and time as a wrong signature.
         secret = (self._keys.secret(key) if key else None) or self._decoy
         expected = request_signature(
-            secret, request.method, request.raw_path, timestamp, nonce, body
+            secret, request.method, request.raw_path, timestamp, nonce, body, why=_why(request)
         )
         if not hmac.compare_digest(expected, signature) or key is None:
             raise _refusal("signature_wrong", "The signature does not fit this key and request")
@@ -142,6 +142,15 @@ class SignatureCheck:
             found.append(values[0])
         key_id, timestamp, nonce, signature = found
         return key_id, timestamp, nonce, signature
+
+
+def _why(request: web.Request) -> tuple[str, str] | None:
+    purpose, ticket = (request.headers.getall(name, []) for name in ("X-Gb-Purpose", "X-Gb-Ticket"))
+    if len(purpose) > 1 or len(ticket) > 1:
+        raise _refusal("signature_malformed", "Expected X-Gb-Purpose and X-Gb-Ticket once at most")
+    if not purpose and not ticket:
+        return None
+    return "".join(purpose), "".join(ticket)
 
 
 def _refusal(code: str, detail: str, *, key: ApiKey | None = None) -> Refused:

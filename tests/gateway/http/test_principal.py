@@ -39,13 +39,14 @@ async def signed(
     method: str = "GET",
     target: str = ME,
     body: bytes = b"",
-    **changes: str,
+    **changes: Any,
 ) -> tuple[int, Any]:
     """Send a signed request; `changes` replace what is signed (`secret`) or sent (headers by name)."""
     stamp = changes.pop("timestamp", str(int(bench.clock.utc_now().timestamp())))
     nonce = changes.pop("nonce", f"nonce-{time.monotonic_ns()}")
     secret = changes.pop("secret", key.secret)
-    signature = request_signature(secret, method, target, stamp, nonce, body)
+    why = changes.pop("why", None)
+    signature = request_signature(secret, method, target, stamp, nonce, body, why=why)
     headers = {
         "X-Gb-Key": key.key.key_id,
         "X-Gb-Timestamp": stamp,
@@ -269,6 +270,27 @@ async def test_method_path_query_and_body_are_all_signed(bench: HttpBench) -> No
         status, answer = await signed(bench, key, method, target, body, **sent)
         assert (status, answer["code"]) == (401, "signature_wrong")
     assert (await signed(bench, key, "GET", "/api/v1/channels?limit=5", **sent))[0] == 200
+
+
+async def test_what_a_request_is_for_is_signed_where_it_is_said_in_headers(
+    bench: HttpBench,
+) -> None:
+    key = await bench.sharing.key()
+    sent: dict[str, Any] = {"X-Gb-Purpose": "case%207", "X-Gb-Ticket": "T-1"}
+    target = f"/api/v1/channels/{DEVICE}/{CHANNEL}"
+    for why, status in (
+        (("case%207", "T-1"), 404),
+        (None, 401),
+        (("case%208", "T-1"), 401),
+        (("case%207", ""), 401),
+        (("case 7", "T-1"), 401),
+    ):
+        assert (await signed(bench, key, target=target, why=why, **sent))[0] == status
+    ticket: dict[str, Any] = {"X-Gb-Ticket": "T-1"}
+    assert (await signed(bench, key, target=target, why=("", "T-1"), **ticket))[0] == 404
+    assert (await signed(bench, key, target=target, why=("case%207", "T-1")))[0] == 401
+    (entry,) = bench.sharing.audit.of(AuditKind.ACCESS)[:1]
+    assert (entry.purpose, entry.ticket) == ("case 7", "T-1")
 
 
 @pytest.mark.parametrize(
