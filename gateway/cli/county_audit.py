@@ -13,6 +13,17 @@ from gb28181.aio.clock import monotonic
 
 __all__ = ["show_audit"]
 
+_ENDS = {
+    "refused": "county_end_refused",
+    "stopped": "county_end_stopped",
+    "source_ended": "county_end_below",
+    "source_lost": "county_end_below",
+    "device_bye": "county_end_below",
+    "upper_bye": "county_end_above",
+    "viewer_left": "county_end_viewer",
+}
+"""Words for how an access ended; others are shown as they stand on record."""
+
 
 async def show_audit(site: Site, show: Narrator) -> int:
     """Show and verify; returns the records of all gateways.
@@ -72,8 +83,8 @@ def _ways_up(level: Level) -> set[str]:
 
 
 def _end(show: Narrator, word: str) -> str:
-    known = {"refused", "stopped", "source_ended", "device_bye", "viewer_left", "upper_bye"}
-    return show.say(f"county_end_{word}") if word in known else word
+    key = _ENDS.get(word)
+    return word if key is None else show.say(key)
 
 
 def _who(site: Site, show: Narrator, subject: dict[str, str]) -> str:

@@ -115,7 +115,6 @@ async def _show_duplicates(site: Site, show: Narrator) -> bool:
             "county_duplicate",
             code=code,
             levels=show.say("county_comma").join(names),
-            upper=show.pick(COUNTY.names),
         )
         for item, name in zip(items, names, strict=True):
             show.line("county_duplicate_code", level=name, code=item["shared_id"])

@@ -105,7 +105,7 @@ _SIGHT: _Catalog = {
     "county_zeroes": ("坐标为零", "zero coordinates"),
     "county_dead": ("假在线", "offline cameras that claim ON"),
     "county_duplicate": (
-        "重码: {levels}各有一台摄像机用了 {code}; {upper}看到两个不同的编码, 不会张冠李戴:",
+        "重码: {levels}各有一台摄像机用了 {code}; 在县里是两个不同的编码, 不会张冠李戴:",
         "Duplicate code: {levels} each have a camera {code}; the county knows them by two codes:",
     ),
     "county_duplicate_code": ("  {level}: {code}", "  {level}: {code}"),
@@ -140,7 +140,7 @@ _LIVE: _Catalog = {
     "county_sub": ("子码流", "sub stream"),
     "county_picture": (
         "{name}: {stream} {codec} {size}, {fps} 帧/秒, 首帧 {seconds:.2f} 秒, 已解码 {frames} 帧",
-        "{name}, {stream}: {codec} {size}, first picture in {seconds:.2f} s, {frames} decoded",
+        "{name}, {stream}: {codec} {size}, {fps} fps, first picture {seconds:.2f} s, {frames} decoded",
     ),
     "county_joined_viewer": (
         "{name}: 加入同一路主码流, 事由 “{purpose}”",
@@ -274,10 +274,9 @@ _AUDIT: _Catalog = {
     "county_end": ("结果", "Ended by"),
     "county_end_refused": ("拒绝", "refused"),
     "county_end_stopped": ("强制停止", "forced stop"),
-    "county_end_source_ended": ("下级停送", "level below"),
-    "county_end_device_bye": ("下级停送", "level below"),
-    "county_end_viewer_left": ("观看者离开", "viewer left"),
-    "county_end_upper_bye": ("上级停看", "level above"),
+    "county_end_below": ("下级停送", "level below"),
+    "county_end_above": ("上级停看", "level above"),
+    "county_end_viewer": ("观看者离开", "viewer left"),
     "county_unrecorded": (
         "{level}没有观看 {code} 的记录",
         "{level} has no record of {code} being watched",
