@@ -10,7 +10,8 @@ from aiohttp import web
 
 from gateway.http.problem import REALM, ApiError, Refused
 from gateway.http.route import raw_body
-from gateway.sharing.keys import ApiKey, KeyBook, request_signature
+from gateway.sharing.keys import ApiKey, KeyBook
+from gateway.sharing.signature import request_signature
 
 __all__ = ["ReplayGuard", "SignatureCheck", "is_signed"]
 

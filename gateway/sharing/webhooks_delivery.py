@@ -13,7 +13,7 @@ import structlog
 
 from gateway.domain.errors import GatewayError
 from gateway.sharing.access_open import OwnerNotice
-from gateway.sharing.keys import request_signature
+from gateway.sharing.signature import request_signature
 from gateway.sharing.webhooks import Webhook, WebhookEvent
 from gateway.sharing.webhooks_watch import ChannelEvent
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from gateway.domain.policy import Action
 from gateway.http.poster import HttpPoster
-from gateway.sharing.keys import request_signature
+from gateway.sharing.signature import request_signature
 from gateway.sharing.webhooks import WebhookEvent
 from gateway.sharing.webhooks_delivery import DeliveryFailed, DeliveryOptions
 from gateway.sharing.webhooks_service import WebhookService

@@ -14,7 +14,8 @@ from yarl import URL
 
 from gateway.domain.audit import AuditKind
 from gateway.http.route import Access, Route
-from gateway.sharing.keys import IssuedKey, Scope, request_signature
+from gateway.sharing.keys import IssuedKey, Scope
+from gateway.sharing.signature import request_signature
 from tests.support.http import CHANNEL, DEVICE, HttpBench, http_bench
 
 pytestmark = pytest.mark.net

@@ -22,7 +22,7 @@ from tests.support.http import (
     http_bench,
 )
 from tests.support.policy import rule
-from tests.support.registry import camera
+from tests.support.registry import camera, registration
 
 pytestmark = pytest.mark.net
 
@@ -314,3 +314,41 @@ async def test_a_long_list_lets_others_have_their_turn(bench: HttpBench) -> None
         counter.cancel()
     assert len(seen) == 2001
     assert turns >= 10
+
+
+async def test_a_code_of_the_askers_choice_is_no_channel_of_a_device_without_a_catalogue(
+    bench: HttpBench,
+) -> None:
+    silent = "34020000001320000077"
+    bench.registry.registered(registration(silent), bench.clock.now)
+    await bench.sharing.apply(
+        rule("urban", subjects=URBAN, objects='{ civil_codes = ["371326", "340200"] }')
+    )
+    key = await bench.sharing.key()
+    chosen = "37132600001320000001"
+    for channel_id in (chosen, silent):
+        path = f"/api/v1/channels/{silent}/{channel_id}/play"
+        status, body, _ = await bench.call("POST", path, token=key.bearer)
+        assert (status, body["code"]) == (404, "channel_unknown")
+    # Our own people play what is not listed yet, and what a catalogue has said is nobody's choice any more.
+    status, _, _ = await bench.call("POST", f"/api/v1/channels/{silent}/{chosen}/play")
+    assert status == 200
+    await bench.registry.replace_catalog(silent, [], complete=True)
+    for channel_id, answer in ((chosen, 404), (silent, 200)):
+        path = f"/api/v1/channels/{silent}/{channel_id}/play"
+        status, _, _ = await bench.call("POST", path, token=key.bearer)
+        assert status == answer
+
+
+async def test_a_device_itself_is_as_secret_as_its_most_secret_channel(bench: HttpBench) -> None:
+    await bench.sharing.apply(rule("urban", subjects=URBAN, objects='{ civil_codes = ["340200"] }'))
+    key = await bench.sharing.key()
+    path = f"/api/v1/channels/{DEVICE}/{DEVICE}/play"
+    status, _, _ = await bench.call("POST", path, token=key.bearer)
+    assert status == 200
+    listed = [camera(1), dataclasses.replace(camera(2), secrecy=1)]
+    await bench.registry.replace_catalog(DEVICE, listed, complete=True)
+    bench.sharing.audit.entries.clear()
+    status, _, _ = await bench.call("POST", path, token=key.bearer)
+    assert status == 404
+    assert [entry.reason for entry in bench.sharing.audit.entries] == ["secrecy"]

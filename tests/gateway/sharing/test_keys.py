@@ -11,14 +11,8 @@ import pytest
 
 from gateway.domain.errors import Invalid, NotFound, Unavailable
 from gateway.domain.policy import Subject
-from gateway.sharing.keys import (
-    MAX_RATE,
-    ApiKey,
-    IssuedKey,
-    KeySettings,
-    Scope,
-    request_signature,
-)
+from gateway.sharing.keys import MAX_RATE, ApiKey, IssuedKey, KeySettings, Scope
+from gateway.sharing.signature import request_signature
 from tests.support.departments import BOSS, Books, books
 
 LIVE = KeySettings(name="console", scopes=frozenset({Scope.CATALOG, Scope.LIVE}))

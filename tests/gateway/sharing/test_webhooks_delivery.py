@@ -12,7 +12,7 @@ import pytest
 from gateway.domain.errors import Conflict, Invalid
 from gateway.domain.policy import AccessContext, AccessRequest, Action, Decision, Subject
 from gateway.sharing.access_open import OwnerNotice
-from gateway.sharing.keys import request_signature
+from gateway.sharing.signature import request_signature
 from gateway.sharing.webhooks import MAX_HOOKS_PER_DEPARTMENT, Webhook, WebhookEvent
 from gateway.sharing.webhooks_delivery import DeliveryOptions
 from gateway.sharing.webhooks_service import WebhookService
