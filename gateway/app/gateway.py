@@ -384,8 +384,10 @@ class Gateway:
             platform_id=sip.id,
             scope=self.scope,
             resync=self.catalog.request,
+            is_collecting=self.catalog.is_collecting,
             on_alarm=self.cascade.alarm,
         )
+        self.catalog.on_ended = notices.catalog_ended
         return SipRouter(
             registrar=registrar,
             registry=self.registry,
@@ -506,6 +508,7 @@ class Gateway:
     def _connect_parts(self) -> None:
         self.driver.on_connection_lost = self._connection_lost
         self.registry.on_catalog.append(self.cascade.catalog_changed)
+        self.registry.on_described.append(self.cascade.device_changed)
         self.registry.on_catalog.append(self._facts_changed)
         self.registry.on_online.append(self._device_online)
         self.registry.on_offline.append(self._device_offline)

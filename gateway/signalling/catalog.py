@@ -73,6 +73,9 @@ class CatalogSync:
         metrics: Counts synchronisations by result.
     """
 
+    on_ended: Callable[[str], None] | None = None
+    """Called with a device's id when its synchronisation has ended, well or not."""
+
     def __init__(
         self,
         *,
@@ -145,6 +148,10 @@ class CatalogSync:
             progress.state = SyncState.RECEIVING
             progress.received, progress.expected = running.received, running.expected
         return progress
+
+    def is_collecting(self, device_id: str) -> bool:
+        """Whether an answer of this device is under way or being taken over."""
+        return device_id in self._ended or self._collector.progress(device_id) is not None
 
     # What comes in
 
@@ -234,8 +241,12 @@ class CatalogSync:
             channels_from_items, device_id, result.items, platform_id=self._platform_id
         )
         try:
+            progress = self._progress.get(device_id)
             diff = await self._registry.replace_catalog(
-                device_id, channels, complete=result.complete
+                device_id,
+                channels,
+                complete=result.complete,
+                since=progress.started_at if progress is not None else None,
             )
         except GatewayError as exc:
             self._failed(device_id, exc.detail)
@@ -282,6 +293,8 @@ class CatalogSync:
         ended = self._ended.pop(device_id, None)
         if ended is not None:
             ended.set()
+        if self.on_ended is not None:
+            self.on_ended(device_id)
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:
