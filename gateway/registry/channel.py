@@ -12,6 +12,8 @@ __all__ = ["CatalogChange", "ChannelIndex", "merged_channel"]
 
 _SLICE = 1000
 """Channels compared before the loop gets its turn."""
+_ATTEMPTS = 4
+"""Comparisons begun anew because of other changes; the last one is made in one go."""
 
 
 @dataclass(slots=True)
@@ -22,6 +24,8 @@ class _Catalog:
     texts: dict[str, str] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     next_position: int = 0
+    version: int = 0
+    """Counts changes in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +100,19 @@ class ChannelIndex:
             channels: The answer.
             complete: Whether the answer is whole, so that what it lacks is gone.
         """
+        attempt = 0
         while True:
+            attempt += 1
             base = self._catalogs.get(device_id)
-            change, catalog = await self._compare(base or _Catalog(), channels, complete=complete)
-            # Other work ran in between; if that was another answer of this device, begin again.
-            if self._catalogs.get(device_id) is base:
+            version = base.version if base is not None else 0
+            # The last time nothing else is let in between.
+            pause = _SLICE if attempt < _ATTEMPTS else 0
+            change, catalog = await self._compare(
+                base or _Catalog(), channels, complete=complete, pause=pause
+            )
+            # Other work ran in between; if that was another answer or a change of this device, begin again.
+            now = self._catalogs.get(device_id)
+            if now is base and (base is None or base.version == version):
                 break
         self._catalogs[device_id] = catalog
         for channel_id in change.diff.added:
@@ -126,6 +138,7 @@ class ChannelIndex:
             statuses: Channels that went on- or off-line; unknown ones are passed over.
         """
         catalog = self._catalogs.setdefault(device_id, _Catalog())
+        catalog.version += 1
         gone = tuple(code for code in dict.fromkeys(removed) if code in catalog.channels)
         for channel_id in gone:
             for table in (catalog.channels, catalog.texts, catalog.positions):
@@ -219,7 +232,7 @@ class ChannelIndex:
         return page, total
 
     async def _compare(
-        self, base: _Catalog, channels: Sequence[Channel], *, complete: bool
+        self, base: _Catalog, channels: Sequence[Channel], *, complete: bool, pause: int
     ) -> tuple[CatalogChange, _Catalog]:
         latest = {channel.channel_id: channel for channel in channels}
         added: list[str] = []
@@ -227,7 +240,7 @@ class ChannelIndex:
         saved: list[tuple[int, Channel]] = []
         fresh = _Catalog(next_position=base.next_position)
         for number, (channel_id, channel) in enumerate(latest.items(), start=1):
-            if number % _SLICE == 0:
+            if pause and number % pause == 0:
                 await asyncio.sleep(0)
             old = base.channels.get(channel_id)
             kept = channel

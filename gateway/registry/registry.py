@@ -7,8 +7,11 @@ the store in batches. All methods run on the event loop; `now` is monotonic seco
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import TypedDict
 
 import structlog
 
@@ -41,12 +44,21 @@ __all__ = ["DeviceRegistry", "Identity", "Registration", "RegistrySettings"]
 TIMELINE_LOADED = 50
 """Entries per device held in memory after a start; older ones are read from the store when asked for."""
 
+PATCHES_KEPT = 1_000
+"""Single changes of one device remembered while a catalogue answer is under way; a change holds what was told at once."""
+
 _TICK = 1.0
 _CATALOG_RETRY = 10.0
 _LATE = 5.0
 _ID = re.compile(r"[0-9A-Za-z_.-]{1,64}")
 
 _log = structlog.get_logger()
+
+
+class _Patch(TypedDict):
+    listed: Sequence[Channel]
+    removed: Collection[str]
+    statuses: Mapping[str, bool]
 
 
 class DeviceRegistry:
@@ -68,6 +80,10 @@ class DeviceRegistry:
         self._secrets = SecretBook(settings.realm, settings.password)
         self._strangers = StrangerTable()
         self._unsaved_catalogs: set[str] = set()
+        self._patches: dict[str, deque[tuple[datetime, _Patch]]] = {}
+        """Newest single changes of each device, since its latest catalogue answer."""
+        self.on_described: list[DeviceListener] = []
+        """Called with a device that has told its name, maker or model."""
         self.on_catalog: list[Callable[[str, CatalogDiff], None]] = []
         """Called with a device whose channels changed and how; also when it was forgotten."""
         self._retry_catalogs_at = 0.0
@@ -224,6 +240,8 @@ class DeviceRegistry:
         device.model = model or device.model
         device.firmware = firmware or device.firmware
         self._store.touch_device(device)
+        for listener in tuple(self.on_described):
+            listener(device)
 
     # What operators set
 
@@ -257,6 +275,7 @@ class DeviceRegistry:
         self._channels.remove(device_id)
         self._secrets.put(device_id, None)
         self._unsaved_catalogs.discard(device_id)
+        self._patches.pop(device_id, None)
         _log.info("device_forgotten", device_id=device_id)
         for listener in tuple(self.on_catalog):
             listener(device_id, gone)
@@ -339,7 +358,12 @@ class DeviceRegistry:
     # Channels
 
     async def replace_catalog(
-        self, device_id: str, channels: Sequence[Channel], *, complete: bool
+        self,
+        device_id: str,
+        channels: Sequence[Channel],
+        *,
+        complete: bool,
+        since: datetime | None = None,
     ) -> CatalogDiff:
         """Take over a catalogue answer; returns once it is durable or the store has failed (then it is retried).
 
@@ -347,6 +371,7 @@ class DeviceRegistry:
             device_id: Whose.
             channels: What it listed.
             complete: Whether the answer came whole. If not, channels it lacks stay listed.
+            since: When it was asked for: single changes told since then are newer than the answer.
 
         Raises:
             NotFound: `device_unknown`.
@@ -359,7 +384,12 @@ class DeviceRegistry:
         kind, detail = describe_diff(change.diff)
         self.note(device_id, kind, detail)
         entry.device.catalog_at = self._clock.utc_now()
-        return await self._catalog_changed(entry.device, change)
+        newer = [patch for at, patch in self._patches.pop(device_id, ()) if since and at >= since]
+        again = [self._channels.patch(device_id, **patch) for patch in newer]
+        diff = await self._catalog_changed(entry.device, change)
+        for later in again:
+            await self._catalog_changed(entry.device, later)
+        return diff
 
     async def patch_catalog(
         self,
@@ -381,9 +411,10 @@ class DeviceRegistry:
             NotFound: `device_unknown`.
         """
         entry = self._require(device_id)
-        change = self._channels.patch(
-            device_id, listed=listed, removed=removed, statuses=statuses or {}
-        )
+        patch: _Patch = {"listed": listed, "removed": removed, "statuses": statuses or {}}
+        recent = self._patches.setdefault(device_id, deque(maxlen=PATCHES_KEPT))
+        recent.append((self._clock.utc_now(), patch))
+        change = self._channels.patch(device_id, **patch)
         return await self._catalog_changed(entry.device, change)
 
     async def _catalog_changed(self, device: Device, change: CatalogChange) -> CatalogDiff:

@@ -107,7 +107,7 @@ def channel_from_item(device_id: str, item: CatalogItem, *, platform_id: str) ->
         status_text=item.status,
         longitude=_within(item.longitude, 180.0),
         latitude=_within(item.latitude, 90.0),
-        secrecy=item.secrecy or 0,
+        secrecy=_secrecy(item),
         ptz_type=item.ptz_type,
         extra=dict(list(extra.items())[:MAX_CHANNEL_EXTRA]),
     )
@@ -128,6 +128,14 @@ def channels_from_items(
 _NEVER_OWN_CHANNEL: Final = frozenset(
     {IdKind.MAIN_DEVICE, IdKind.PLATFORM, IdKind.DISPLAY, IdKind.ACCESS_CONTROL, IdKind.REGION}
 )
+
+
+def _secrecy(item: CatalogItem) -> int:
+    """Return 0 only for what is plainly not secret: absent or 0; whatever else was meant, it is safer kept in."""
+    if item.secrecy is not None:
+        return item.secrecy
+    text = next((text for name, text in item.raw.items() if name.lower() == "secrecy"), "")
+    return 0 if text.strip() in {"", "0"} else 1
 
 
 def _parents(text: str, *, without: set[str]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """The channel index: single changes, as catalogue subscriptions report them."""
 
+import asyncio
 from dataclasses import replace
 
 from gateway.domain.device import Channel, ChannelKind
@@ -81,3 +82,32 @@ async def test_positions_stay_unique_after_removals_and_additions() -> None:
     index.patch(DEVICE, listed=(), removed=[camera(2).channel_id], statuses={})
     change = index.patch(DEVICE, listed=[camera(9)], removed=(), statuses={})
     assert [position for position, _ in change.saved] == [3]
+
+
+async def test_a_change_during_a_long_comparison_is_neither_lost_nor_breaks_the_index() -> None:
+    index = await filled(5_000)
+    listed = [camera(number, address="x") for number in range(5_000)]
+    task = asyncio.ensure_future(index.replace(DEVICE, listed, complete=True))  # noqa: TID251 - awaited below
+    for _ in range(3):
+        await asyncio.sleep(0)
+    index.patch(DEVICE, listed=(), removed=[camera(5).channel_id], statuses={})
+    await task
+    # The answer lists it still; whoever asked for it knows that the change is newer.
+    assert index.find(camera(5).channel_id)
+    change = index.patch(DEVICE, listed=(), removed=[camera(5).channel_id], statuses={})
+    assert change.diff.removed == (camera(5).channel_id,)
+    assert index.find(camera(5).channel_id) == []
+    assert index.count(DEVICE) == len(index) == 4_999
+
+
+async def test_changes_that_never_cease_do_not_keep_an_answer_out() -> None:
+    index = await filled(3_000)
+    task = asyncio.ensure_future(  # noqa: TID251 - awaited below
+        index.replace(
+            DEVICE, [camera(number, name="new") for number in range(3_000)], complete=True
+        )
+    )
+    while not task.done():
+        index.patch(DEVICE, listed=(), removed=(), statuses={camera(1).channel_id: False})
+        await asyncio.sleep(0)
+    assert (await task).diff.total == 3_000

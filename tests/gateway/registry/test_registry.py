@@ -1,6 +1,7 @@
 """Secrets, settings, timelines, search and catalogues of the registry."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -417,3 +418,18 @@ async def test_channels_are_filtered_and_paged(registry: DeviceRegistry) -> None
     assert ids(search(device_id="unknown")) == ([], 0)
     assert ids(search(offset=100)) == ([], 22)
     assert ids(search(limit=0)) == ([], 22)
+
+
+async def test_a_change_told_while_a_catalogue_was_under_way_wins_over_the_answer(
+    registry: DeviceRegistry, clock: ManualClock
+) -> None:
+    first, second = camera(1), camera(2)
+    await registry.replace_catalog(DEVICE, [first, second], complete=True)
+    asked = clock.utc_now()
+    await registry.patch_catalog(DEVICE, listed=[replace(first, secrecy=1)])
+    await registry.patch_catalog(DEVICE, removed=[second.channel_id])
+    await registry.replace_catalog(DEVICE, [first, second], complete=True, since=asked)
+    known = registry.channel(DEVICE, first.channel_id)
+    assert known is not None
+    assert known.secrecy == 1
+    assert registry.channel(DEVICE, second.channel_id) is None

@@ -244,7 +244,8 @@ def test_items_without_a_usable_identifier_are_no_channels() -> None:
 def test_numbers_that_are_none_are_absent_and_places_off_the_globe_too() -> None:
     (channel,) = channels("devices/q050-numbers-that-are-text")
     assert (channel.longitude, channel.latitude) == (None, 35.5063)
-    assert (channel.ptz_type, channel.secrecy) == (None, 0)
+    # What is not plainly open is kept in.
+    assert (channel.ptz_type, channel.secrecy) == (None, 1)
     assert channel.extra["Info.PTZType"] == "dome"
     assert channel.extra["Longitude"] == "E117.64"
     assert "Latitude" not in channel.extra
@@ -272,3 +273,12 @@ def test_the_last_item_of_an_identifier_wins() -> None:
     items = [CatalogItem(device_id="c", name="old"), CatalogItem(device_id="c", name="new")]
     (channel,) = channels_from_items(NVR, items, platform_id=PLATFORM)
     assert channel.name == "new"
+
+
+@pytest.mark.parametrize(
+    ("text", "secrecy"), [("", 0), ("0", 0), ("1", 1), ("true", 1), ("是", 1), ("１", 1), ("涉密", 1)]
+)
+def test_a_point_is_open_only_if_it_says_so_plainly_or_not_at_all(text: str, secrecy: int) -> None:
+    number = int(text) if text in {"0", "1"} else None
+    channel = convert("37132600001320000001", secrecy=number, raw={"Secrecy": text} if text else {})
+    assert channel.secrecy == secrecy
