@@ -15,9 +15,16 @@ from gateway.domain.policy import (
 )
 from gateway.http.deps import DeviceBook
 from gateway.http.principal import Principal
+from gb28181.ids import DeviceId, IdKind
 
 __all__ = ["ChannelGate"]
 
+_ITSELF = {
+    IdKind.CAMERA: ChannelKind.CAMERA,
+    IdKind.MAIN_DEVICE: ChannelKind.DEVICE,
+    IdKind.PLATFORM: ChannelKind.PLATFORM,
+}
+"""What registers, by its code; anything else is no camera for people outside."""
 MAX_OBJECT = 100
 """Characters of what was asked for that go on record."""
 
@@ -73,11 +80,14 @@ class ChannelGate:
         Raises:
             NotFound: `channel_unknown`, `device_unknown`.
         """
-        channel = self._known(device_id, channel_id)
         if principal.is_local:
+            channel = self._known(device_id, channel_id)
             if channel is None:
                 raise self._missing(device_id, channel_id)
             return channel
+        channel = self._devices.channel(device_id, channel_id)
+        if channel is None and channel_id == device_id:
+            channel = self._device_itself(device_id)
         reason, detail = "not_shared", "Nothing of that name was ever given to this subject"
         if channel is not None:
             seen = self._access.decide(principal.subject, Action.CATALOG, channel, context)
@@ -210,6 +220,29 @@ class ChannelGate:
             kind=ChannelKind.CAMERA,
             name=device.name,
             online=device.online,
+        )
+
+    def _device_itself(self, device_id: str) -> Channel | None:
+        """Return a device whose catalogue has come as the channel that it is itself.
+
+        Before that nobody knows what it is. It may show any of its channels, so it is as secret as the most
+        secret of them.
+        """
+        device = self._devices.get(device_id)
+        if device is None or device.catalog_at is None:
+            return None
+        kind = _ITSELF.get(DeviceId(device_id).kind, ChannelKind.OTHER)
+        return Channel(
+            device_id=device_id,
+            channel_id=device_id,
+            kind=kind,
+            name=device.name,
+            manufacturer=device.manufacturer,
+            model=device.model,
+            online=device.online,
+            secrecy=max(
+                (listed.secrecy for listed in self._devices.channels(device_id)), default=0
+            ),
         )
 
     def _missing(self, device_id: str, channel_id: str) -> NotFound:
