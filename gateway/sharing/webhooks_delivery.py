@@ -146,8 +146,13 @@ class Delivery:
                 }
             )
 
-    def tell_owner(self, notice: OwnerNotice) -> None:
-        """Take the news of an access to a channel of its department, if this webhook wants such; never blocks."""
+    def tell_owner(self, notice: OwnerNotice, name: str) -> None:
+        """Take the news of an access to a channel of its department, if this webhook wants such; never blocks.
+
+        Args:
+            notice: The access.
+            name: The channel's name as the department may see it.
+        """
         channel, request = notice.request.channel, notice.request
         if WebhookEvent.ACCESSED not in self.hook.events or channel is None:
             return
@@ -157,7 +162,7 @@ class Delivery:
                 "at": notice.at.isoformat(),
                 "device_id": channel.device_id,
                 "channel_id": channel.channel_id,
-                "name": channel.name,
+                "name": name,
                 "access_id": notice.access_id,
                 "who": request.subject.label,
                 "identity": request.subject.identity,

@@ -8,7 +8,7 @@ from functools import partial
 import structlog
 
 from gateway.domain.errors import Conflict, GatewayError
-from gateway.domain.policy import AccessControl
+from gateway.domain.policy import AccessContext, AccessControl, Action, Subject
 from gateway.sharing.access_open import OwnerNotice
 from gateway.sharing.departments import DepartmentBook
 from gateway.sharing.webhooks import Webhook, WebhookBook
@@ -66,6 +66,7 @@ class WebhookService:
     ) -> None:
         self._book = book
         self._departments = departments
+        self._access = access
         self._poster = poster
         self._scope = scope
         self._wall = wall
@@ -88,10 +89,17 @@ class WebhookService:
         self._watch.touch(device_id, channel_ids)
 
     def owner_notice(self, notice: OwnerNotice) -> None:
-        """Tell the owners of a channel that somebody got access to it; never blocks."""
-        for delivery in self._deliveries.values():
-            if delivery.hook.department in notice.owners:
-                delivery.tell_owner(notice)
+        """Tell the owners of a channel that somebody got access to it; never blocks.
+
+        A department is told of what it may see itself, by the name under which it sees it, and nobody of a
+        secret channel: what goes out here leaves our own domain.
+        """
+        for code in notice.owners:
+            deliveries = [d for d in self._deliveries.values() if d.hook.department == code]
+            name = self._name_for(code, notice) if deliveries else None
+            if name is not None:
+                for delivery in deliveries:
+                    delivery.tell_owner(notice, name)
 
     def status(self, hook_id: str) -> DeliveryStatus:
         """Return how a webhook's deliveries go."""
@@ -117,6 +125,19 @@ class WebhookService:
             await self._watch.touched.wait()
             await self._watch.look()
             await asyncio.sleep(self._gather)
+
+    def _name_for(self, code: str, notice: OwnerNotice) -> str | None:
+        """Return how a department knows the channel of a notice; None if it may not know of it."""
+        channel, department = notice.request.channel, self._departments.find(code)
+        if channel is None or channel.secrecy or department is None:
+            return None
+        context = AccessContext(at=self._wall(), zone=department.zone)
+        subject = Subject(department=code)
+        decision = self._access.decide(subject, Action.CATALOG, channel, context)
+        if not decision.allowed:
+            return None
+        masked = decision.obligations.mask_name
+        return channel.name if masked is None else masked
 
     def _changed(self, hook_id: str) -> None:
         running = self._deliveries.pop(hook_id, None)

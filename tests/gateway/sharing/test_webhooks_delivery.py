@@ -10,7 +10,14 @@ from datetime import timedelta
 import pytest
 
 from gateway.domain.errors import Conflict, Invalid
-from gateway.domain.policy import AccessContext, AccessRequest, Action, Decision, Subject
+from gateway.domain.policy import (
+    AccessContext,
+    AccessRequest,
+    Action,
+    Decision,
+    Obligations,
+    Subject,
+)
 from gateway.sharing.access_open import OwnerNotice
 from gateway.sharing.signature import request_signature
 from gateway.sharing.webhooks import MAX_HOOKS_PER_DEPARTMENT, Webhook, WebhookEvent
@@ -335,6 +342,30 @@ async def test_an_owner_is_told_who_got_access_and_why_and_others_are_not() -> N
 async def test_a_webhook_that_did_not_ask_for_accesses_is_not_told() -> None:
     async with running() as it:
         await it.hook(events=frozenset({WebhookEvent.ON}))
+        it.service.owner_notice(owner_notice(it, "urban"))
+        await it.settle()
+        assert it.poster.posts.empty()
+
+
+async def test_an_owner_is_told_only_of_what_it_may_see_and_by_the_name_it_sees() -> None:
+    async with running() as it:
+        await it.hook()
+        it.policy.given["urban"] = {}
+        it.service.owner_notice(owner_notice(it, "urban"))
+        it.policy.given["urban"] = {"c1": {Action.CATALOG}}
+        it.policy.obliged[Action.CATALOG] = Obligations(mask_name="某点位")
+        it.service.owner_notice(owner_notice(it, "urban"))
+        events = json.loads((await it.post()).body)["events"]
+        assert [event["name"] for event in events] == ["某点位"]
+        assert it.poster.posts.empty()
+
+
+async def test_nobody_outside_is_told_of_a_secret_channel() -> None:
+    async with running() as it:
+        await it.hook()
+        secret = it.fleet.channel(A, "c1")
+        assert secret is not None
+        secret.secrecy = 1
         it.service.owner_notice(owner_notice(it, "urban"))
         await it.settle()
         assert it.poster.posts.empty()
