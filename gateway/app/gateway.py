@@ -384,10 +384,8 @@ class Gateway:
             platform_id=sip.id,
             scope=self.scope,
             resync=self.catalog.request,
-            is_collecting=self.catalog.is_collecting,
             on_alarm=self.cascade.alarm,
         )
-        self.catalog.on_ended = notices.catalog_ended
         return SipRouter(
             registrar=registrar,
             registry=self.registry,

@@ -73,9 +73,6 @@ class CatalogSync:
         metrics: Counts synchronisations by result.
     """
 
-    on_ended: Callable[[str], None] | None = None
-    """Called with a device's id when its synchronisation has ended, well or not."""
-
     def __init__(
         self,
         *,
@@ -148,10 +145,6 @@ class CatalogSync:
             progress.state = SyncState.RECEIVING
             progress.received, progress.expected = running.received, running.expected
         return progress
-
-    def is_collecting(self, device_id: str) -> bool:
-        """Whether an answer of this device is under way or being taken over."""
-        return device_id in self._ended or self._collector.progress(device_id) is not None
 
     # What comes in
 
@@ -293,8 +286,6 @@ class CatalogSync:
         ended = self._ended.pop(device_id, None)
         if ended is not None:
             ended.set()
-        if self.on_ended is not None:
-            self.on_ended(device_id)
 
 
 async def _wait(event: asyncio.Event, seconds: float | None) -> None:

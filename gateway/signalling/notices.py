@@ -56,7 +56,6 @@ class DeviceNotices:
         platform_id: Our own code.
         scope: Owner of the tasks that wait for the store and for devices.
         resync: Asks a device for its whole catalogue.
-        is_collecting: Whether an answer to such a question is under way; `catalog_ended` must follow.
         on_alarm: Called with (device id, alarm) once for each.
     """
 
@@ -68,7 +67,6 @@ class DeviceNotices:
         platform_id: str,
         scope: TaskScope,
         resync: Callable[[Device], None],
-        is_collecting: Callable[[str], bool],
         on_alarm: Callable[[str, AlarmNotify], None],
     ) -> None:
         self._registry = registry
@@ -76,11 +74,8 @@ class DeviceNotices:
         self._platform_id = platform_id
         self._scope = scope
         self._resync = resync
-        self._is_collecting = is_collecting
         self._on_alarm = on_alarm
         self._waiting: dict[str, list[CatalogItem]] = {}
-        self._meanwhile: dict[str, list[CatalogItem]] = {}
-        """Items that came while a catalogue was collected, which may be older than they are."""
         self._alarms: OrderedDict[tuple[object, ...], None] = OrderedDict()
         self._odd = RateLimitedCounter(log.info, "catalog_notice_not_understood")
 
@@ -109,12 +104,6 @@ class DeviceNotices:
         assert isinstance(content, AlarmNotify)
         self._alarm(device_id, content)
         self._scope.spawn(self._acknowledge(device_id, content), name=f"alarm:{device_id}")
-
-    def catalog_ended(self, device_id: str) -> None:
-        """A device's whole catalogue was taken over, or did not come: what it told meanwhile counts once more."""
-        items = self._meanwhile.pop(device_id, None)
-        if items:
-            self._changed(device_id, items)
 
     # Inside
 
@@ -147,14 +136,12 @@ class DeviceNotices:
             log.info("alarm_answer_not_sent", device_id=device_id, detail=exc.detail)
 
     def _changed(self, device_id: str, items: Sequence[CatalogItem]) -> None:
-        if self._is_collecting(device_id):
-            meanwhile = self._meanwhile.setdefault(device_id, [])
-            if len(meanwhile) <= MAX_WAITING:
-                meanwhile.extend(items)
         waiting = self._waiting.get(device_id)
         if waiting is not None:
-            # Its former changes are still being written: these follow in the same task, in order.
-            waiting.extend(items)
+            # Its former changes are still being written: these follow in the same task, in order. Beyond the
+            # limit its whole catalogue will be asked for, so what is left out here is not lost.
+            if len(waiting) <= MAX_WAITING:
+                waiting.extend(items)
             return
         self._waiting[device_id] = list(items)
         self._scope.spawn(self._take_over(device_id), name=f"notices:{device_id}")

@@ -41,14 +41,12 @@ class House:
         self.answers = Answers()
         self.alarms: list[tuple[str, AlarmNotify]] = []
         self.resynced: list[str] = []
-        self.collecting = False
         self.notices = DeviceNotices(
             registry=self.registry,
             signaller=self.answers,
             platform_id=PLATFORM,
             scope=scope,
             resync=lambda device: self.resynced.append(device.device_id),
-            is_collecting=lambda _: self.collecting,
             on_alarm=lambda device_id, alarm: self.alarms.append((device_id, alarm)),
         )
 
@@ -173,30 +171,14 @@ async def test_what_is_told_while_the_catalogue_is_collected_outlives_an_answer_
         await until(lambda: made.channel(OTHER) is not None)
         yard = made.channel(OTHER)
         assert yard is not None
-        made.collecting = True
+        asked = datetime.now(UTC)
         made.notify(ADD)
         made.notify(item(OTHER, "OFF"))
         await until(lambda: made.channel() is not None)
         # Written before the device said so.
-        await made.registry.replace_catalog(DEVICE, [yard], complete=True)
-        assert made.channel() is None
-        made.collecting = False
-        made.notices.catalog_ended(DEVICE)
-        await until(lambda: made.channel() is not None)
+        await made.registry.replace_catalog(DEVICE, [yard], complete=True, since=asked)
+        assert made.channel() is not None
         assert not made.registry.channel(DEVICE, OTHER).online  # type: ignore[union-attr]
-        made.notices.catalog_ended(DEVICE)
-        assert made.resynced == []
-
-
-async def test_a_flood_of_changes_while_the_catalogue_is_collected_has_it_asked_for_again() -> None:
-    async with house() as made:
-        made.collecting = True
-        for _ in range(30):
-            made.notify(item(CAMERA, "OFF") * 1000, count=1000)
-            await asyncio.sleep(0)
-        made.collecting = False
-        made.notices.catalog_ended(DEVICE)
-        await until(lambda: made.resynced == [DEVICE])
 
 
 ALARM = AlarmNotify(
