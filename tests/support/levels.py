@@ -1,5 +1,6 @@
 """Gateways in a row in this process: a village, its township, their county."""
 
+import itertools
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -38,9 +39,22 @@ def _port_range(level: int) -> str:
 
 @asynccontextmanager
 async def row_of_gateways(
-    folder: Path, codes: Sequence[str] = (VILLAGE, TOWNSHIP, COUNTY), **sections: dict[str, Any]
+    folder: Path,
+    codes: Sequence[str] = (VILLAGE, TOWNSHIP, COUNTY),
+    *,
+    link: dict[str, Any] | None = None,
+    connected: bool = True,
+    **sections: dict[str, Any],
 ) -> AsyncIterator[list[RunningGateway]]:
-    """Run gateways with these codes, lowest first, each registered at the next and sharing everything."""
+    """Run gateways with these codes, lowest first, each registered at the next and sharing everything.
+
+    Args:
+        folder: For their data.
+        codes: Who they are.
+        link: How each is configured at the one below it, as for `connect`.
+        connected: False leaves them without links.
+        sections: Settings of all.
+    """
     async with AsyncExitStack() as stack:
         row: list[RunningGateway] = []
         # The highest first, so that it is left last and answers the others' deregistrations.
@@ -54,18 +68,32 @@ async def row_of_gateways(
             data = folder / code
             gateway = await stack.enter_async_context(running_gateway(data, **own, **others))
             row.insert(0, gateway)
-        for lower, upper in zip(row, row[1:], strict=False):
-            await connect(lower, upper)
+        for lower, upper in itertools.pairwise(row if connected else ()):
+            await connect(lower, upper, **(link or {}))
         yield row
 
 
-async def connect(lower: RunningGateway, upper: RunningGateway, **fields: Any) -> PlatformConfig:
-    """Make one gateway a lower platform of another, with a policy that shares everything."""
+async def connect(
+    lower: RunningGateway,
+    upper: RunningGateway,
+    *,
+    via: tuple[str, int] | None = None,
+    **fields: Any,
+) -> PlatformConfig:
+    """Make one gateway a lower platform of another, with a policy that shares everything.
+
+    Args:
+        lower: The lower one.
+        upper: The upper one.
+        via: Address that leads to it; None is its own.
+        fields: Of its configuration.
+    """
     await lower.gateway.policies.apply(POLICY, Subject(role="admin"), comment="share everything")
     transport = fields.get("transport", "UDP")
+    address = via or ("127.0.0.1", upper.sip_port(transport))
     config = PlatformConfig(
         platform_id=upper.gateway.settings.sip.id,
-        addresses=(PlatformAddress("127.0.0.1", upper.sip_port(transport)),),
+        addresses=(PlatformAddress(*address),),
         **fields,
     )
     await lower.gateway.platforms.save(config, PASSWORD)
