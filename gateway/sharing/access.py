@@ -220,6 +220,7 @@ class SharingAccess:
     def tick(self) -> None:
         """Do what is due by the clock; at most some 20 ms long, `run` does the rest."""
         self._grants.expire()
+        self._stops.retry()
         now = self._wall()
         jumped_back = self._last_tick - now > _JUMP
         self._last_tick = now

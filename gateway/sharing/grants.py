@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -12,11 +13,10 @@ from gateway.domain.errors import Conflict, Invalid, NotFound
 from gateway.domain.policy import Action, Obligations, Subject
 from gateway.domain.selector import ChannelSelector
 from gateway.sharing.grants_model import Application, Grant, GrantLimits, GrantState
-from gateway.sharing.policy.clause import clause_fields, selector_fields
 from gateway.sharing.policy.error import PolicyError
 from gateway.sharing.policy.index import EMPTY_INDEX, RuleIndex
 from gateway.sharing.policy.record import Recorder, unawaited
-from gateway.sharing.policy.value_text import value_text
+from gateway.sharing.rewrite import Rewriter
 
 __all__ = ["Application", "Grant", "GrantBook", "GrantLimits", "GrantState"]
 
@@ -54,6 +54,7 @@ class GrantBook:
         self._grants: dict[str, Grant] = {}
         self._deciding: set[str] = set()
         """Grants whose answer is being written down."""
+        self._rewriter = Rewriter(store, _COLLECTION, wall, self._document)
         self._rules: RuleIndex | None = EMPTY_INDEX
         self.on_changed: list[Callable[[], None]] = []
         """Called when what holds has changed."""
@@ -102,9 +103,9 @@ class GrantBook:
         """
         now = self._wall()
         found = [
-            grant
-            for grant in self._grants.values()
-            if (state is None or grant.state is state) and (not overdue or grant.is_overdue(now))
+            each
+            for each in self._grants.values()
+            if (state is None or each.state is state) and (not overdue or each.is_overdue(now))
         ]
         return sorted(found, key=lambda grant: (grant.applied_at, grant.grant_id), reverse=True)
 
@@ -278,7 +279,7 @@ class GrantBook:
         )
         self._grants[grant_id] = reviewed
         self._record("review", reviewed, by, source)
-        await self._store.save_document(_COLLECTION, grant_id, reviewed.document())
+        await self._rewriter.write(grant_id)
         return reviewed
 
     async def revoke(
@@ -289,9 +290,12 @@ class GrantBook:
         Raises:
             NotFound: `grant_unknown`.
             Conflict: `grant_not_active`.
-            Unavailable: it could not be kept; it is revoked until the gateway restarts.
+            Unavailable: it could not be kept yet; it is revoked, and written again until it is kept.
         """
         grant = self.get(grant_id)
+        if grant.state is GrantState.REVOKED and grant_id in self._rewriter:
+            await self._rewriter.write(grant_id)
+            return grant
         if grant.state is not GrantState.ACTIVE:
             raise Conflict("grant_not_active", f"Grant {grant_id} is {grant.state.value}")
         revoked = replace(
@@ -304,20 +308,20 @@ class GrantBook:
         self._grants[grant_id] = revoked
         self._record("revoke", revoked, by, source)
         self._changed()
-        await self._store.save_document(_COLLECTION, grant_id, revoked.document())
+        await self._rewriter.write(grant_id)
         self._prune()
         return revoked
 
     def expire(self) -> None:
-        """End the grants whose time is over; call it at least once a second."""
+        """End the grants whose time is over, write what is not kept yet; call it at least once a second."""
+        self._rewriter.retry()
         now = self._wall()
         over = [g for g in self._grants.values() if _is_active(g) and g.application.until <= now]
         for grant in over:
             expired = replace(grant, state=GrantState.EXPIRED, ended_at=now)
             self._grants[grant.grant_id] = expired
             self._record("expire", expired, None, "")
-            saved = self._store.save_document(_COLLECTION, grant.grant_id, expired.document())
-            unawaited(saved, grant.rule_id)
+            self._rewriter.begin(grant.grant_id)
         if over:
             self._changed()
             self._prune()
@@ -365,7 +369,7 @@ class GrantBook:
             action,
             grant.rule_id,
             by,
-            detail=_detail(application),
+            detail=application.words,
             reason=grant.remark,
             source=source,
             purpose=application.purpose,
@@ -377,24 +381,18 @@ class GrantBook:
         for changed in self.on_changed:
             changed()
 
+    def _document(self, grant_id: str) -> dict[str, Any] | None:
+        grant = self.find(grant_id)
+        return grant.document() if grant is not None else None
+
     def _prune(self) -> None:
-        over = [grant for grant in self._grants.values() if grant.state.is_over]
-        excess = len(over) - self._limits.max_over
-        if excess <= 0:
-            return
-        for grant in sorted(over, key=lambda grant: grant.ended_at or grant.applied_at)[:excess]:
+        grants = self._grants.values()
+        over = [g for g in grants if g.state.is_over and g.grant_id not in self._rewriter]
+        over.sort(key=lambda grant: grant.ended_at or grant.applied_at)
+        for grant in over[: max(0, len(over) - self._limits.max_over)]:
             del self._grants[grant.grant_id]
             unawaited(self._store.delete_document(_COLLECTION, grant.grant_id), grant.rule_id)
 
 
 def _is_active(grant: Grant) -> bool:
     return grant.state is GrantState.ACTIVE
-
-
-def _detail(application: Application) -> str:
-    subject = value_text(clause_fields(application.subject))
-    objects = value_text(selector_fields(application.objects))
-    return (
-        f"subject {subject}; objects {objects}; "
-        f"actions {' '.join(sorted(application.actions))}; until {application.until.isoformat()}"
-    )

@@ -16,6 +16,7 @@ from gateway.sharing.policy.clause import (
     selector_fields,
 )
 from gateway.sharing.policy.model import Conditions, Effect, Rule, SubjectClause
+from gateway.sharing.policy.value_text import value_text
 
 __all__ = ["Application", "Grant", "GrantLimits", "GrantState"]
 
@@ -99,6 +100,15 @@ class Application:
             valid_from=valid_from,
             purpose=purpose,
             ticket=ticket,
+        )
+
+    @property
+    def words(self) -> str:
+        """Return it in one line, as it stands in the audit."""
+        return (
+            f"subject {value_text(clause_fields(self.subject))}; "
+            f"objects {value_text(selector_fields(self.objects))}; "
+            f"actions {' '.join(sorted(self.actions))}; until {self.until.isoformat()}"
         )
 
     def check(self) -> None:

@@ -23,6 +23,7 @@ from gateway.sharing.policy.index import EMPTY_INDEX, RuleIndex
 from gateway.sharing.policy.model import OUTSIDE, Effect, Rule, SubjectClause
 from gateway.sharing.policy.record import Recorder, unawaited
 from gateway.sharing.policy.value_text import value_text
+from gateway.sharing.rewrite import Rewriter
 
 __all__ = ["MAX_STOPS", "StopBook", "StopOrder"]
 
@@ -132,6 +133,7 @@ class StopBook:
         self._new_id = new_id
         self._recorder = Recorder(audit, AuditKind.STOP, wall=wall, new_id=new_id)
         self._orders: dict[str, StopOrder] = {}
+        self._rewriter = Rewriter(store, _COLLECTION, wall, self._document)
         self._rules: RuleIndex | None = EMPTY_INDEX
         self.on_changed: list[Callable[[], None]] = []
         """Called when what is in force has changed."""
@@ -202,7 +204,8 @@ class StopBook:
         Raises:
             Invalid: `stop_invalid`.
             Conflict: `too_many_stops`.
-            Unavailable: it could not be kept; it is in force until the gateway restarts.
+            Unavailable: it could not be kept yet; it is in force all the same, and written again until it is
+                kept or the gateway stops.
         """
         objects = objects or ChannelSelector()
         if not reason.strip() or len(reason) > MAX_REASON:
@@ -224,8 +227,12 @@ class StopBook:
         said += f"objects {value_text(selector_fields(objects))}"
         self._recorder.record("order", order.rule_id, by, detail=said, reason=reason, source=source)
         self._changed()
-        await self._store.save_document(_COLLECTION, order.stop_id, order.document())
+        await self._rewriter.write(order.stop_id)
         return order
+
+    def retry(self) -> None:
+        """Write the orders that are not kept yet; call it at least once a second."""
+        self._rewriter.retry()
 
     async def lift(
         self, stop_id: str, by: Subject, *, reason: str = "", source: str = ""
@@ -248,6 +255,10 @@ class StopBook:
         self._changed()
         self._prune()
         return lifted
+
+    def _document(self, stop_id: str) -> dict[str, Any] | None:
+        order = self._orders.get(stop_id)
+        return order.document() if order is not None else None
 
     def _changed(self) -> None:
         self._rules = None

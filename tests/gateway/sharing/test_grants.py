@@ -120,6 +120,53 @@ async def test_a_revocation_that_cannot_be_kept_holds_all_the_same_and_says_so()
     assert not _allowed(office)
 
 
+async def _kept(office: Office, grant_id: str) -> GrantState:
+    """State of a grant after a restart."""
+    again = Office(office.documents)
+    await again.grants.load()
+    return again.grants.get(grant_id).state
+
+
+async def test_a_revocation_that_could_not_be_kept_is_written_again_by_itself() -> None:
+    office = Office()
+    grant = await office.grants.apply(application(), CITY)
+    await office.grants.approve(grant.grant_id, ADMIN)
+    office.documents.broken = True
+    with pytest.raises(Unavailable):
+        await office.grants.revoke(grant.grant_id, ADMIN)
+    office.clock.advance(6)
+    office.grants.expire()
+    await asyncio.sleep(0)
+    office.documents.broken = False
+    assert await _kept(office, grant.grant_id) is GrantState.ACTIVE
+    office.grants.expire()
+    await asyncio.sleep(0)
+    assert await _kept(office, grant.grant_id) is GrantState.ACTIVE
+    office.clock.advance(6)
+    office.grants.expire()
+    await asyncio.sleep(0)
+    assert await _kept(office, grant.grant_id) is GrantState.REVOKED
+
+
+async def test_revoking_again_writes_what_could_not_be_kept_and_is_refused_once_it_is() -> None:
+    office = Office()
+    grant = await office.grants.apply(application(), CITY)
+    await office.grants.approve(grant.grant_id, ADMIN)
+    office.documents.broken = True
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await office.grants.revoke(grant.grant_id, ADMIN)
+        await asyncio.sleep(0)
+    office.documents.broken = False
+    again = await office.grants.revoke(grant.grant_id, ADMIN)
+    assert again.state is await _kept(office, grant.grant_id) is GrantState.REVOKED
+    await asyncio.sleep(0)
+    with pytest.raises(Conflict):
+        await office.grants.revoke(grant.grant_id, ADMIN)
+    revoked = [entry for entry in office.records(AuditKind.GRANT) if entry.action == "revoke"]
+    assert len(revoked) == 1
+
+
 async def test_an_approval_that_cannot_be_kept_does_not_hold() -> None:
     office = Office()
     grant = await office.grants.apply(application(), CITY)

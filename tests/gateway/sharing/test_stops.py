@@ -1,5 +1,7 @@
 """Forced stops: in force at once, until lifted."""
 
+import asyncio
+
 import pytest
 
 from gateway.domain.audit import AuditKind
@@ -80,6 +82,19 @@ async def test_a_stop_that_cannot_be_kept_is_in_force_all_the_same_and_says_so()
     with pytest.raises(Unavailable):
         await office.stops.lift(order.stop_id, ADMIN)
     assert _reason(office, CITY) == "stopped"
+
+
+async def test_a_stop_that_could_not_be_kept_is_written_again_by_itself() -> None:
+    office = Office()
+    office.documents.broken = True
+    with pytest.raises(Unavailable):
+        await office.stops.order(reason="raid", by=ADMIN, objects=CAMERA)
+    await asyncio.sleep(0)
+    office.documents.broken = False
+    office.clock.advance(6)
+    office.access.tick()
+    again = await Office(office.documents).load()
+    assert [order.reason for order in again.stops.list(lifted=False)] == ["raid"]
 
 
 async def test_stopping_everything_must_be_said() -> None:
