@@ -12,6 +12,7 @@ from gateway import __version__
 from gateway.app.sharing import SharingParts
 from gateway.cascade.book import PlatformBook
 from gateway.cascade.bridge import Bridges
+from gateway.cascade.catalog.loop_mark import load_mark, marked
 from gateway.cascade.catalog.own import OwnPlatform
 from gateway.cascade.catalog.platform import SharedCatalog
 from gateway.cascade.catalog.preview import preview
@@ -79,6 +80,7 @@ class CascadeParts:
     def __init__(self, needs: CascadeNeeds) -> None:
         self._needs = needs
         self._stack = AsyncExitStack()
+        self._mark = ""
         needs_sip = needs.settings.sip
         self.own_id = needs_sip.id
         cascade = needs.settings.cascade
@@ -126,10 +128,11 @@ class CascadeParts:
     async def __aenter__(self) -> Self:
         needs, enter = self._needs, self._stack.enter_async_context
         await self.platforms.load()
+        self._mark = await load_mark(needs.store)
         own = OwnInfo(
             name=needs.settings.cascade.name or self.own_id,
             manufacturer=MANUFACTURER,
-            model=MANUFACTURER,
+            model=marked(MANUFACTURER, self._mark),
             firmware=__version__,
         )
         self.desk = await enter(
@@ -308,14 +311,15 @@ class CascadeParts:
             civil_code=cascade.civil_code,
             address=cascade.address,
             codes=frozenset({self.own_id, *codes}),
+            mark=self._mark,
         )
 
-    async def _ask_status(self, device_id: str, _channel_id: str) -> Mapping[str, str]:
+    async def _ask_status(self, device_id: str, channel_id: str) -> Mapping[str, str]:
         device = self._needs.registry.get(device_id)
         if device is None:
             raise Unavailable("device_offline", f"No device {device_id}")
         async with asyncio.timeout(self._needs.settings.sip.request_timeout + 1):
-            return await self._needs.signaller.query_device_status(device)
+            return await self._needs.signaller.query_device_status(device, channel_id)
 
 
 def _new_id() -> str:

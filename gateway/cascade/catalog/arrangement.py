@@ -4,11 +4,17 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from gateway.cascade.catalog.item import Placed, Rank
+from gateway.cascade.catalog.loop_mark import carries
 from gateway.cascade.catalog.node import Branch, Node, Verdict
 from gateway.cascade.catalog.own_tree import OwnTree
+from gateway.domain.device import Channel, ChannelKind
 from gateway.domain.platform import Edition, PlatformConfig, TreeMode
 
-__all__ = ["Arrangement"]
+__all__ = ["MAX_PLATFORMS", "Arrangement"]
+
+MAX_PLATFORMS: Final = 8
+"""Platforms above each other below us; a village is the fifth below the ministry. What lies deeper is dropped, not
+hung higher: without a mark of ours (a platform that rewrites models) it is how a ring of platforms looks."""
 
 Edges = Callable[[Node], tuple[Node, ...]]
 
@@ -24,15 +30,23 @@ class Arrangement:
         local_id: Our code there.
         loops: Codes under which no platform may come up from below: our own ones, and the platform's.
         own: Nodes of our own tree.
+        mark: What our own platform carries, under whatever code it comes back.
     """
 
     def __init__(
-        self, config: PlatformConfig, local_id: str, *, loops: Iterable[str], own: OwnTree
+        self,
+        config: PlatformConfig,
+        local_id: str,
+        *,
+        loops: Iterable[str],
+        own: OwnTree,
+        mark: str = "",
     ) -> None:
         self.local_id = local_id
         self.loops = frozenset(loops)
         self._tree = config.tree
         self._own = own
+        self._mark = mark
         # Divisions, groups and organisations came with 2014; an operator's own tree is sent as it is.
         self.has_groups = config.edition is not Edition.V2011
 
@@ -61,6 +75,12 @@ class Arrangement:
         node.above = tuple(above)
         self._hang_somewhere(branch, node)
 
+    def is_loop(self, channel: Channel) -> bool:
+        """Whether an item is ourselves, or the platform, come up from below."""
+        return channel.kind is ChannelKind.PLATFORM and (
+            channel.channel_id in self.loops or carries(channel.model, self._mark)
+        )
+
     def select(self, node: Node) -> tuple[Node, ...]:
         """Return the nodes of our own tree that an item is put below."""
         return self._own.select(node.channel) if node.rank in _USED else ()
@@ -83,7 +103,8 @@ class Arrangement:
         """Work out what follows from the items above: loops, the effective status, whether there is a place."""
         channel = node.channel
         node.looped = (
-            (channel.channel_id in self.loops and node.rank is Rank.PLATFORM)
+            self.is_loop(channel)
+            or (node.rank is Rank.PLATFORM and node.level > MAX_PLATFORMS)
             or any(parent.looped for parent in node.above)
             or (node.rank is Rank.ORGANISATION and any(each.looped for each in node.links()))
         )

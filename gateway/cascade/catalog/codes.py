@@ -18,6 +18,9 @@ __all__ = ["CodeTable", "new_code"]
 
 SERIALS: Final = 1_000_000
 """Serial numbers (digits 15-20) of one domain, type and network."""
+PROBES: Final = 2_000
+"""Serials tried for one item, a few milliseconds. They are spread, so that even with 99 of 100 serials taken
+a free one is found."""
 
 _TYPES: Final = {
     ChannelKind.CAMERA: "131",
@@ -224,7 +227,7 @@ def new_code(local_id: str, channel: Channel, *, is_taken: Callable[[str], bool]
         is_taken: Whether a code cannot be used.
 
     Raises:
-        Unavailable: `codes_exhausted`: all serials of this type are taken.
+        Unavailable: `codes_exhausted`: the serials of this type are taken.
     """
     old = DeviceId(channel.channel_id)
     whole = is_device_id(old.value)
@@ -232,13 +235,16 @@ def new_code(local_id: str, channel: Channel, *, is_taken: Callable[[str], bool]
     network = old.value[13] if whole else (local_id[13] if is_device_id(local_id) else "0")
     domain = local_id[:10] if is_device_id(local_id) else "0" * 10
     name = f"{channel.device_id}/{channel.channel_id}".encode("utf-8", "surrogatepass")
-    first = int.from_bytes(blake2b(name, digest_size=8).digest(), "big")
-    for step in range(SERIALS):
-        code = f"{domain}{kind}{network}{(first + step) % SERIALS:06d}"
+    digest = blake2b(name, digest_size=8).digest()
+    first = int.from_bytes(digest, "big")
+    # Without a common factor with the number of serials, so that no serial comes twice.
+    stride = 10 * (first >> 40) + 1
+    for step in range(PROBES):
+        code = f"{domain}{kind}{network}{(first + step * stride) % SERIALS:06d}"
         if not is_taken(code):
             return code
     raise Unavailable(
-        "codes_exhausted", f"All codes {domain}{kind}{network} followed by six digits are taken"
+        "codes_exhausted", f"Codes {domain}{kind}{network} followed by six digits are taken"
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gateway.cascade.catalog.loop_mark import marked
 from gateway.domain.device import Channel, ChannelKind
 
 __all__ = ["OwnPlatform"]
@@ -21,6 +22,9 @@ class OwnPlatform:
     codes: frozenset[str] = frozenset()
     """All codes under which we are known anywhere; what comes from below under one of them is a loop."""
 
+    mark: str = ""
+    """Ours among all gateways, in the model: what comes from below with it is a loop, whatever its code."""
+
     def channel(self, local_id: str) -> Channel:
         """Return it as an item without a device."""
         return Channel(
@@ -29,7 +33,7 @@ class OwnPlatform:
             kind=ChannelKind.PLATFORM,
             name=self.name or local_id,
             manufacturer=self.manufacturer,
-            model=self.model,
+            model=marked(self.model, self.mark),
             civil_code=self.civil_code,
             address=self.address,
             extra={"Owner": self.owner} if self.owner else {},

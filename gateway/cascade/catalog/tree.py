@@ -168,7 +168,7 @@ def _level(branch: Branch, arrangement: Arrangement) -> Steps:
         if number % _STEP == 0:
             yield
         node.level = _level_of(node)
-        if node.level > MAX_LEVELS:
+        if node.level > MAX_LEVELS and node.rank is not Rank.PLATFORM:
             arrangement.cut(branch, node, _same_rank(node))
             node.level = 0
 
@@ -346,6 +346,7 @@ def _same_links(old: Node, new: Node, arrangement: Arrangement) -> bool:
         and old.verdict is new.verdict
         and before.parent_ids == after.parent_ids
         and before.business_group_id == after.business_group_id
+        and arrangement.is_loop(before) is arrangement.is_loop(after)
         and arrangement.own_above(old) == arrangement.select(new)
     )
 

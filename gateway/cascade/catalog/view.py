@@ -84,14 +84,15 @@ class CatalogView:
         self._own_item = own_item
         self._now = now
         self._pace = Pace(now)
-        loops = {local_id, config.platform_id} | own_item().codes
+        ours = own_item()
+        loops = {local_id, config.platform_id} | ours.codes
         self._own_tree = OwnTree(
             config.nodes if config.tree is TreeMode.CUSTOM else (),
             local_id,
             reserved=loops,
             facts=facts,
         )
-        arrangement = Arrangement(config, local_id, loops=loops, own=self._own_tree)
+        arrangement = Arrangement(config, local_id, loops=loops, own=self._own_tree, mark=ours.mark)
         self._raw: set[str] = set()
         self.codes = CodeTable(
             config.platform_id,

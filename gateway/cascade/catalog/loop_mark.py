@@ -1,0 +1,50 @@
+"""How a gateway finds itself again below itself, where codes are renamed on the way.
+
+A ring of platforms would hand each item round and round, under a new code each time. So a gateway writes an
+opaque mark of its own into the Model of its own platform: a field that systems have in the catalogues of all
+editions and in DeviceInfo, and that is passed on as it is. It says nothing but "the same gateway again".
+"""
+
+import secrets
+import string
+from typing import Final
+
+from gateway.domain.document import DocumentStore
+
+__all__ = ["carries", "load_mark", "marked", "new_mark"]
+
+_SIGN: Final = "~"
+_LENGTH: Final = 14
+"""Letters; 65 bits, so that no two gateways have the same."""
+_COLLECTION: Final = "gateway"
+_KEY: Final = "loop_mark"
+
+
+def new_mark() -> str:
+    """Make a mark: letters only, so that nothing takes it for a code."""
+    return "".join(secrets.choice(string.ascii_lowercase) for _ in range(_LENGTH))
+
+
+def marked(model: str, mark: str) -> str:
+    """Return a model with a mark behind it."""
+    return f"{model} {_SIGN}{mark}".strip() if mark else model
+
+
+def carries(model: str, mark: str) -> bool:
+    """Whether a model has this mark."""
+    return bool(mark) and f"{_SIGN}{mark}" in model
+
+
+async def load_mark(store: DocumentStore) -> str:
+    """Return this gateway's mark, which is made once and then kept.
+
+    Raises:
+        Unavailable: the store failed.
+    """
+    documents = await store.load_documents(_COLLECTION)
+    mark = documents.get(_KEY, {}).get("mark")
+    if isinstance(mark, str) and mark:
+        return mark
+    mark = new_mark()
+    await store.save_document(_COLLECTION, _KEY, {"mark": mark})
+    return mark
