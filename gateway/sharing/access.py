@@ -23,6 +23,7 @@ from gateway.domain.policy import (
 from gateway.domain.selector import ChannelFacts
 from gateway.sharing.access_open import AccessTable, OpenAccess, OwnerNotice
 from gateway.sharing.access_record import access_entry, end_entry
+from gateway.sharing.denials import DenialGate
 from gateway.sharing.grants import GrantBook, GrantState
 from gateway.sharing.policy.book import PolicyBook
 from gateway.sharing.policy.engine import BUILTIN_ACTIONS, CompiledPolicy, Engine, Profile
@@ -105,6 +106,7 @@ class SharingAccess:
         self._profiles = ProfileCache(facts)
         self._open = AccessTable()
         self._usage = Usage()
+        self._denials = DenialGate(audit.record, wall=wall, new_id=new_id, now=now)
         self._again: deque[OpenAccess] = deque()
         """Accesses to be asked again."""
         self._turn = 0
@@ -221,6 +223,7 @@ class SharingAccess:
         """Do what is due by the clock; at most some 20 ms long, `run` does the rest."""
         self._grants.expire()
         self._stops.retry()
+        self._denials.flush()
         now = self._wall()
         jumped_back = self._last_tick - now > _JUMP
         self._last_tick = now
@@ -235,9 +238,10 @@ class SharingAccess:
         self._turn += _TURN
 
     def close(self) -> None:
-        """Put the end of everything on record that is still open."""
+        """Put the end of everything on record that is still open, and denials that were only counted."""
         for access in self._open.all():
             access.end("shutdown", "The gateway is stopping")
+        self._denials.flush(everything=True)
 
     # Inside
 
@@ -307,8 +311,8 @@ class SharingAccess:
         kind, _, grant_id = access.decision.rule.partition(":")
         if kind != "grant" or decision.reason not in {"no_rule", "expired"}:
             return decision
-        grant = self._grants.find(grant_id)
         word, detail = "expired", f"Grant {grant_id} has expired"
+        grant = self._grants.find(grant_id)
         if grant is not None and grant.state is GrantState.REVOKED:
             word = "revoked"
             detail = f"Grant {grant_id} was revoked" + (f": {grant.remark}" if grant.remark else "")
@@ -370,8 +374,13 @@ class SharingAccess:
         self, access_id: str, request: AccessRequest, decision: Decision, *, lasting: bool = False
     ) -> None:
         at = self._wall()
-        self._usage.count(party_of(request.subject), at, allowed=decision.allowed)
-        self._audit.record(access_entry(access_id, at, request, decision, lasting=lasting))
+        party = party_of(request.subject)
+        self._usage.count(party, at, allowed=decision.allowed)
+        entry = access_entry(access_id, at, request, decision, lasting=lasting)
+        if decision.allowed or request.subject.is_local:
+            self._audit.record(entry)
+        else:
+            self._denials.record(party, entry)
 
     def _ended(self, access: OpenAccess, result: str, detail: str) -> None:
         self._open.remove(access)
@@ -386,7 +395,6 @@ class SharingAccess:
         times = [a.decision.until for a in self._open.all() if a.decision.until is not None]
         if self._edge is not None:
             times.append(self._edge)
-        soonest = min(times, default=None)
-        if soonest is None:
+        if (soonest := min(times, default=None)) is None:
             return _TICK
         return min(_TICK, max(0.001, (soonest - now).total_seconds()))
