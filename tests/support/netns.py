@@ -7,11 +7,12 @@ import random
 import subprocess
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 __all__ = ["DelayRelay", "Host", "Network", "may_make_namespaces"]
 
 _numbers = itertools.count()
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 
 
 def may_make_namespaces() -> bool:
@@ -73,12 +74,14 @@ class Network:
         _run("ip", "-n", namespace, "link", "set", "lo", "up")
         number = self._next_link()
         ours, theirs = f"{self._tag}c{number}"[-15:], f"ctl{number}"
+        # Workers of pytest-xdist share this end's namespace.
+        net = f"10.{211 + _worker}.{number}"
         _run("ip", "link", "add", ours, "type", "veth", "peer", "name", theirs, "netns", namespace)
-        _run("ip", "addr", "add", f"10.211.{number}.1/30", "dev", ours)
+        _run("ip", "addr", "add", f"{net}.1/30", "dev", ours)
         _run("ip", "link", "set", ours, "up")
-        _run("ip", "-n", namespace, "addr", "add", f"10.211.{number}.2/30", "dev", theirs)
+        _run("ip", "-n", namespace, "addr", "add", f"{net}.2/30", "dev", theirs)
         _run("ip", "-n", namespace, "link", "set", theirs, "up")
-        host = self._hosts[name] = Host(namespace, f"10.211.{number}.2")
+        host = self._hosts[name] = Host(namespace, f"{net}.2")
         return host
 
     def link(self, lower: str, upper: str) -> None:
@@ -94,7 +97,7 @@ class Network:
             (low, names[0], 1, upper),
             (high, names[1], 2, lower),
         ):
-            address = f"10.212.{number}.{last}"
+            address = f"10.210.{number}.{last}"
             _run("ip", "-n", host.namespace, "addr", "add", f"{address}/30", "dev", device)
             _run("ip", "-n", host.namespace, "link", "set", device, "up")
             host.addresses[other] = address
@@ -109,7 +112,7 @@ class Network:
             rules = (
                 "table inet lossy {}\ndelete table inet lossy\n"
                 "table inet lossy { chain in { type filter hook input priority 0; policy accept; "
-                f"iifname {{ {devices} }} numgen random mod 100 < {percent} counter drop; }} }}\n"
+                f"iifname {{ {devices} }} numgen random mod 100 < {percent} counter drop; }}\n}}\n"
             )
             _run(*host.prefix, "nft", "-f", "-", stdin=rules)
 
@@ -171,8 +174,8 @@ class DelayRelay(asyncio.DatagramProtocol):
         return str(host), int(port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        # That of uvloop is no asyncio.DatagramTransport, it only behaves like one.
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         if addr == self._server:
