@@ -76,16 +76,15 @@ class LossyLevels:
             self.row, self.row[1:], ("village", "township"), strict=False
         ):
             lower.register_at(upper, upper.host.addresses[name])
-        for code, size in SIZES.items():
-            soon(
-                lambda code=code, size=size: len(self.village.channels(code)) == size,
-                30.0,
-                f"the catalogue of {code}",
-            )
+        soon(self.catalogued, 30.0, "the catalogues of the village's devices")
 
     def start_recorder(self) -> None:
         """Let the recorder register."""
         self.recorder.start(VILLAGE, "--base-id", RECORDER, "--channels", "3", *PICTURE)
+
+    def catalogued(self) -> bool:
+        """Whether the village has all of its devices' catalogues."""
+        return all(len(self.village.channels(code)) == size for code, size in SIZES.items())
 
     def cameras(self, device_id: str) -> list[str]:
         """Cameras of a device in the village."""
