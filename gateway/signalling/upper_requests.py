@@ -9,7 +9,6 @@ from typing import Final, Protocol
 import structlog
 
 from gateway.cascade.desk import UpperDesk
-from gateway.cascade.desk_gate import RateGate
 from gateway.cascade.link import UpperPlatformLink
 from gateway.cascade.links import Identified, UpperLinks
 from gateway.cascade.ports import IncomingCall, SubscribeRequest, UpperLink, UpperRequester
@@ -17,8 +16,10 @@ from gateway.domain.errors import Forbidden
 from gateway.domain.platform import Edition, PlatformConfig, PlatformEvent
 from gateway.domain.policy import AccessContext, AccessControl, AccessRequest, Action, Subject
 from gateway.observe.log import RateLimitedCounter
+from gateway.sharing.identity import subject_of
 from gateway.signalling.upper import MANSCDP, address_of, serialize_for
 from gateway.signalling.upper_dialogs import SipCall, SipSubscription
+from gateway.signalling.upper_refusals import RefusalGates
 from gb28181.aio.clock import monotonic
 from gb28181.aio.incoming import IncomingRequest
 from gb28181.aio.tasks import TaskScope
@@ -40,8 +41,8 @@ SETTLE_LOOKS: Final = 50
 """A request that comes together with the 200 to our REGISTER is looked at so often before it is refused."""
 MAX_DEFERRED: Final = 100
 """Requests waiting for that, of all platforms together."""
-REFUSALS_PER_MINUTE: Final = 120
-"""Refusals for want of identity put on record; more are only counted, or anybody could flood the audit."""
+COUNTED_EVERY: Final = 60.0
+"""Seconds after which refusals that were only counted are put on record in one."""
 # The root element; a declaration and a comment do not begin with a letter.
 _ROOT: Final = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.-]*)")
 _ASKS: Final = frozenset({b"query", b"control"})
@@ -114,7 +115,8 @@ class UpperRequests:
         self._wall = wall
         self._timeout = timeout
         self._deferred = 0
-        self._gate = RateGate(REFUSALS_PER_MINUTE)
+        self._gates = RefusalGates()
+        self._counting = False
         self._unrecorded = RateLimitedCounter(log.warning, "upper_refusals_unrecorded")
 
     def handles(self, incoming: IncomingRequest) -> bool:
@@ -199,13 +201,11 @@ class UpperRequests:
             self._record(incoming, subject, link.config.zone, exc.code, exc.detail)
             self._answer(incoming, exc.status, exc.detail)
             return
-        subject = Subject(platform=platform_id)
-        if identity is not None:
-            subject = Subject(
-                platform=platform_id, identity=identity.readable_user, gateways=identity.gateways
-            )
         requester = UpperRequester(
-            platform_id=platform_id, subject=subject, source=source, identity=identity
+            platform_id=platform_id,
+            subject=subject_of(link.config, identity),
+            source=source,
+            identity=identity,
         )
         if request.method == "INVITE":
             incoming.respond(100)
@@ -229,6 +229,12 @@ class UpperRequests:
         except RemoteProtocolError as exc:
             link.note(PlatformEvent.REFUSED, f"{incoming.request.method}: {exc}")
             self._answer(incoming, exc.status, str(exc))
+            return
+        if "SN" in message.missing:
+            # The schema has it begin at 1; an answer could not be matched with its question.
+            detail = f"{message.root}/{message.cmd_type}: expected SN of at least 1"
+            link.note(PlatformEvent.REFUSED, f"{incoming.request.method} {detail}")
+            self._answer(incoming, 400, detail)
             return
         if incoming.request.method == "SUBSCRIBE":
             self._subscribe(incoming, link, message, requester)
@@ -281,8 +287,11 @@ class UpperRequests:
     def _record(
         self, incoming: IncomingRequest, subject: Subject, zone: str, reason: str, detail: str
     ) -> None:
-        if not self._gate.passes(monotonic()):
+        if not self._gates.passes(incoming.flow.remote[0], reason, monotonic()):
             self._unrecorded.add(reason=reason, source=incoming.flow.remote[0])
+            if not self._counting:
+                self._counting = True
+                self._scope.spawn(self._record_counted(), name="upper-refusals-counted")
             return
         request = incoming.request
         live = request.method == "INVITE"
@@ -299,6 +308,23 @@ class UpperRequests:
             reason,
             detail,
         )
+
+    async def _record_counted(self) -> None:
+        """Put on record in one what was only counted, also when the gateway stops meanwhile."""
+        try:
+            await asyncio.sleep(COUNTED_EVERY)
+        finally:
+            self._counting = False
+            request = AccessRequest(
+                subject=Subject(),
+                action=Action.CATALOG,
+                channel=None,
+                object_id="",
+                context=AccessContext(at=self._wall()),
+                via="sip",
+            )
+            detail = f"Refused and not recorded one by one: {self._gates.take_counted()}"
+            self._access.refuse(request, "too_many_refusals", detail)
 
     def _answer(
         self,

@@ -10,7 +10,8 @@ import pytest
 from gateway.cascade.ports import CallLeg, IncomingCall
 from gateway.domain.errors import Conflict
 from gateway.domain.platform import PlatformEvent
-from gateway.domain.policy import Action
+from gateway.domain.policy import Action, Subject
+from gateway.signalling import upper_refusals, upper_requests
 from gb28181.aio.errors import InviteRefused, SipTimeout, SubscribeRefused
 from gb28181.manscdp import CatalogQuery, DeviceControl, DeviceInfoQuery, Keepalive, Response
 from gb28181.sip.transaction.flow import host_port
@@ -93,6 +94,30 @@ async def test_the_right_id_from_another_address_is_refused_noted_and_put_on_rec
         assert {r.context.source for r, _ in gateway.policy.refused} == {"127.0.0.2"}
         assert "127.0.0.2" in gateway.links.status(UPPER_ID).timeline[0].detail
         assert await statuses(upper) == [200, 200, 488]
+
+
+async def test_a_flood_of_refusals_is_put_on_record_in_one_and_takes_nothing_from_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upper_refusals, "PER_MINUTE", 2)
+    monkeypatch.setattr(upper_requests, "COUNTED_EVERY", 0.3)
+    async with (
+        served() as (upper, gateway),
+        UpperPlatform(host="127.0.0.2") as flooder,
+        UpperPlatform(host="127.0.0.3") as other,
+    ):
+        for impostor in (flooder, other):
+            impostor.flow = impostor.driver.flow_udp(
+                (upper._flow.remote[0], upper._flow.remote[1]), (impostor.host, impostor.port)
+            )
+        for _ in range(2):
+            assert await statuses(flooder) == [403, 403, 403]
+        assert len(gateway.policy.refused) == 2
+        assert await statuses(other) == [403, 403, 403]
+        assert [r.context.source for r, _ in gateway.policy.refused[2:4]] == ["127.0.0.3"] * 2
+        await until(lambda: len(gateway.policy.refused) == 5, 3, "what was counted")
+        request, reason = gateway.policy.refused[-1]
+        assert (request.subject, reason) == (Subject(), "too_many_refusals")
 
 
 async def test_a_stranger_is_left_to_the_devices_side() -> None:
