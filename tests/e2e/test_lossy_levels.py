@@ -291,6 +291,8 @@ async def test_over_a_link_that_delays_and_reorders_both_sides_agree_all_the_sam
             return not (await upper.api.get(f"devices/{VILLAGE}"))["online"]
 
         await eventually(gone, 5.0, "the deregistration")
+        # The answer to it is still under way.
+        await asyncio.sleep(0.3)
 
 
 async def change_at_random(recorder: SimulatedDevice, chance: random.Random) -> None:
