@@ -1,6 +1,7 @@
 """Media offers (RFC 3264, RFC 4145; GB/T 28181-2022 Annexes C, D and G)."""
 
 import enum
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -195,6 +196,8 @@ def read_offer(body: bytes) -> LiveOffer:
     host = session.host_of(media)
     if not host and transport is not Transport.TCP_ACTIVE:
         raise SdpError("the offer names no address (c= or o=)", status=400)
+    if _is_nobody(host) and transport is not Transport.TCP_ACTIVE:
+        raise SdpError(f"the offer names {host}, where nothing can be sent", status=488)
     return LiveOffer(
         name=session.name,
         owner_id=session.origin.username if session.origin else "",
@@ -215,6 +218,15 @@ def read_offer(body: bytes) -> LiveOffer:
 
 _REVERSED = {"recvonly": "sendonly", "sendonly": "recvonly", "sendrecv": "sendrecv"}
 _STREAM_WORDS = {"main": 0, "sub": 1}
+
+
+def _is_nobody(host: str) -> bool:
+    """Whether an address is that of no host: 0.0.0.0 or a group's."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_unspecified or address.is_multicast
 
 
 def _offered_transport(session: SdpSession, media: SdpMedia) -> Transport:
