@@ -25,7 +25,7 @@ from gateway.domain.bridge import BridgeEnd, BridgeRecord
 from gateway.domain.device import Channel, DeviceAddress, MediaTransport
 from gateway.domain.errors import Conflict, Forbidden, GatewayError
 from gateway.domain.media import Sender, SenderEvents, SenderSpec
-from gateway.domain.platform import Edition, PlatformEvent
+from gateway.domain.platform import Edition, IdMode, PlatformEvent
 from gateway.domain.policy import Access, AccessContext, AccessControl, AccessRequest, Action
 from gateway.domain.session import SessionRecord, Stage
 from gateway.domain.signalling import Origin
@@ -66,6 +66,9 @@ class ChannelResolver(Protocol):
 
 class RelaySource(Protocol):
     """The live sessions."""
+
+    def has_stream(self, device_id: str, channel_id: str, stream: int) -> bool:
+        """Whether a channel is known to have a stream beside its main one."""
 
     async def relay(
         self,
@@ -327,23 +330,16 @@ class _Bridge:
 
         await self._open(channel, make)
         if self._end is not None:
-            raise Refused(487, "Cancelled meanwhile")
+            end, detail = self._end
+            # An upper that cancelled has had its 487; to whoever may no longer, or is to be let go, that is said.
+            status = {BridgeEnd.UPPER_CANCELLED: 487, BridgeEnd.STOPPED: 403}.get(end, 480)
+            raise Refused(status, detail)
         assert self._sender is not None
         self._accept(payload_type, self._sender)
 
     def _admit(self) -> Channel:
         """Look at the INVITE; returns the channel it may have."""
         owner, link, call = self._owner, self._link, self._call
-        self._check_route()
-        if call.sdp.strip():
-            try:
-                self._offer = read_offer(call.sdp)
-            except SdpError as exc:
-                raise Refused(exc.status, f"The offer cannot be used: {exc}") from exc
-            if self._offer.name.lower() != "play":
-                raise Refused(488, f"s={self._offer.name[:20]} is not offered here, only Play")
-            self.record.remote = f"{self._offer.host}:{self._offer.port}"
-            _ps_type(self._offer)
         view = owner.views(link.config.platform_id)
         channel = None if view is None else view.resolve(call.target)
         request = AccessRequest(
@@ -357,18 +353,37 @@ class _Bridge:
             via="sip",
         )
         if channel is None:
-            # The same answer whether it exists or not.
+            # The same answer whether it exists or not, and whatever the offer looks like.
             owner.access.refuse(request, "not_shared", "This platform was never given that code")
             raise Refused(404, f"{call.target[:64]} is not shared with this platform")
+        try:
+            self._check_route()
+            self._read_offer()
+            if owner.count_of(link.config.platform_id) > link.config.max_sessions:
+                limit = link.config.max_sessions
+                raise Refused(486, f"The platform has {limit} streams already")  # noqa: TRY301 - one place records
+        except Refused as exc:
+            owner.access.refuse(request, f"sip_{exc.status}", exc.detail)
+            raise
         self.record.device_id, self.record.channel_id = channel.device_id, channel.channel_id
-        if owner.count_of(link.config.platform_id) > link.config.max_sessions:
-            owner.access.refuse(request, "too_many_sessions", "The platform has its number already")
-            raise Refused(486, f"The platform has {link.config.max_sessions} streams already")
         try:
             self._access = owner.access.open(request, self._stopped)
         except GatewayError as exc:
             raise refusal_of(exc) from exc
         return channel
+
+    def _read_offer(self) -> None:
+        call = self._call
+        if not call.sdp.strip():
+            return
+        try:
+            offer = self._offer = read_offer(call.sdp)
+        except SdpError as exc:
+            raise Refused(exc.status, f"The offer cannot be used: {exc}") from exc
+        if offer.name.lower() != "play":
+            raise Refused(488, f"s={offer.name[:20]} is not offered here, only Play")
+        self.record.remote = f"{offer.host}:{offer.port}"
+        _ps_type(offer)
 
     def _check_route(self) -> None:
         """Refuse loops and used-up hops; prepares what goes on to the next level."""
@@ -382,13 +397,15 @@ class _Bridge:
             identity = self._owner.identities.onward(requester.identity, requester.platform_id)
         except Forbidden as exc:
             raise Refused(exc.status, exc.detail) from exc
-        self._origin = Origin(identity=identity.serialize(), max_forwards=call.max_forwards - 1)
+        self._origin = Origin(identity=identity.serialize() if identity is not None else "")
 
     async def _open(self, channel: Channel, make: Callable[[SessionRecord], SenderSpec]) -> None:
         """Start or join the camera's stream, unless the upper cancels meanwhile."""
         assert self._access is not None
         asked = self._offer.streamnumber if self._offer is not None else None
-        stream = 1 if self._access.decision.obligations.sub_stream or asked else 0
+        stream = 1 if self._access.decision.obligations.sub_stream else 0
+        if asked and self._owner.sources.has_stream(channel.device_id, channel.channel_id, 1):
+            stream = 1
         done = asyncio.Event()
 
         async def start() -> None:
@@ -412,7 +429,8 @@ class _Bridge:
                 if self._end is not None and not task.done():
                     task.cancel()
         except* GatewayError as exc_group:
-            raise refusal_of(_first(exc_group)) from exc_group
+            lower = DeviceId(channel.device_id).kind is IdKind.PLATFORM
+            raise refusal_of(_first(exc_group), lower=lower) from exc_group
 
     async def _until_ending(self, done: asyncio.Event) -> None:
         while self._end is None:
@@ -459,6 +477,10 @@ class _Bridge:
     def _route_headers(self) -> list[tuple[str, str]]:
         if self._link.config.edition is not Edition.V2022:
             return []
+        config = self._link.config
+        if config.id_mode is IdMode.RENAME:
+            # Which platform it came from is a lower-level code.
+            return [("X-RoutePath", config.local_id or self._owner.own_id)]
         lower = self.record.device_id
         path = self._owner.own_id
         if DeviceId(lower).kind is IdKind.PLATFORM:

@@ -1,12 +1,14 @@
 """DeviceControl of upper platforms on its way down, and the camera's answer on its way up (protocol 8.2)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
 from gateway.cascade.bridge import ChannelResolver
 from gateway.cascade.ports import IdentityPath, UpperLink, UpperRequester
+from gateway.cascade.refusal import Refused
 from gateway.domain.device import Channel
 from gateway.domain.errors import Forbidden, GatewayError
 from gateway.domain.platform import PlatformEvent
@@ -33,6 +35,10 @@ _ACTIONS = {
     # Whoever may watch may ask for a picture to begin with.
     SubCommand.IFRAME: Action.LIVE,
 }
+
+
+_NEVER = frozenset({SubCommand.DEVICE_UPGRADE, SubCommand.FORMAT_SD_CARD})
+"""What no right to configure includes: foreign firmware, and the loss of recordings."""
 
 
 def action_of(control: DeviceControl) -> Action:
@@ -78,13 +84,6 @@ class ControlDesk:
             482 (loop), 486.
         """
         platform_id = link.config.platform_id
-        try:
-            identity = self._identities.onward(requester.identity, platform_id)
-        except Forbidden as exc:
-            link.note(PlatformEvent.REFUSED, f"Control of {control.device_id[:64]}: {exc.detail}")
-            return exc.status
-        if self._under_way.get(platform_id, 0) >= MAX_CONTROLS:
-            return 486
         view = self._views(platform_id)
         channel = None if view is None else view.resolve(control.device_id)
         request = AccessRequest(
@@ -96,21 +95,54 @@ class ControlDesk:
             via="sip",
             detail=f"{control.sub_command.value} {control.ptz_cmd}".strip()[:200],
         )
-        if channel is None:
-            self._access.refuse(request, "not_shared", "This platform was never given that code")
-            link.note(PlatformEvent.REFUSED, f"Control of {control.device_id[:64]}: not shared")
-            return 404
         try:
-            self._access.check(request)
-        except Forbidden as exc:
-            link.note(PlatformEvent.REFUSED, f"Control of {control.device_id}: {exc.detail}")
-            return 403
+            origin, control = self._judge(request, requester, control, view)
+        except Refused as exc:
+            link.note(PlatformEvent.REFUSED, f"Control of {request.object_id}: {exc.detail}")
+            return exc.status
+        assert channel is not None
         self._under_way[platform_id] = self._under_way.get(platform_id, 0) + 1
         self._scope.spawn(
-            self._pass_on(link, Origin(identity=identity.serialize()), control, channel),
+            self._pass_on(link, origin, control, channel),
             name=f"control:{control.device_id}",
         )
         return 200
+
+    def _judge(
+        self,
+        request: AccessRequest,
+        requester: UpperRequester,
+        control: DeviceControl,
+        view: ChannelResolver | None,
+    ) -> tuple[Origin, DeviceControl]:
+        """Allow a control or refuse it; either is put on record once."""
+
+        def refuse(status: int, reason: str, detail: str) -> Refused:
+            self._access.refuse(request, reason, detail)
+            return Refused(status, detail)
+
+        channel = request.channel
+        if channel is None:
+            raise refuse(404, "not_shared", "This platform was never given that code")
+        try:
+            identity = self._identities.onward(requester.identity, requester.platform_id)
+        except Forbidden as exc:
+            raise refuse(exc.status, exc.code, exc.detail) from exc
+        if self._under_way.get(requester.platform_id, 0) >= MAX_CONTROLS:
+            raise refuse(486, "too_many_controls", f"{MAX_CONTROLS} controls are under way already")
+        if control.sub_command in _NEVER:
+            name = control.sub_command.value
+            raise refuse(403, "never_shared", f"{name} is for whoever owns the device")
+        if control.device_id2:
+            other = None if view is None else view.resolve(control.device_id2)
+            if other is None or other.device_id != channel.device_id:
+                raise refuse(404, "not_shared", "DeviceID2 is no camera this platform was given")
+            control = replace(control, device_id2=other.channel_id)
+        try:
+            self._access.check(request)
+        except Forbidden as exc:
+            raise Refused(403, exc.detail) from exc
+        return Origin(identity=identity.serialize() if identity is not None else ""), control
 
     def platform_offline(self, platform_id: str) -> None:
         """Stop what a platform set in motion: its link is gone."""

@@ -43,8 +43,8 @@ class ChannelDirectory(Protocol):
 class IdentityPath(Protocol):
     """Writes our own code into identities that go on; `gateway.sharing.identity` implements it."""
 
-    def onward(self, identity: MonitorIdentity | None, asker: str) -> MonitorIdentity:
-        """Return what goes on with a request to the next level.
+    def onward(self, identity: MonitorIdentity | None, asker: str) -> MonitorIdentity | None:
+        """Return what goes on with a request to the next level; None if we may not write one.
 
         Raises:
             Forbidden: with `status` 482 or 483: a loop, or too many gateways.

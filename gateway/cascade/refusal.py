@@ -39,6 +39,7 @@ _BY_END = {
     EndReason.SHUTDOWN: 503,
 }
 _BY_CODE = {
+    "sub_stream_unavailable": 480,
     "device_offline": 480,
     "rtp_ports_exhausted": 486,
     "ssrc_exhausted": 486,
@@ -53,13 +54,19 @@ _BY_CODE = {
 _PASSED_ON = frozenset({404, 408, 480, 482, 483, 486, 487, 488})
 
 
-def refusal_of(exc: GatewayError) -> Refused:
-    """Return what an upper is told of an error: 403, 404, 408, 480, 486, 488, 503 or 500."""
+def refusal_of(exc: GatewayError, *, lower: bool = False) -> Refused:
+    """Return what an upper is told of an error: 403, 404, 408, 480, 486, 488, 503 or 500.
+
+    Args:
+        exc: The error.
+        lower: Whether a lower platform said so: its 403 is a refusal of the one who asks, a camera's is not.
+    """
     status = 500
     match exc:
         case SessionFailed():
             said = exc.ended.sip_status
-            status = said if said in _PASSED_ON else _BY_END.get(exc.ended.reason, 503)
+            passed = _PASSED_ON | {403} if lower else _PASSED_ON
+            status = said if said in passed else _BY_END.get(exc.ended.reason, 503)
         case Forbidden():
             status = 486 if exc.code == "too_many_streams" else 403
         case NotFound():

@@ -23,9 +23,9 @@ class Origin:
     """Who stands behind a request that goes on to a lower platform."""
 
     identity: str = ""
-    """Monitor-User-Identity to send, our own code in front already; empty: made for ourselves."""
-    max_forwards: int = 70
-    """What is left of the request's hops."""
+    """Monitor-User-Identity to send, our own code in front already."""
+    asker: str = ""
+    """One of our own: a department, key or user, for an identity that begins with us; empty: we ourselves."""
 
 
 class InviteFailed(Exception):
@@ -116,8 +116,8 @@ class Signaller(Protocol):
             Unavailable: as for `query_catalog`; `device_silent` when an answer was due and none came.
         """
 
-    async def query_device_status(self, device: Device) -> dict[str, str]:
-        """Ask for DeviceStatus and wait for its answer; fields by their standard names.
+    async def query_device_status(self, device: Device, target: str = "") -> dict[str, str]:
+        """Ask a device, or one of its channels, for DeviceStatus and wait for its answer; fields by their standard names.
 
         Raises:
             Unavailable: as for `query_catalog`; `device_silent` when no answer came.

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from gateway.domain.policy import AccessContext, Action
+from gateway.domain.signalling import Origin
 from gateway.http.deps import HttpDeps
 from gateway.http.gate import ChannelGate
 from gateway.http.options import HttpOptions
@@ -136,7 +137,11 @@ class ChannelApi:
         device_id, channel_id = channel.device_id, channel.channel_id
         stream = 1 if decision.obligations.sub_stream else body.stream
         record = await self._deps.sessions.play(
-            device_id, channel_id, transport=body.transport, stream=stream
+            device_id,
+            channel_id,
+            transport=body.transport,
+            stream=stream,
+            origin=Origin(asker=principal.subject.label),
         )
         token, expires = self._tokens.issue(principal, f"{device_id}/{channel_id}", stream, context)
         base = self._options.public_url or f"{request.scheme}://{request.host}"

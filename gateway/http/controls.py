@@ -8,6 +8,7 @@ from aiohttp import web
 from gateway.domain.device import Channel
 from gateway.domain.errors import Invalid
 from gateway.domain.policy import Action
+from gateway.domain.signalling import Origin
 from gateway.http.deps import HttpDeps
 from gateway.http.gate import ChannelGate
 from gateway.http.principal import Principal, context_of, principal_of
@@ -130,6 +131,7 @@ class ControlApi:
             channel.channel_id,
             command,
             hold=body.hold_s,
+            origin=Origin(asker=principal.subject.label),
         )
         stops_after = body.hold_s if command.is_motion else None
         return json_answer(PtzOut(frame=frame, stops_after_s=stops_after))
@@ -148,7 +150,11 @@ class ControlApi:
         detail = word if said == "{}" else f"{word} {said}"
         principal, channel = self._allowed(request, action, body.purpose, body.ticket, detail)
         result = await self._controls.control(
-            principal.subject.label, channel.device_id, channel.channel_id, make(body)
+            principal.subject.label,
+            channel.device_id,
+            channel.channel_id,
+            make(body),
+            origin=Origin(asker=principal.subject.label),
         )
         return json_answer(ControlOut(result=result))
 

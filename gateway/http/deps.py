@@ -16,6 +16,7 @@ from gateway.domain.device import (
 )
 from gateway.domain.media import OutputFormat, StreamInfo, Viewer, ViewerSink
 from gateway.domain.session import SessionRecord
+from gateway.domain.signalling import Origin
 from gateway.domain.store import StoreHealth
 from gateway.http.shared import SharingDeps
 from gateway.observe.metrics import Metrics
@@ -155,6 +156,7 @@ class SessionBook(Protocol):
         *,
         transport: MediaTransport | None = None,
         stream: int = 0,
+        origin: Origin | None = None,
     ) -> SessionRecord:
         """Start or join a channel's stream (0 main, 1 sub); return once the device has answered."""
 
@@ -166,6 +168,7 @@ class SessionBook(Protocol):
         sink: ViewerSink,
         *,
         stream: int = 0,
+        origin: Origin | None = None,
     ) -> Viewer:
         """Attach a viewer, starting the stream if need be."""
 

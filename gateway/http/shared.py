@@ -13,6 +13,7 @@ from gateway.domain.device import Channel
 from gateway.domain.document import SharedId
 from gateway.domain.platform import PlatformConfig, PlatformStatus
 from gateway.domain.selector import ChannelFacts
+from gateway.domain.signalling import Origin
 from gateway.sharing.access import SharingAccess
 from gateway.sharing.audit.checkpoint import Anchor
 from gateway.sharing.audit.report import VerifyReport
@@ -116,11 +117,18 @@ class CameraControls(Protocol):
         command: PtzCommand,
         *,
         hold: float | None = None,
+        origin: Origin | None = None,
     ) -> None:
         """Send a PTZ command; a motion is stopped after `hold` seconds."""
 
     async def control(
-        self, holder: str, device_id: str, channel_id: str, control: DeviceControl
+        self,
+        holder: str,
+        device_id: str,
+        channel_id: str,
+        control: DeviceControl,
+        *,
+        origin: Origin | None = None,
     ) -> str:
         """Send any control; returns the device's Result, empty if there is none."""
 

@@ -11,6 +11,7 @@ from gateway.domain.errors import GatewayError
 from gateway.domain.media import OutputFormat, Viewer
 from gateway.domain.policy import AccessContext
 from gateway.domain.session import stream_name
+from gateway.domain.signalling import Origin
 from gateway.http.deps import HttpDeps
 from gateway.http.options import HttpOptions
 from gateway.http.principal import Principal
@@ -115,7 +116,12 @@ class StreamServing:
     async def _watch(self, viewing: Viewing, sink: Sink) -> Viewer:
         channel = viewing.channel
         return await self._deps.sessions.watch(
-            channel.device_id, channel.channel_id, viewing.output, sink, stream=viewing.stream
+            channel.device_id,
+            channel.channel_id,
+            viewing.output,
+            sink,
+            stream=viewing.stream,
+            origin=Origin(asker=viewing.principal.subject.label),
         )
 
     async def websocket(

@@ -121,6 +121,7 @@ class LiveSessions:
         *,
         transport: MediaTransport | None = None,
         stream: int = 0,
+        origin: Origin | None = None,
     ) -> SessionRecord:
         """Start a channel's stream, or join the running one; return once the device has answered.
 
@@ -129,6 +130,7 @@ class LiveSessions:
             channel_id: Its channel.
             transport: Instead of the device's or the gateway's default.
             stream: 0 main, 1 first sub stream.
+            origin: Who asks, for a lower platform; of those who share a stream only the first is told.
 
         Raises:
             NotFound: unknown device or channel.
@@ -136,7 +138,7 @@ class LiveSessions:
             Conflict: it already runs over another transport.
             SessionFailed: refused, unanswered, or an unusable answer.
         """
-        return (await self._established(device_id, channel_id, transport, stream)).record
+        return (await self._established(device_id, channel_id, transport, stream, origin)).record
 
     async def watch(
         self,
@@ -146,13 +148,14 @@ class LiveSessions:
         sink: ViewerSink,
         *,
         stream: int = 0,
+        origin: Origin | None = None,
     ) -> Viewer:
         """Attach a viewer, starting the stream if need be.
 
         Raises:
             As :meth:`play`.
         """
-        session = await self._established(device_id, channel_id, None, stream)
+        session = await self._established(device_id, channel_id, None, stream, origin)
         try:
             return self._media.attach(session.record.stream_id, output, sink)
         except NotFound:
@@ -192,6 +195,19 @@ class LiveSessions:
             assert session.record.ended is not None
             raise SessionFailed(session.record.session_id, session.record.ended) from None
         return session.record, sender
+
+    def has_stream(self, device_id: str, channel_id: str, stream: int) -> bool:
+        """Whether a channel is known to have a stream: the main one, or what 2022 lists (protocol 5.11).
+
+        A device that does not know `a=streamnumber` ignores it and sends its main stream instead.
+        """
+        if not stream:
+            return True
+        device, channel = self._devices.get(device_id), self._devices.channel(device_id, channel_id)
+        listed = channel.extra.get("Info.StreamNumberList", "") if channel is not None else ""
+        if listed:
+            return str(stream) in listed.split("/")
+        return device is not None and device.gb_version.startswith("3")
 
     async def stop(self, session_id: str) -> SessionRecord:
         """End a session for all its viewers; returns once everything is given back.
@@ -288,6 +304,12 @@ class LiveSessions:
                 )
             return session
         device = self._checked_device(device_id, channel_id)
+        if not self.has_stream(device_id, channel_id, stream):
+            raise Unavailable(
+                "sub_stream_unavailable",
+                f"Stream {stream} of {channel_id} was asked for; its device is not known to have one "
+                "(2022 edition, or StreamNumberList in the catalogue)",
+            )
         return self._start(device, channel_id, transport, stream, origin)
 
     def _checked_device(self, device_id: str, channel_id: str) -> Device:

@@ -7,7 +7,11 @@ from gateway.domain.platform import PlatformConfig
 from gateway.domain.policy import Subject
 from gateway.sharing.policy.model import IdentityRules, Policy, user_type
 from gb28181.errors import RemoteProtocolError
-from gb28181.flow.identity import MonitorIdentity, parse_monitor_identity
+from gb28181.flow.identity import (
+    MonitorIdentity,
+    is_gateway_code,
+    parse_monitor_identity,
+)
 
 __all__ = ["IdentityGate", "IdentityRefused", "subject_of"]
 
@@ -65,8 +69,8 @@ class IdentityGate:
         _check_user(identity, rules)
         return identity
 
-    def onward(self, identity: MonitorIdentity | None, asker: str) -> MonitorIdentity:
-        """Return what goes on with a request to the next level.
+    def onward(self, identity: MonitorIdentity | None, asker: str) -> MonitorIdentity | None:
+        """Return what goes on with a request to the next level; None if our own code is no gateway's.
 
         Args:
             identity: As it came in and was judged; None: the request carried none.
@@ -75,6 +79,8 @@ class IdentityGate:
         Raises:
             IdentityRefused: it cannot be passed on: a loop, or too many gateways.
         """
+        if not is_gateway_code(self._own_id):
+            return None
         if identity is None:
             return MonitorIdentity.of(self._own_id, asker)
         try:

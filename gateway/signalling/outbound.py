@@ -1,6 +1,7 @@
 """Our requests to devices: queries, controls and INVITEs, sent to where a device is registered."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
@@ -14,6 +15,7 @@ from gb28181.aio.client import InviteDialog, InviteRefused, SipClient
 from gb28181.aio.errors import SipTimeout, SipTransportError
 from gb28181.aio.incoming import IncomingRequest
 from gb28181.aio.subscription import SubscribedDialog
+from gb28181.flow.identity import MonitorIdentity, is_gateway_code
 from gb28181.ids import DeviceId, IdKind
 from gb28181.manscdp.control import DeviceControl
 from gb28181.manscdp.message import Content, serialize_message
@@ -24,6 +26,10 @@ from gb28181.sip.message import Response
 __all__ = ["DeviceDialog", "SipSignaller", "edition_of"]
 
 log = structlog.get_logger()
+
+MAX_ASKER = 64
+"""Characters of our own people's names in identities."""
+_USER = re.compile(r"[^A-Za-z0-9_.:@]")
 
 MANSCDP = "Application/MANSCDP+xml"
 """The capital A is what some vendors insist on (quirk 21)."""
@@ -217,11 +223,17 @@ class SipSignaller:
         sn = self._pending.next_sn(device.device_id)
         await self.send(device, DeviceInfoQuery(sn=sn, device_id=device.device_id))
 
-    async def query_device_status(self, device: Device) -> dict[str, str]:
-        """Send a DeviceStatus query and wait for its answer (protocol 4.7.1)."""
+    async def query_device_status(self, device: Device, target: str = "") -> dict[str, str]:
+        """Send a DeviceStatus query and wait for its answer (protocol 4.7.1).
+
+        Args:
+            device: Where it goes.
+            target: Code of a channel; empty: the device itself.
+        """
+        code = target or device.device_id
         sn = self._pending.next_sn(device.device_id)
         async with self._pending.expect(device.device_id, "DeviceStatus", sn) as answer:
-            await self.send(device, DeviceStatusQuery(sn=sn, device_id=device.device_id))
+            await self.send(device, DeviceStatusQuery(sn=sn, device_id=code), target=code)
             try:
                 return await answer(self._timeout)
             except TimeoutError:
@@ -242,12 +254,11 @@ class SipSignaller:
         """Send a DeviceControl under an SN of our own and wait for the answer where there is one (protocol 4.5)."""
         sn = self._pending.next_sn(device.device_id)
         message = replace(command, sn=sn)
-        headers = self._identity(device, origin)
         if not command.wants_answer:
-            await self.send(device, message, target=channel_id, headers=headers)
+            await self.send(device, message, target=channel_id, origin=origin)
             return ""
         async with self._pending.expect(device.device_id, "DeviceControl", sn) as answer:
-            await self.send(device, message, target=channel_id, headers=headers)
+            await self.send(device, message, target=channel_id, origin=origin)
             try:
                 return (await answer(self._timeout)).get("Result", "")
             except TimeoutError:
@@ -306,7 +317,7 @@ class SipSignaller:
         message: Content,
         *,
         target: str = "",
-        headers: Iterable[tuple[str, str]] = (),
+        origin: Origin | None = None,
     ) -> None:
         """Send a MANSCDP message by MESSAGE and wait for its 200.
 
@@ -314,7 +325,7 @@ class SipSignaller:
             device: Where it goes.
             message: What.
             target: Code in Request-URI and To; empty: the device's.
-            headers: Further headers.
+            origin: Who stands behind it, for a lower platform.
 
         Raises:
             Unavailable: `device_offline`, `device_unreachable` or `device_refused`.
@@ -333,7 +344,7 @@ class SipSignaller:
                 flow=flow,
                 from_=self._name(self._platform_id),
                 to=self._name(target),
-                headers=headers,
+                headers=self._identity(device, origin),
                 body=body,
                 content_type=MANSCDP,
                 timeout=self._timeout,
@@ -349,8 +360,14 @@ class SipSignaller:
         """Return Monitor-User-Identity for a lower platform; cameras are told nothing (protocol 2.9)."""
         if DeviceId(device.device_id).kind is not IdKind.PLATFORM:
             return []
-        own = f"{self._platform_id}-{self._platform_id}"
-        return [("Monitor-User-Identity", origin.identity if origin and origin.identity else own)]
+        if origin is not None and origin.identity:
+            return [("Monitor-User-Identity", origin.identity)]
+        if not is_gateway_code(self._platform_id):
+            # Only gateways (200, 211) may write one.
+            return []
+        asker = origin.asker if origin is not None else ""
+        user = _USER.sub("_", asker)[:MAX_ASKER] or self._platform_id
+        return [("Monitor-User-Identity", MonitorIdentity.of(self._platform_id, user).serialize())]
 
     def _route(self, device: Device, target: str) -> tuple[Flow, str]:
         address = device.address

@@ -22,6 +22,7 @@ from gateway.domain.session import (
     Stage,
     stream_name,
 )
+from gateway.domain.signalling import Origin
 from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
 from gateway.http.options import HttpOptions
@@ -136,6 +137,7 @@ class ScriptedSessions:
         *,
         transport: MediaTransport | None = None,
         stream: int = 0,
+        origin: Origin | None = None,
     ) -> SessionRecord:
         if self.refuse is not None:
             raise self.refuse
@@ -165,6 +167,7 @@ class ScriptedSessions:
         sink: ViewerSink,
         *,
         stream: int = 0,
+        origin: Origin | None = None,
     ) -> Watcher:
         if self.hold is not None:
             try:

@@ -24,6 +24,7 @@ from gateway.domain.platform import (
 )
 from gateway.domain.policy import Role, Subject
 from gateway.domain.selector import facts_of
+from gateway.domain.signalling import Origin
 from gateway.domain.store import StoreHealth
 from gateway.http.shared import SharingDeps
 from gateway.registry.registry import DeviceRegistry
@@ -191,13 +192,20 @@ class ScriptedControls:
         command: PtzCommand,
         *,
         hold: float | None = None,
+        origin: Origin | None = None,
     ) -> None:
         if self.refuse is not None:
             raise self.refuse
         self.moves.append((holder, device_id, channel_id, command.serialize(), hold))
 
     async def control(
-        self, holder: str, device_id: str, channel_id: str, control: DeviceControl
+        self,
+        holder: str,
+        device_id: str,
+        channel_id: str,
+        control: DeviceControl,
+        *,
+        origin: Origin | None = None,
     ) -> str:
         if self.refuse is not None:
             raise self.refuse

@@ -133,7 +133,7 @@ class ScriptedSignaller:
     async def query_device_info(self, device: Device) -> None:
         return None
 
-    async def query_device_status(self, device: Device) -> dict[str, str]:
+    async def query_device_status(self, device: Device, target: str = "") -> dict[str, str]:
         return {}
 
     async def control(

@@ -403,9 +403,47 @@ async def test_a_platform_that_went_offline_loses_its_streams() -> None:
 async def test_sub_stream_only_asks_the_camera_for_its_sub_stream() -> None:
     async with house() as made:
         made.access.obligations = Obligations(sub_stream=True)
+        assert await answered(made, offer()) == 480, "a device that may not know sub streams"
+        made.directory.devices[DEVICE].gb_version = "3.0"
         call = made.invite(offer())
         await made.accepted(call)
         assert b"a=streamnumber:1" in made.signaller.offers[0]
+
+
+async def test_an_upper_s_wish_for_a_sub_stream_is_met_where_there_is_one() -> None:
+    async with house() as made:
+        wish = offer().replace(b"y=", b"a=streamnumber:1\r\ny=")
+        await made.accepted(made.invite(wish))
+        assert b"a=streamnumber" not in made.signaller.offers[0]
+        made.directory.channels[0].extra["Info.StreamNumberList"] = "0/1"
+        await made.accepted(made.invite(wish.replace(b"0100000001", b"0100000002")))
+        assert b"a=streamnumber:1" in made.signaller.offers[1]
+
+
+async def test_every_refusal_is_on_record_once() -> None:
+    async with house() as made:
+        assert await answered(made, b"rubbish") == 400
+        looped = made.invite(offer(), identity=MonitorIdentity((UPPER, OWN), "user"))
+        await made.over()
+        assert looped.status == 482
+        unknown = made.invite(b"rubbish", target=CHANNEL)
+        await made.over()
+        assert unknown.status == 404, "whatever its offer looks like"
+        made.access.denied.add(Action.LIVE)
+        assert await answered(made, offer()) == 403
+        reasons = [reason for _, reason in made.access.refused]
+        assert reasons == ["sip_400", "sip_482", "not_shared", "denied"]
+
+
+async def test_a_stop_while_the_camera_thinks_is_told_as_a_refusal() -> None:
+    async with house() as made:
+        made.signaller.hold = asyncio.Event()
+        call = made.invite(offer())
+        await until(lambda: bool(made.access.stops))
+        made.access.stops["a1"]("stopped", "by order")
+        await made.over()
+        assert call.status == 403
+        made.signaller.hold.set()
 
 
 async def test_a_loop_is_refused_by_the_identity_and_by_used_up_hops() -> None:
@@ -427,7 +465,6 @@ async def test_the_identity_goes_on_with_our_code_in_front() -> None:
         origin = made.signaller.origins[0]
         assert origin is not None
         assert origin.identity == f"{OWN}-{UPPER}-37130000003000000001|x"
-        assert origin.max_forwards == 69
 
 
 async def test_the_ssrc_of_the_offer_is_used_only_if_free_and_wanted() -> None:

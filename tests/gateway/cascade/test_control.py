@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from gateway.sharing.policy.model import Policy
 from gb28181.aio.clock import monotonic
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.identity import MonitorIdentity
-from gb28181.manscdp.control import DeviceControl, DragZoom, HomePosition
+from gb28181.manscdp.control import DeviceControl, DeviceUpgrade, DragZoom, HomePosition
 from gb28181.manscdp.ptz import PtzCommand
 from gb28181.manscdp.response import Response
 from tests.support.cascade import UPPER, FakeLink, OpenPolicy, fixed_now
@@ -126,6 +127,44 @@ async def test_a_denied_control_is_403() -> None:
         made.access.denied.add(Action.PTZ)
         assert made.control(DeviceControl(device_id=SHARED, ptz_cmd=FRAME)) == 403
         assert made.control(DeviceControl(device_id=SHARED, iframe_cmd="Send")) == 200
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        DeviceControl(device_id=SHARED, format_sd_card=0),
+        DeviceControl(
+            device_id=SHARED,
+            device_upgrade=DeviceUpgrade(
+                firmware="1", file_url="http://x/f", manufacturer="m", session_id="s" * 32
+            ),
+        ),
+    ],
+)
+async def test_foreign_firmware_and_formatted_cards_are_never_passed_on(
+    control: DeviceControl,
+) -> None:
+    async with house() as made:
+        assert made.control(control) == 403
+        assert [reason for _, reason in made.access.refused] == ["never_shared"]
+        assert made.signaller.controls == []
+
+
+async def test_the_second_camera_of_a_target_track_is_mapped_or_refused() -> None:
+    async with house() as made:
+        track = DeviceControl(device_id=SHARED, target_track="Auto", device_id2=CHANNEL)
+        assert made.control(track) == 404
+        assert made.control(replace(track, device_id2=SHARED)) == 200
+        await until(lambda: bool(made.signaller.controls))
+        assert made.signaller.controls[0][2].device_id2 == CHANNEL
+
+
+async def test_every_refused_control_is_on_record_once() -> None:
+    async with house() as made:
+        frame = DeviceControl(device_id=SHARED, ptz_cmd=FRAME)
+        assert made.control(frame, MonitorIdentity((UPPER, OWN), "user")) == 482
+        assert made.control(DeviceControl(device_id=CHANNEL, ptz_cmd=FRAME)) == 404
+        assert [reason for _, reason in made.access.refused] == ["identity_loop", "not_shared"]
 
 
 async def test_a_looped_control_is_482() -> None:

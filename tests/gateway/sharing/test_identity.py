@@ -120,8 +120,8 @@ def test_users_are_opaque_unless_types_are_demanded() -> None:
 def test_our_code_is_put_in_front_of_what_goes_on() -> None:
     gate = _gate()
     identity = gate.check(CONFIG, f"{UPPER}-{USER}")
-    assert gate.onward(identity, UPPER).serialize() == f"{OWN}-{UPPER}-{USER}"
-    assert gate.onward(None, UPPER).serialize() == f"{OWN}-{UPPER}"
+    assert gate.onward(identity, UPPER) == MonitorIdentity((OWN, UPPER), USER)
+    assert gate.onward(None, UPPER) == MonitorIdentity((OWN,), UPPER)
     assert parse_monitor_identity(f"{OWN}-{UPPER}") == MonitorIdentity((OWN,), UPPER)
     with pytest.raises(IdentityRefused) as caught:
         gate.onward(MonitorIdentity((UPPER, OWN), USER), UPPER)
@@ -144,3 +144,10 @@ def test_whatever_is_written_is_either_believed_from_the_platform_itself_or_refu
         assert identity is not None
         assert identity.latest == UPPER
         assert OWN not in identity.gateways
+
+
+def test_whoever_is_no_gateway_by_its_code_writes_no_identity() -> None:
+    access_gateway = "37132600002090000001"
+    gate = IdentityGate(access_gateway, Policy)
+    assert gate.onward(None, UPPER) is None
+    assert gate.onward(MonitorIdentity((UPPER,), USER), UPPER) is None
