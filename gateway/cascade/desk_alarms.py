@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from gateway.cascade.desk_ports import PlatformView
-from gateway.cascade.desk_scrub import scrub
+from gateway.cascade.desk_scrub import scrubbed
 from gateway.cascade.desk_subscriptions import Subscription, SubscriptionBook
 from gateway.cascade.ports import UpperLink
 from gateway.cascade.queries import context_of
@@ -117,23 +117,26 @@ class AlarmOffice:
             self._queue.popleft()
             self.dropped += 1
             link.note(PlatformEvent.MESSAGE_FAILED, f"{self.dropped} alarms given up: too slow")
-        self._queue.append((item, self._as_shared(content, decision.obligations)))
+        self._queue.append((item, self._as_shared(content, channel, decision.obligations)))
         self._wake.set()
 
-    def _as_shared(self, content: AlarmNotify, obligations: Obligations) -> AlarmNotify:
+    def _as_shared(
+        self, content: AlarmNotify, channel: Channel, obligations: Obligations
+    ) -> AlarmNotify:
         """Return the alarm as the platform may see it; vendors' own fields stay below."""
         self._sn = self._sn % 0x7FFFFFFF + 1
-        config, masked = self._link.config, obligations.mask_position
+        masked = obligations.mask_position
         named = obligations.mask_name is None
-        return replace(
+        shared = replace(
             content,
             sn=self._sn,
-            alarm_description=scrub(content.alarm_description, config) if named else "",
-            extra_info=scrub(content.extra_info, config) if named else "",
+            alarm_description=content.alarm_description if named else "",
+            extra_info=content.extra_info if named else "",
             longitude=None if masked else content.longitude,
             latitude=None if masked else content.latitude,
             raw={},
         )
+        return scrubbed(shared, channel, self._link.config)
 
     def _is_known(self, content: AlarmNotify) -> bool:
         """Whether the same alarm was passed on before; without a time they cannot be told apart."""

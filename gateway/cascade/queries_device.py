@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from gateway.cascade.desk_ports import PlatformView, StatusSource
-from gateway.cascade.desk_scrub import scrub
+from gateway.cascade.desk_scrub import scrub, scrubbed
 from gateway.cascade.ports import ChannelDirectory, UpperLink
 from gateway.domain.device import Channel, ChannelKind
 from gateway.domain.errors import Unavailable
@@ -119,7 +119,7 @@ class DeviceAnswers:
         device = self._directory.get(channel.channel_id)
         name = channel.name if obligations.mask_name is None else obligations.mask_name
         is_camera = channel.kind is ChannelKind.CAMERA
-        return DeviceInfoResponse(
+        answer = DeviceInfoResponse(
             sn=query.sn,
             device_id=query.device_id,
             device_name=name,
@@ -129,6 +129,7 @@ class DeviceAnswers:
             firmware=device.firmware if device is not None else "",
             channel=1 if is_camera else None,
         )
+        return scrubbed(answer, channel, self._link.config)
 
     async def status(self, query: DeviceStatusQuery, channel: Channel) -> DeviceStatusResponse:
         """Say how a channel is: what it answers itself, else what its catalogue and its device's link say."""
@@ -142,14 +143,18 @@ class DeviceAnswers:
             except (Unavailable, TimeoutError):
                 fields = {}
         online = reachable and channel.online
-        said = {name.lower(): text for name, text in fields.items()}
+        config = self._link.config
+        said = {
+            name.lower(): scrub(text, query.device_id, channel, config)
+            for name, text in fields.items()
+        }
         return DeviceStatusResponse(
             sn=query.sn,
             device_id=query.device_id,
             result="OK",
             online=said.get("online") or ("ONLINE" if online else "OFFLINE"),
             status=said.get("status") or ("OK" if online else "ERROR"),
-            reason=scrub(said.get("reason", ""), self._link.config),
+            reason=said.get("reason", ""),
             encode=said.get("encode", ""),
             record=said.get("record", ""),
             device_time=parse_time(said.get("devicetime", "")),

@@ -1,10 +1,10 @@
 """One item as one platform sees it, and the catalogue item written from it (GB/T 28181-2022 A.2.1.9, Annex J)."""
 
 import enum
-import re
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from gateway.cascade.catalog.scrub import without_codes
 from gateway.domain.device import Channel, ChannelKind
 from gateway.domain.policy import Obligations
 from gb28181.manscdp.item import CatalogItem, item_from_texts, sent_fields
@@ -78,14 +78,14 @@ class Placed:
     def equals(self, other: "Placed") -> bool:
         """Whether both look the same to the platform, as far as that can be told without writing them."""
         return (
-            self.channel is other.channel
-            and self.online is other.online
+            self.online is other.online
             and self.depth == other.depth
             and self.code == other.code
             and self.parents == other.parents
             and self.group == other.group
             and self.rank is other.rank
             and self.obligations == other.obligations
+            and self.channel == other.channel
         )
 
 
@@ -168,9 +168,6 @@ def _render_device(placed: Placed, item: CatalogItem) -> CatalogItem:
 _EMPTY: Final = CatalogItem()
 _STATUS: Final = {True: "ON", False: "OFF", None: ""}
 
-_CODE_LENGTH: Final = 10
-"""An identifier that is shorter is no code one could recognise in a text."""
-_CODES: Final = re.compile(r"[0-9]{20,}")
 _TEXTS: Final = tuple(
     name
     for name in CatalogItem.__slots__
@@ -185,18 +182,11 @@ def _without_codes(item: CatalogItem, channel: Channel) -> CatalogItem:
     changed: dict[str, Any] = {}
     for name in _TEXTS:
         text = getattr(item, name)
-        if not text or text == item.device_id:
+        if not text:
             continue
-        clean = text
-        if name == "block" and text in own:
-            clean = ""
-        for code in own:
-            if len(code) >= _CODE_LENGTH and code in clean:
-                clean = clean.replace(code, item.device_id if code == channel.channel_id else "")
-        # A code of ours put in above stays; all others go.
-        clean = _CODES.sub(
-            lambda found: item.device_id if found[0] == item.device_id else "", clean
-        )
+        # A district is named by its own code, a short one too, or not at all.
+        gone = name == "block" and text in own
+        clean = "" if gone else without_codes(text, item.device_id, channel)
         if clean != text:
-            changed[name] = clean.strip()
+            changed[name] = clean
     return replace(item, **changed) if changed else item
