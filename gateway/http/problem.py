@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.domain.errors import Forbidden, GatewayError, SessionFailed
+from gateway.domain.errors import Forbidden, GatewayError, SessionFailed, Unavailable
 from gateway.sharing.policy.error import PolicyError
 
 __all__ = [
@@ -68,6 +68,27 @@ _DENIED = {
     "audit_unavailable": "Nothing is shared while it cannot be put on record",
 }
 
+_FAILED = {
+    "invite_timeout": "The camera did not answer in time",
+    "invite_refused": "The camera refused to send",
+    "answer_unusable": "The camera's answer cannot be used",
+    "connect_failed": "The media connection with the camera failed",
+    "no_packet": "The camera agreed and sent nothing",
+    "not_decodable": "What the camera sends cannot be decoded",
+    "codec_unsupported": "The camera's codec does not fit this format",
+    "source_lost": "The camera has stopped sending",
+    "device_bye": "The camera ended the stream",
+    "device_offline": "The camera is offline",
+    "device_busy": "The camera is busy; try again later",
+    "device_refused": "The camera refused this",
+    "unreachable": "The camera did not answer in time",
+    "stopped": "An operator has ended this",
+    "shutdown": "The gateway is stopping",
+    "shutting_down": "The gateway is stopping",
+    "audit_unavailable": _DENIED["audit_unavailable"],
+}
+"""What people outside are told of streams and requests that failed."""
+
 OUTSIDE: web.RequestKey[bool] = web.RequestKey("gateway.outside", bool)
 """Under which a request knows that it comes from outside our own domain."""
 
@@ -114,9 +135,14 @@ class Refused(ApiError):
 
 
 def words_of(error: GatewayError, *, outside: bool) -> str:
-    """Return the sentence of an error; people outside are not told what is behind a denial."""
+    """Return the sentence of an error.
+
+    People outside are not told what is behind a denial, nor which device, port or answer a stream failed for.
+    """
     if outside and isinstance(error, Forbidden):
         return reason_words(error.code)
+    if outside and isinstance(error, SessionFailed | Unavailable):
+        return _FAILED.get(error.code, "This is not to be had at the moment; try again later")
     return error.detail
 
 
@@ -144,10 +170,12 @@ def problem(error: GatewayError, path: str, *, outside: bool = False) -> dict[st
     }
     if isinstance(error, SessionFailed):
         body["session_id"] = error.session_id
-        if error.ended.sip_status is not None:
+        if error.ended.sip_status is not None and not outside:
             body["sip_status"] = error.ended.sip_status
     if isinstance(error, Forbidden):
-        body |= {"rule": error.rule, "reason": error.code}
+        body["reason"] = error.code
+        if not outside:
+            body["rule"] = error.rule
     if isinstance(error, PolicyError):
         body["errors"] = [
             {

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from gateway.domain.audit import AuditEntry, AuditKind
+from gateway.domain.errors import Unavailable
 from gateway.domain.policy import Action
 from gateway.domain.session import EndReason
 from gateway.sharing.keys import IssuedKey, KeySettings, Scope
@@ -228,6 +229,27 @@ async def test_a_stream_that_does_not_come_is_an_access_that_ended(bench: HttpBe
     ]
 
 
+async def test_people_outside_are_not_told_what_is_behind_a_failure(bench: HttpBench) -> None:
+    key = await bench.sharing.key()
+    url = (await played(bench, key))["flv"]
+    detail = f"Device {DEVICE} at 10.9.8.7:62000 answered 486 from port 30000"
+    bench.sessions.refuse = session_failed(EndReason.INVITE_REFUSED, detail, 486)
+    answers = []
+    async with bench.client.get(url) as answer:
+        answers.append(await answer.json(content_type=None))
+    answers.append((await bench.call("POST", PLAY, token=key.bearer))[1])
+    for body in answers:
+        assert (body["status"], body["code"]) == (502, "invite_refused")
+        assert body["detail"] == "The camera refused to send"
+        assert "sip_status" not in body
+    bench.sessions.refuse = Unavailable("store_unavailable", "sqlite:///var/x.db is locked")
+    body = (await bench.call("POST", PLAY, token=key.bearer))[1]
+    assert body["detail"] == "This is not to be had at the moment; try again later"
+    bench.sessions.refuse = session_failed(EndReason.INVITE_REFUSED, detail, 486)
+    body = (await bench.call("POST", PLAY))[1]
+    assert (body["detail"], body["sip_status"]) == (detail, 486)
+
+
 async def test_a_denied_watch_is_one_record_and_says_only_why(bench: HttpBench) -> None:
     await bench.sharing.apply(
         rule("see", subjects=URBAN, objects=ONE, actions='["catalog"]'),
@@ -244,6 +266,7 @@ async def test_a_denied_watch_is_one_record_and_says_only_why(bench: HttpBench) 
     status, body, _ = await bench.call("POST", PLAY, token=key.bearer)
     assert (status, body["code"], body["reason"]) == (403, "purpose_required", "purpose_required")
     assert body["detail"] == "This needs a purpose: say what it is for"
+    assert "rule" not in body
     assert [(e.kind.value, e.result, e.reason) for e in records(bench)] == [
         ("access", "deny", "purpose_required")
     ]
