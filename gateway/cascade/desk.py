@@ -11,12 +11,12 @@ from gateway.cascade.desk_ports import Controls, PlatformView
 from gateway.cascade.desk_subscriptions import (
     HeldSubscription,
     Subscription,
-    granted,
 )
 from gateway.cascade.ports import SubscribeRequest, UpperLink, UpperRequester
 from gateway.domain.platform import PlatformEvent, PlatformStatus
 from gateway.domain.policy import Action, Obligations
 from gb28181.aio.tasks import TaskScope
+from gb28181.flow.subscription import clamp_expires
 from gb28181.manscdp import (
     AlarmNotify,
     AlarmQuery,
@@ -189,7 +189,7 @@ class UpperDesk:
         if office.subscriptions.is_full(kind, root):
             link.note(PlatformEvent.REFUSED, f"SUBSCRIBE {kind}: too many subscriptions")
             return 486
-        seconds = granted(request.expires)
+        seconds = clamp_expires(request.expires)
         item = Subscription(
             kind=kind,
             root=root,
@@ -220,7 +220,7 @@ class UpperDesk:
         item = None if office is None else office.subscriptions.find(dialog)
         if office is None or item is None:
             return 481, 0
-        seconds = granted(expires)
+        seconds = clamp_expires(expires)
         if seconds == 0:
             # The last NOTIFY follows the answer.
             office.start(office.subscriptions.leave(item, "cancelled"), "unsubscribe")

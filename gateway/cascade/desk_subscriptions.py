@@ -20,13 +20,8 @@ __all__ = [
     "HeldSubscription",
     "Subscription",
     "SubscriptionBook",
-    "granted",
 ]
 
-DEFAULT_EXPIRES: Final = 600
-"""Seconds (protocol 7.1), where the platform does not say."""
-MIN_EXPIRES: Final = 60
-MAX_EXPIRES: Final = 86_400
 MAX_SUBSCRIPTIONS: Final = 256
 """Of one platform at once: kinds and parts of the catalogue together; one more gets 486."""
 GRACE: Final = 5.0
@@ -40,13 +35,6 @@ class HeldSubscription(UpperSubscription, Protocol):
 
     def close(self) -> None:
         """Forget the dialog; a later SUBSCRIBE in it gets 481."""
-
-
-def granted(asked: int | None) -> int:
-    """Return the seconds granted; 0 for a cancellation, the limits for what is absurd."""
-    if asked is None or asked < 0:
-        return DEFAULT_EXPIRES
-    return 0 if asked == 0 else min(max(asked, MIN_EXPIRES), MAX_EXPIRES)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

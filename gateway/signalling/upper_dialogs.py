@@ -9,6 +9,7 @@ from gateway.signalling.upper import serialize_for
 from gb28181.aio.errors import CallCancelled, SipTimeout, SipTransportError
 from gb28181.aio.incoming import IncomingRequest, InviteDialog, SubscriptionDialog
 from gb28181.flow.subject import parse_subject
+from gb28181.flow.subscription import active_state, terminated_state
 from gb28181.manscdp.message import Content
 from gb28181.sip.uri import user_of
 
@@ -45,9 +46,7 @@ class SipSubscription:
         """
         if self._dialog.ended:
             return False
-        state = f"active;expires={expires}" if expires > 0 else "terminated"
-        if expires <= 0 and reason:
-            state += f";reason={reason}"
+        state = active_state(expires) if expires > 0 else terminated_state(reason or "timeout")
         body = b"" if content is None else serialize_for(self._config, content)
         try:
             response = await self._dialog.notify(body, state=state, timeout=self._timeout)
