@@ -71,12 +71,16 @@ class CodeTable:
         self._unsaved: dict[tuple[str, str], str] = {}
         self._unsaved_codes: set[str] = set()
         self._stale = False
+        self.former: set[str] = set()
+        """Codes the platform was given before this process or this configuration; whoever tells it empties it."""
 
     def __len__(self) -> int:
         return len(self._owners)
 
     async def load(self) -> None:
         """Take over the codes given so far, and put our own ones on record.
+
+        All of them count as `former`: what the platform still believes of them, nobody here knows.
 
         Raises:
             Unavailable: the store failed.
@@ -93,6 +97,7 @@ class CodeTable:
                     given.setdefault(shared.device_id, []).append(shared)
         for shared_ids in given.values():
             self._choose(shared_ids, taken)
+        self.former |= taken - self._own
         missing = [
             SharedId(platform_id=self._platform_id, shared_id=code, device_id="", channel_id=code)
             for code in sorted(self._own - taken)

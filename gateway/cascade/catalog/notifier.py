@@ -136,6 +136,9 @@ class CatalogNotifier:
 
     def _sender(self, root: str | None, send: Send) -> Sender:
         told = self._whole_told() if root is None else Told(self._view.find)
+        if root is not None:
+            # What the platform knows of the part is what it is now.
+            told.members = set(self._view.codes_of(root))
         sender = Sender(
             self._view,
             told,
@@ -177,6 +180,9 @@ class CatalogNotifier:
             if not well and self._senders.get(subscription, (None,))[0] is sender:
                 self.remove(subscription)
                 gone()
+            # What was on its way is told by another, if there is one by now.
+            for other in self._all():
+                other.wake()
 
     async def _keep_pushing(self) -> None:
         """Send changes by MESSAGE while the platform has no subscription to the whole."""

@@ -98,7 +98,7 @@ class Sender:
         self._since: float | None = None
         self._wake = asyncio.Event()
         self._stopped = False
-        self._outdated = root is not None
+        self._outdated = False
 
     def changed(self, changes: Sequence[Change]) -> None:
         """Learn that something was published; what was told is kept elsewhere."""
@@ -118,6 +118,7 @@ class Sender:
 
     async def run(self) -> bool:
         """Tell, until stopped; returns False once a message was not taken."""
+        await self._recall()
         if self.greet and not await self._say_hello():
             return self._stopped
         while True:
@@ -126,6 +127,17 @@ class Sender:
                 return True
             if not await self._flush():
                 return self._stopped
+
+    async def _recall(self) -> None:
+        """Make up for what was not told in former times: after a crash, or a change of the configuration.
+
+        Which of the codes given out then the platform still has, nobody knows: those that stand for nothing now
+        are taken back, so that both agree again.
+        """
+        former = self._view.codes.former
+        while self.root is None and former and not self._stopped:
+            self.told.recall(former.pop())
+            await self._pace.breathe()
 
     async def _say_hello(self) -> bool:
         """Send the first NOTIFY, which must come at once (RFC 6665 4.2.1.2) and says what is off-line (7.3)."""
@@ -223,10 +235,7 @@ class Sender:
             return
         self._outdated = False
         codes = {placed.code for placed in await self._view.select(self.root)}
-        if self.told.members is None:
-            self.told.begin(codes)
-        else:
-            self.told.narrow(codes)
+        self.told.narrow(codes)
 
     async def _tell(self, events: list[Event]) -> bool:
         taken = False

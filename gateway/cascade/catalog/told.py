@@ -11,7 +11,9 @@ from typing import Final, NamedTuple
 
 from gateway.cascade.catalog.item import Placed, Rank, differs, render
 from gateway.cascade.catalog.tree import Change
+from gateway.domain.device import Channel, ChannelKind
 from gateway.domain.platform import Edition
+from gb28181.ids import DeviceId, IdKind
 from gb28181.manscdp import CatalogItem
 from gb28181.manscdp.notify import CatalogEvent
 
@@ -31,6 +33,8 @@ class Told:
         self.find = find
         self.pending: dict[str, Placed | None] = {}
         """What was told under each code that is (or was for a while) another now; None: nothing."""
+        self.unsure: dict[str, CatalogEvent] = {}
+        """Of those, the ones the platform may know or not: they must be told in full, by which event."""
         self.members: set[str] | None = None
         """Codes that belong to a part of the catalogue; None for the whole."""
 
@@ -47,11 +51,6 @@ class Told:
             return None
         return self.find(code)
 
-    def begin(self, codes: set[str]) -> None:
-        """Limit it to a part; the platform is taken to know the part as it is, but for what changed meanwhile."""
-        self.members = codes
-        self.pending = {code: told for code, told in self.pending.items() if code in codes}
-
     def narrow(self, codes: set[str]) -> None:
         """Take over which codes belong to the part now."""
         members = self.members
@@ -64,22 +63,43 @@ class Told:
         self.members = codes
 
     def assume_online(self, items: Iterable[Placed]) -> None:
-        """Note that a new subscriber takes everything for on-line (7.3): what is not becomes an event."""
+        """Note that a new subscriber takes everything for on-line (7.3): what is not becomes an event.
+
+        Others keep what they knew, so what was told to be off-line and no longer is stays an event as well.
+        """
         for placed in items:
             told = self.pending.get(placed.code, placed)
-            if told is not None and told.online is False:
+            if told is not None and placed.online is False:
                 self.pending[placed.code] = replace(told, online=True)
 
+    def recall(self, code: str) -> None:
+        """Note that a platform may have been told of a code in former times; if nothing stands there it must go."""
+        if self.find(code) is None:
+            self.pending.setdefault(code, _ghost(code))
+
     def restore(self, events: Iterable["Event"]) -> None:
-        """Take back events that may not have arrived."""
+        """Take back events that may have arrived or not."""
         for event in events:
-            self.pending[event.code] = event.before
+            self.pending[event.code] = event.before or event.after
+            changed = event.before is not None and event.after is not None
+            self.unsure[event.code] = CatalogEvent.UPDATE if changed else CatalogEvent.ADD
 
     def overtaken(self, later: "Told") -> None:
-        """Note that a catalogue was sent meanwhile: where it was out of date on arrival, its items count as told."""
+        """Note that a catalogue was sent meanwhile, and what changed while it was.
+
+        A page that is out of date may have arrived after the news, or between two; and a platform may take what
+        the answer lacks for gone. So what the changed items are is told in full, whatever was told before.
+        """
         for code, before in later.pending.items():
-            if self.members is None or code in self.members:
-                self.pending[code] = before
+            if self.members is not None and code not in self.members:
+                continue
+            now, told = self.find(code), self.pending.get(code)
+            if now is None and before is None:
+                continue
+            known = now is not None and (before is not None or told is not None)
+            known = known and self.pending.get(code, before) is not None
+            self.unsure[code] = CatalogEvent.UPDATE if known else CatalogEvent.ADD
+            self.pending[code] = told or before or now
 
 
 class Event(NamedTuple):
@@ -126,22 +146,25 @@ class Plan:
         """Look at everything that differs, in steps; if anything was published meanwhile, begin anew."""
         steps: dict[tuple[int, int, int], list[str]] = {}
         pending = self._told.pending
-        for number, (code, before) in enumerate(tuple(pending.items())):
+        for number, code in enumerate(tuple(pending)):
             if number % _STEP == 0:
                 yield
-            after = self._told.now(code)
+            if code not in pending:
+                continue
+            before, after = pending[code], self._told.now(code)
             key = _step_of(before, after)
             if key is None:
                 # It came and went before it was told.
                 del pending[code]
+                self._told.unsure.pop(code, None)
                 continue
             steps.setdefault(key, []).append(code)
             if after is None:
                 self._children.setdefault(code, [])
-        for number, (code, before) in enumerate(tuple(pending.items()) if self._children else ()):
+        for number, code in enumerate(tuple(pending) if self._children else ()):
             if number % _STEP == 0:
                 yield
-            for parent in _parents(before):
+            for parent in _parents(pending.get(code)):
                 if parent in self._children:
                     self._children[parent].append(code)
         self._order = iter([code for key in sorted(steps) for code in steps[key]])
@@ -182,10 +205,13 @@ class Plan:
             return None
         before, after = pending[code], self._told.now(code)
         kind = self._kind(before, after)
+        if after is not None and before is not None:
+            kind = self._told.unsure.get(code, kind)
         if kind in {CatalogEvent.ON, CatalogEvent.OFF} and self._hold(code):
             self._held.add(code)
             return None
         del pending[code]
+        self._told.unsure.pop(code, None)
         return None if kind is None else Event(kind, code, before, after)
 
     def _kind(self, before: Placed | None, after: Placed | None) -> CatalogEvent | None:
@@ -202,6 +228,21 @@ class Plan:
         return CatalogEvent.ON if after.online else CatalogEvent.OFF
 
 
+def _ghost(code: str) -> Placed:
+    """Return the little that is known of an item somebody was told of before."""
+    rank = _FORMER_RANKS.get(DeviceId(code).kind, Rank.CHANNEL)
+    # Not of our own: whoever compares must find it to be another.
+    channel = Channel(device_id="former", channel_id=code, kind=ChannelKind.OTHER)
+    return Placed(channel=channel, code=code, rank=rank)
+
+
+_FORMER_RANKS: Final = {
+    IdKind.PLATFORM: Rank.PLATFORM,
+    IdKind.BUSINESS_GROUP: Rank.GROUP,
+    IdKind.ORGANISATION: Rank.ORGANISATION,
+    IdKind.MAIN_DEVICE: Rank.DEVICE,
+    IdKind.REGION: Rank.DIVISION,
+}
 _STEP: Final = 128
 _GONE, _NEW, _CHANGED, _REMOVED = range(4)
 
