@@ -13,10 +13,7 @@ from gateway.registry.presence import Clock
 from gb28181.manscdp import AlarmQuery
 
 __all__ = [
-    "DEFAULT_EXPIRES",
-    "MAX_EXPIRES",
     "MAX_SUBSCRIPTIONS",
-    "MIN_EXPIRES",
     "HeldSubscription",
     "Subscription",
     "SubscriptionBook",
