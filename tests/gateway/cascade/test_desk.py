@@ -355,7 +355,7 @@ async def test_a_second_subscription_to_the_same_takes_the_first_ones_place() ->
 
 
 async def test_a_subscription_that_is_not_refreshed_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.cascade.desk_subscriptions.MIN_EXPIRES", 1)
+    monkeypatch.setattr("gb28181.flow.subscription.MIN_EXPIRES", 1)
     monkeypatch.setattr("gateway.cascade.desk_subscriptions.GRACE", 0.1)
     async with served() as (upper, gateway):
         sub = await upper.subscribe_catalog(expires=1)
