@@ -36,6 +36,7 @@ from gateway.registry.registry import DeviceRegistry
 from gateway.sessions.control import DeviceControls
 from gateway.sessions.live import LiveSessions
 from gateway.sharing.identity import IdentityGate
+from gateway.sharing.policy.record import unawaited
 from gateway.signalling.outbound import SipSignaller
 from gateway.signalling.upper import SipUpper
 from gateway.signalling.upper_requests import UpperRequests
@@ -280,6 +281,13 @@ class CascadeParts:
         self.links.on_ended.append(self._link_ended)
         self.links.on_offline.append(self._link_offline)
         self.links.on_status.append(self._fill_status)
+        self.platforms.on_changed.append(self._platform_changed)
+
+    def _platform_changed(self, platform_id: str) -> None:
+        if self.platforms.find(platform_id) is None:
+            # Deleted: whoever registers with that code later has never been told ours.
+            forgotten = self._needs.store.forget_shared_ids(platform_id)
+            unawaited(forgotten, f"shared codes of {platform_id}")
 
     def _link_started(self, link: UpperPlatformLink) -> None:
         link.prepared = self.desk.open(link)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.document import SharedId
 from gateway.domain.policy import Subject
 from gateway.simulator.simulator import Simulator
 from gb28181.aio.errors import InviteRefused
@@ -143,3 +144,27 @@ async def test_a_hundred_queries_in_a_row_leave_viewers_alone(tmp_path: Path) ->
         await call.packets(before + 30)
         await call.bye()
         assert it.gateway.gateway.links.status(UPPER_ID).state == "online"
+
+
+async def test_a_platform_that_is_deleted_leaves_no_codes_behind(tmp_path: Path) -> None:
+    async with scene(tmp_path) as it:
+        await it.cameras(2)
+        store = it.gateway.gateway.store
+
+        async def codes() -> list[SharedId]:
+            return [shared async for part in store.load_shared_ids(UPPER_ID) for shared in part]
+
+        assert len(await codes()) >= 2
+        await it.gateway.gateway.platforms.save(it.upper.config(local_id="", name="2"), None)
+        assert len(await codes()) >= 2
+        await it.gateway.gateway.platforms.delete(UPPER_ID)
+
+        async def none() -> bool:
+            return not await codes()
+
+        await eventually(none, 10.0, "the end of its codes")
+        await it.upper.deregistered()
+        # What is served afterwards is built on nothing of it.
+        await it.gateway.gateway.platforms.save(it.upper.config(local_id=""), PASSWORD)
+        await it.upper.registered()
+        await it.cameras(2)
