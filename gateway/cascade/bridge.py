@@ -57,11 +57,18 @@ _OURS = {
 }
 
 
+NOT_SHARED = ("not_shared", "This platform was never given that code")
+"""What goes on record where a platform has no catalogue at all."""
+
+
 class ChannelResolver(Protocol):
     """A platform's catalogue, as far as a call needs it."""
 
     def resolve(self, shared_id: str) -> Channel | None:
-        """The channel a platform knows under this code; None if it was never given that one."""
+        """The channel a platform knows under this code; None if it was never given it, or may not see it now."""
+
+    def why_unknown(self, shared_id: str) -> tuple[str, str]:
+        """Why there is none, for the record: a reason and a sentence."""
 
 
 class RelaySource(Protocol):
@@ -354,7 +361,8 @@ class _Bridge:
         )
         if channel is None:
             # The same answer whether it exists or not, and whatever the offer looks like.
-            owner.access.refuse(request, "not_shared", "This platform was never given that code")
+            why = NOT_SHARED if view is None else view.why_unknown(call.target)
+            owner.access.refuse(request, *why)
             raise Refused(404, f"{call.target[:64]} is not shared with this platform")
         try:
             self._check_route()

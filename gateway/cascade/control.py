@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from gateway.cascade.bridge import ChannelResolver
+from gateway.cascade.bridge import NOT_SHARED, ChannelResolver
 from gateway.cascade.ports import IdentityPath, UpperLink, UpperRequester
 from gateway.cascade.refusal import Refused
 from gateway.domain.device import Channel
@@ -123,7 +123,8 @@ class ControlDesk:
 
         channel = request.channel
         if channel is None:
-            raise refuse(404, "not_shared", "This platform was never given that code")
+            why = NOT_SHARED if view is None else view.why_unknown(control.device_id)
+            raise refuse(404, *why)
         try:
             identity = self._identities.onward(requester.identity, requester.platform_id)
         except Forbidden as exc:

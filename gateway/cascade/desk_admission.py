@@ -104,7 +104,7 @@ class Admission:
     def unknown(self, target: str, action: Action, requester: UpperRequester) -> int:
         """Refuse what the platform was never given: the same answer whether it exists or not."""
         request = self._request(target, action, requester, None, "")
-        self._access.refuse(request, "not_shared", "This platform was never given that code")
+        self._access.refuse(request, *self._view.why_unknown(target))
         self._link.note(PlatformEvent.REFUSED, f"{target[:MAX_OBJECT]}: not shared")
         return 404
 

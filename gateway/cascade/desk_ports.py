@@ -38,7 +38,13 @@ class PlatformView(Protocol):
         """The codes of the items of a part; may take some milliseconds."""
 
     def resolve(self, shared_id: str) -> Channel | None:
-        """The channel the platform was given under a code, shown now or not; None if it was given none."""
+        """The channel a platform knows under a code; None if it was never given it, or may not see it now."""
+
+    def why_unknown(self, shared_id: str) -> tuple[str, str]:
+        """Why `resolve` gives nothing, for the record: a reason and a sentence."""
+
+    def is_shown(self, shared_id: str) -> bool:
+        """Whether something stands under a code that may be seen at this moment."""
 
     def shared_id(self, device_id: str, channel_id: str) -> str | None:
         """The code under which a channel is shown now; None if it is not."""

@@ -154,6 +154,12 @@ class FixedCatalog:
     def resolve(self, shared_id: str) -> Channel | None:
         return self.resolved.get(shared_id)
 
+    def why_unknown(self, shared_id: str) -> tuple[str, str]:
+        return "not_shared", "never given"
+
+    def is_shown(self, shared_id: str) -> bool:
+        return shared_id in {item.device_id for item in self.listed}
+
     def shared_id(self, device_id: str, channel_id: str) -> str | None:
         for code, channel in self.resolved.items():
             if (channel.device_id, channel.channel_id) == (device_id, channel_id):

@@ -16,13 +16,14 @@ from gateway.cascade.catalog.node import Verdict, division_of, verdict_of
 from gateway.cascade.catalog.own import OwnPlatform
 from gateway.cascade.catalog.own_tree import OwnTree
 from gateway.cascade.catalog.pace import Pace
+from gateway.cascade.catalog.sight import Sight
 from gateway.cascade.catalog.snapshot import Snapshot, select
 from gateway.cascade.catalog.told import Told
 from gateway.cascade.ports import ChannelDirectory
 from gateway.domain.device import Channel, ChannelKind
 from gateway.domain.document import SharedIdStore
 from gateway.domain.platform import IdMode, PlatformConfig, TreeMode
-from gateway.domain.policy import AccessContext, AccessControl, Action, Subject
+from gateway.domain.policy import AccessContext, AccessControl, Action, Decision, Subject
 from gateway.domain.selector import ChannelFacts, facts_of
 from gb28181.aio import clock
 from gb28181.ids import is_device_id
@@ -116,6 +117,9 @@ class CatalogView:
             judge=self._judge,
             pace=self._pace,
             publish=self._publish,
+        )
+        self._sight = Sight(
+            directory=directory, codes=self.codes, forest=self.forest, decide=self._decide
         )
         self._own: dict[str, Placed] = {}
         self._total = 0
@@ -285,19 +289,20 @@ class CatalogView:
         return node.placed if node is not None else None
 
     def resolve(self, shared_id: str) -> Channel | None:
-        """Return the channel a platform knows under a code; None for one it was never given.
+        """Return the channel a platform knows under a code; None for one it was never given or may not see now.
 
-        A channel it was given stays its own for ever, shown now or not: policy says what may be done with it.
         A recorder or lower platform that is an item comes back as a channel of itself.
         """
-        key = self.codes.find(shared_id)
-        if key is None:
-            return None
-        channel = self._directory.channel(*key)
-        if channel is None and key[0] == key[1]:
-            node = self.forest.node(*key)
-            return node.channel if node is not None else None
-        return channel
+        return self._sight.resolve(shared_id)
+
+    def why_unknown(self, shared_id: str) -> tuple[str, str]:
+        """Return why `resolve` gives nothing, for the record: a reason and a sentence."""
+        return self._sight.why_unknown(shared_id)
+
+    def is_shown(self, shared_id: str) -> bool:
+        """Whether something stands under a code that may still be seen, by the policy of this moment."""
+        placed = self.find(shared_id)
+        return placed is not None and self._sight.sees(placed)
 
     def shared_id(self, device_id: str, channel_id: str) -> str | None:
         """Return the code under which a channel is in the catalogue now."""
@@ -319,6 +324,10 @@ class CatalogView:
             self.touch(device_id, channel_ids)
             raise
 
+    def _decide(self, channel: Channel) -> Decision:
+        context = AccessContext(at=self._wall(), zone=self.config.zone)
+        return self._access.decide(self._subject, Action.CATALOG, channel, context)
+
     def _judge(self, channel: Channel) -> tree.Judgement:
         if channel.channel_id.startswith(self.local_id[:10]):
             # New codes keep clear of those that items below have.
@@ -326,8 +335,7 @@ class CatalogView:
         if channel.secrecy:
             # Whatever a rule says.
             return Verdict.HIDDEN, PLAIN
-        context = AccessContext(at=self._wall(), zone=self.config.zone)
-        decision = self._access.decide(self._subject, Action.CATALOG, channel, context)
+        decision = self._decide(channel)
         if decision.until is not None and (self._until is None or decision.until < self._until):
             self._until = decision.until
         obligations = decision.obligations

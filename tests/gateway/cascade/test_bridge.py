@@ -13,7 +13,7 @@ from gateway.cascade.refusal import refusal_of
 from gateway.domain.bridge import BridgeEnd, BridgeRecord
 from gateway.domain.device import Channel
 from gateway.domain.errors import SessionFailed, Unavailable
-from gateway.domain.platform import Edition, PlatformConfig
+from gateway.domain.platform import Edition, IdMode, PlatformConfig
 from gateway.domain.policy import Action, Obligations, Subject
 from gateway.domain.session import Ended, EndReason
 from gateway.domain.signalling import InviteFailed
@@ -94,6 +94,9 @@ class House:
 
     def resolve(self, shared_id: str) -> Channel | None:
         return self.directory.channel(DEVICE, CHANNEL) if shared_id == SHARED else None
+
+    def why_unknown(self, shared_id: str) -> tuple[str, str]:
+        return "not_shared", "never given"
 
     def invite(
         self, sdp: bytes, *, target: str = SHARED, identity: MonitorIdentity | None = None
@@ -483,6 +486,17 @@ async def test_a_2022_platform_is_told_the_route() -> None:
         call = made.invite(offer())
         await made.accepted(call)
         assert ("X-RoutePath", OWN) in call.headers
+
+
+@pytest.mark.parametrize("local_id", ["", "37132699002000000001"])
+async def test_the_route_ends_with_us_where_codes_are_renamed(local_id: str) -> None:
+    config = PlatformConfig(
+        platform_id=UPPER, edition=Edition.V2022, id_mode=IdMode.RENAME, local_id=local_id
+    )
+    async with house(config) as made:
+        call = made.invite(offer())
+        await made.accepted(call)
+        assert ("X-RoutePath", local_id or OWN) in call.headers
 
 
 async def test_only_who_joins_a_running_stream_asks_for_a_key_frame() -> None:

@@ -52,6 +52,9 @@ class House:
     def resolve(self, shared_id: str) -> Channel | None:
         return self.directory.channel(DEVICE, CHANNEL) if shared_id == SHARED else None
 
+    def why_unknown(self, shared_id: str) -> tuple[str, str]:
+        return "not_shared", "never given"
+
     def control(self, control: DeviceControl, identity: MonitorIdentity | None = None) -> int:
         requester = UpperRequester(
             platform_id=UPPER,

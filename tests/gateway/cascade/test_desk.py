@@ -519,7 +519,7 @@ async def test_masks_and_renaming_hold_for_alarms_too() -> None:
     async with served(config=config) as (upper, gateway):
         sub = await upper.subscribe_alarm()
         gateway.desk.alarm(DEVICE, CAMERA, alarm())
-        assert (await sub.next()).alarm_description == "Intrusion at"
+        assert (await sub.next()).alarm_description == f"Intrusion at {SHARED}"
         gateway.policy.obligations = Obligations(mask_position=True, mask_name="Camera")
         gateway.desk.alarm(DEVICE, CAMERA, alarm(alarm_type=1))
         masked = await sub.next()
