@@ -90,7 +90,10 @@ class AlarmOffice:
             if self._book.find(item.dialog) is not item:
                 self._below.pop(item.root, None)
                 continue
-            if not await item.dialog.notify(content, expires=self._book.remaining(item)):
+            shared = self._still(item, content)
+            if shared is None:
+                continue
+            if not await item.dialog.notify(shared, expires=self._book.remaining(item)):
                 self._book.gone(item, "an alarm was not taken")
 
     def _pass_on(self, item: Subscription, channel: Channel, content: AlarmNotify) -> None:
@@ -110,15 +113,26 @@ class AlarmOffice:
             detail=f"method {content.alarm_method}, type {content.alarm_type}",
         )
         try:
-            decision = self._access.check(request)
+            self._access.check(request)
         except Forbidden:
             return
         if len(self._queue) >= MAX_QUEUED:
             self._queue.popleft()
             self.dropped += 1
             link.note(PlatformEvent.MESSAGE_FAILED, f"{self.dropped} alarms given up: too slow")
-        self._queue.append((item, self._as_shared(content, channel, decision.obligations)))
+        self._queue.append((item, content))
         self._wake.set()
+
+    def _still(self, item: Subscription, content: AlarmNotify) -> AlarmNotify | None:
+        """Return what may be said of an alarm whose turn has come; None if the platform may not have it any more."""
+        channel = self._view.resolve(content.device_id)
+        if channel is None:
+            return None
+        context = context_of(self._link, item.requester, self._wall())
+        decision = self._access.decide(item.requester.subject, Action.ALARM, channel, context)
+        if not decision.allowed:
+            return None
+        return self._as_shared(content, channel, decision.obligations)
 
     def _as_shared(
         self, content: AlarmNotify, channel: Channel, obligations: Obligations

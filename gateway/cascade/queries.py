@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -29,6 +30,10 @@ PACE: Final = 0.002
 """Seconds from one message over UDP to the next at least: the platform has others to listen to."""
 RETRY_WAIT: Final = 1.0
 """Seconds before a message that was not taken is sent once more."""
+
+
+ATTEMPTS: Final = 2
+"""Times an answer is begun; in the last one, items that may not be seen any more are left out."""
 
 
 class CatalogAnswers:
@@ -94,9 +99,12 @@ class CatalogAnswers:
 
     async def _answer(self, query: CatalogQuery, requester: UpperRequester) -> None:
         root = query.device_id
-        async with self._view.answer(None if root == self._own_id else root) as items:
-            if self._is_allowed(root, len(items), requester):
-                await self._send_all(query, items)
+        for attempt in range(1, ATTEMPTS + 1):
+            async with self._view.answer(None if root == self._own_id else root) as items:
+                if not self._is_allowed(root, len(items), requester):
+                    return
+                if await self._send_all(query, items, skip=attempt == ATTEMPTS):
+                    return
 
     def _is_allowed(self, root: str, count: int, requester: UpperRequester) -> bool:
         try:
@@ -117,18 +125,38 @@ class CatalogAnswers:
             return False
         return True
 
-    async def _send_all(self, query: CatalogQuery, items: Sequence[CatalogItem]) -> None:
-        root, sent = query.device_id, 0
+    async def _send_all(
+        self, query: CatalogQuery, items: Sequence[CatalogItem], *, skip: bool
+    ) -> bool:
+        """Send an answer; what may not be seen any more when its page is due is never sent.
+
+        Args:
+            query: What was asked.
+            items: The catalogue as it was when the answer began.
+            skip: Whether such items are left out, and SumNum counts what is left; otherwise it ends there.
+
+        Returns:
+            Whether it is done; False if it must be begun anew, with a SumNum that is true.
+        """
+        root, sent, gone = query.device_id, 0, 0
         try:
             for content in self._pages(query, items):
-                await self._send(content)
-                sent += 1
+                assert isinstance(content, CatalogResponse)
+                kept = tuple(each for each in content.items if self._view.is_shown(each.device_id))
+                gone += len(content.items) - len(kept)
+                if gone and not skip:
+                    log.info("platform_catalog_begun_anew", device_id=root, sn=query.sn, sent=sent)
+                    return False
+                page = replace(content, items=kept, sum_num=len(items) - gone)
+                if kept or not content.items or not sent:
+                    await self._send(page)
+                    sent += 1
         except Unavailable as exc:
             self._link.note(
                 PlatformEvent.MESSAGE_FAILED,
                 f"Catalog of {root}, {len(items)} items: given up after {sent} messages: {exc.detail}",
             )
-            return
+            return True
         self.answered += 1
         self._link.note(
             PlatformEvent.QUERIED, f"Catalog of {root}: {len(items)} items in {sent} messages"
@@ -141,12 +169,13 @@ class CatalogAnswers:
             count=len(items),
             total=sent,
         )
+        return True
 
     def _pages(self, query: CatalogQuery, items: Sequence[CatalogItem]) -> Iterator[Content]:
         config = self._link.config
         total = len(items)
 
-        def make(part: tuple[CatalogItem, ...]) -> Content:
+        def make(part: tuple[CatalogItem, ...]) -> CatalogResponse:
             return CatalogResponse(
                 sn=query.sn, device_id=query.device_id, sum_num=total, items=part
             )
