@@ -12,7 +12,7 @@ from gateway.domain.document import DocumentStore
 from gateway.domain.errors import Conflict, Invalid, NotFound
 from gateway.domain.policy import Action, Obligations, Subject
 from gateway.domain.selector import ChannelSelector
-from gateway.sharing.grants_model import Application, Grant, GrantLimits, GrantState
+from gateway.sharing.grants_model import Application, Grant, GrantLimits, GrantRules, GrantState
 from gateway.sharing.policy.error import PolicyError
 from gateway.sharing.policy.index import EMPTY_INDEX, RuleIndex
 from gateway.sharing.policy.record import Recorder, unawaited
@@ -54,6 +54,7 @@ class GrantBook:
         self._grants: dict[str, Grant] = {}
         self._deciding: set[str] = set()
         """Grants whose answer is being written down."""
+        self._made = GrantRules()
         self._rewriter = Rewriter(store, _COLLECTION, wall, self._document)
         self._rules: RuleIndex | None = EMPTY_INDEX
         self.on_changed: list[Callable[[], None]] = []
@@ -75,7 +76,7 @@ class GrantBook:
     def rules(self) -> RuleIndex:
         """The active grants as rules."""
         if self._rules is None:
-            active = [grant.rule for grant in self._grants.values() if _is_active(grant)]
+            active = self._made.of(grant for grant in self._grants.values() if _is_active(grant))
             self._rules = RuleIndex(active) if active else EMPTY_INDEX
         return self._rules
 

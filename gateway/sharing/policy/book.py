@@ -152,7 +152,7 @@ class PolicyBook:
         """
         old = await self.policy(before) if before else Policy()
         new = await self.policy(after) if after else Policy()
-        return difference(old, new)
+        return await asyncio.to_thread(difference, old, new)
 
     async def apply(
         self,
@@ -244,7 +244,7 @@ class PolicyBook:
         self, compiled: CompiledPolicy, author: Subject, action: str, comment: str, host: str
     ) -> None:
         number = compiled.policy.version
-        changed = difference(self.current, compiled.policy)
+        changed = await asyncio.to_thread(difference, self.current, compiled.policy)
         await self._store.save_document(_COLLECTION, _ACTIVE, {"number": number})
         self.problem = ""
         self._recorder.record(

@@ -31,7 +31,7 @@ class _Field:
 
     __slots__ = ("free", "lengths", "table")
 
-    def __init__(self, values: Sequence[Iterable[str]]) -> None:
+    def __init__(self, values: Sequence[Iterable[str]], *, prefixes: bool = False) -> None:
         self.table: dict[str, int] = {}
         self.free = 0
         """Selectors that say nothing about this field."""
@@ -40,10 +40,12 @@ class _Field:
             said = False
             for value in wanted:
                 said = True
-                self.table[value] = self.table.get(value, 0) | bit
+                known = self.table.get(value)
+                # Most values are one rule's: of those the number is shared.
+                self.table[value] = bit if known is None else known | bit
             if not said:
                 self.free |= bit
-        self.lengths = tuple(sorted({len(value) for value in self.table}))
+        self.lengths = tuple(sorted({len(value) for value in self.table})) if prefixes else ()
 
     def one(self, value: str) -> int:
         return self.free | self.table.get(value, 0)
@@ -69,8 +71,9 @@ class SelectorIndex:
     __slots__ = ("_all", "_many", "_prefixes", "_single")
 
     def __init__(self, selectors: Sequence[ChannelSelector]) -> None:
-        def column(name: str) -> _Field:
-            return _Field([getattr(selector, name) for selector in selectors])
+        def column(name: str, *, prefixes: bool = False) -> _Field:
+            values = [getattr(selector, name) for selector in selectors]
+            return _Field(values, prefixes=prefixes)
 
         self._all = (1 << len(selectors)) - 1
         # Fields that no selector uses cost nothing.
@@ -86,7 +89,7 @@ class SelectorIndex:
         )
         self._many = _used((name, column(name)) for name in ("channels", "groups", "tags"))
         self._prefixes = _used(
-            (name, column(key))
+            (name, column(key, prefixes=True))
             for name, key in (("civil_code", "civil_codes"), ("grassroots_code", "grassroots"))
         )
 

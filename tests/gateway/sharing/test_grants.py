@@ -362,3 +362,15 @@ async def test_listing_is_by_state_newest_first() -> None:
     await office.grants.approve(first.grant_id, ADMIN)
     assert [g.grant_id for g in office.grants.list()] == [second.grant_id, first.grant_id]
     assert [g.grant_id for g in office.grants.list(state=GrantState.ACTIVE)] == [first.grant_id]
+
+
+async def test_the_rules_of_grants_that_did_not_change_are_not_made_again() -> None:
+    office = Office()
+    first = await office.grants.apply(application(), CITY)
+    await office.grants.approve(first.grant_id, ADMIN)
+    [before] = office.grants.rules.rules
+    second = await office.grants.apply(application(objects={"kinds": ["alarm"]}), CITY)
+    await office.grants.approve(second.grant_id, ADMIN)
+    assert any(rule is before for rule in office.grants.rules.rules)
+    await office.grants.revoke(first.grant_id, ADMIN)
+    assert [rule.rule_id for rule in office.grants.rules.rules] == [f"grant:{second.grant_id}"]
