@@ -230,6 +230,8 @@ def _is_nobody(host: str) -> bool:
 
 
 def _offered_transport(session: SdpSession, media: SdpMedia) -> Transport:
+    if "SAVP" in media.proto:
+        raise SdpError(f"expected RTP in the clear, got {media.proto[:40]}", status=488)
     if not media.is_tcp:
         return Transport.UDP
     setup = (session.attribute("setup") or "").lower()

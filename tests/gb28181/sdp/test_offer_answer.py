@@ -277,6 +277,7 @@ def test_a_vendors_private_encoding_is_remarked() -> None:
         (b"v=0\ns=Play\n", 400),
         (b"v=0\nc=IN IP4 10.0.0.1\nm=video 0 RTP/AVP 96\n", 488),
         (b"v=0\nm=video 5 RTP/AVP 96\n", 400),
+        (b"v=0\nc=IN IP4 10.0.0.1\nm=video 5 UDP/TLS/RTP/SAVPF 96\n", 488),
         (b"v=0\nc=IN IP4 0.0.0.0\nm=video 5 RTP/AVP 96\n", 488),
         (b"v=0\nc=IN IP4 239.1.2.3\nm=video 5 RTP/AVP 96\n", 488),
         (b"v=0\nc=IN IP6 ::\nm=video 5 TCP/RTP/AVP 96\na=setup:passive\n", 488),
