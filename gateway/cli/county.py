@@ -123,7 +123,7 @@ class CountyDemo:
         end = monotonic() + self._options.duration
         show.step("county_running", seconds=self._options.duration)
         show.line("county_api")
-        show.raw(f"{county.gateway.http_url}/api/v1/   /api/openapi.json")
+        show.raw(f"{county.api.url}/api/openapi.json")
         show.line("county_admin_key")
         show.raw(county.gateway.cli_token)
         for caller in site.callers.values():

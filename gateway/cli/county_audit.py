@@ -90,11 +90,14 @@ def _end(show: Narrator, word: str) -> str:
 def _who(site: Site, show: Narrator, subject: dict[str, str]) -> str:
     if department := subject.get("department"):
         return show.pick(site.callers[department].department.names)
-    codes = [subject.get("platform", ""), subject.get("identity", "")]
-    names = [
-        show.pick(site.nodes[code].level.names)
-        for code in dict.fromkeys(codes)
-        if code in site.nodes
+    gateways, identity = subject.get("gateways", "").split("-"), subject.get("identity", "")
+    codes = dict.fromkeys((subject.get("platform", ""), *gateways, identity))
+    names = [show.pick(site.nodes[code].level.names) for code in codes if code in site.nodes]
+    # The user part names a department's key, or the platform itself for its own people.
+    names += [
+        show.pick(caller.department.names)
+        for caller in site.callers.values()
+        if caller.key_id in identity
     ]
     return " ← ".join(names)
 

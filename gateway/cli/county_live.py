@@ -8,7 +8,7 @@ from typing import Any
 from gateway.cli.api import ApiRefused
 from gateway.cli.county_plan import GOVERNANCE, POLICE, TOWNSHIP, URBAN, WATCHED
 from gateway.cli.county_show import Narrator, StepFailed
-from gateway.cli.county_site import Node, Site, until
+from gateway.cli.county_site import Caller, Node, Site, until
 from gateway.cli.county_viewer import ByteViewer, Player
 from gateway.domain.device import CatalogDiff
 from gateway.simulator import ReceivedControl
@@ -207,22 +207,11 @@ class Watching:
         urban, governance = self._site.callers[URBAN.code], self._site.callers[GOVERNANCE.code]
         move = {"command": "move", "pan": PAN}
         refusal = await self._refusal(urban.api.post(f"{self._path}/ptz", move))
-        self._show_refusal("county_try_move", URBAN.names, refusal)
-        explained = await self._site.county.api.post(
-            "policy/explain",
-            {
-                "subject": {"department": URBAN.code},
-                "action": "ptz",
-                "device_id": TOWNSHIP.code,
-                "channel_id": self._camera.channel_id,
-            },
-        )
-        rule = next(step for step in explained["trace"] if step["applied"])
-        sentence = str(explained["decision"]["detail"])
-        why = sentence.partition(": ")[2] or sentence
-        show.line("county_decided", line=rule["line"], why=why)
+        self._show_refusal("county_try_move", urban, refusal)
+        await self._explain(urban, "ptz")
         refusal = await self._refusal(governance.silent.post(f"{self._path}/play"))
-        self._show_refusal("county_try_silent", GOVERNANCE.names, refusal)
+        self._show_refusal("county_try_silent", governance, refusal)
+        await self._explain(governance, "live")
 
     async def _refusal(self, attempt: Any) -> ApiRefused:  # noqa: ANN401 - an awaitable
         try:
@@ -231,15 +220,29 @@ class Watching:
             return exc
         raise StepFailed(self._show.say("county_not_refused"))
 
-    def _show_refusal(self, key: str, names: Any, refusal: ApiRefused) -> None:  # noqa: ANN401
+    def _show_refusal(self, key: str, caller: Caller, refusal: ApiRefused) -> None:
         show = self._show
-        show.line(key, name=show.pick(names))
-        show.line(
-            "county_refusal",
-            status=refusal.status,
-            detail=refusal.detail,
-            rule=refusal.problem.get("rule") or "-",
+        show.line(key, name=show.pick(caller.department.names))
+        show.line("county_refusal", status=refusal.status, detail=refusal.detail, word=refusal.code)
+
+    async def _explain(self, caller: Caller, action: str) -> None:
+        """Show what the administrator is told and the department is not: the rule that decided."""
+        explained = await self._site.county.api.post(
+            "policy/explain",
+            {
+                "subject": {"department": caller.department.code},
+                "action": action,
+                "device_id": TOWNSHIP.code,
+                "channel_id": self._camera.channel_id,
+            },
         )
+        decision = explained["decision"]
+        rule, sentence = decision["rule"], str(decision["detail"])
+        line = next((step["line"] for step in explained["trace"] if step["rule_id"] == rule), None)
+        if decision["allowed"] or line is None:
+            raise StepFailed(self._show.say("county_not_refused"))
+        why = sentence.partition(": ")[2] or sentence
+        self._show.line("county_decided", rule=rule, line=line, why=why)
 
     # Stopping
 
@@ -250,12 +253,12 @@ class Watching:
             StepFailed: the stream went on, or the catalogue kept the camera.
         """
         show, code = self._show, self._camera.channel_id
-        viewer = self._bytes
-        if viewer is None or viewer.over.is_set():
-            raise StepFailed(show.say("county_nobody_watches"))
         level = self._site.simulators[0][0].level
         village = self._site.nodes[level.code]
         show.step("county_stop", level=show.pick(level.names))
+        viewer = self._bytes
+        if viewer is None or viewer.over.is_set():
+            raise StepFailed(show.say("county_nobody_watches"))
         with _changes_of(self._site.county, code) as changes:
             began = monotonic()
             order = await village.api.post(

@@ -89,6 +89,11 @@ class Caller:
     silent: Api
     """Never says why."""
 
+    @property
+    def key_id(self) -> str:
+        """Name of its key."""
+        return self.bearer.partition(".")[0]
+
 
 class Site:
     """Everything that runs; use as an async context manager, then call the steps in their order.

@@ -200,12 +200,12 @@ _LIVE: _Catalog = {
         "{name} asks for the picture without saying why",
     ),
     "county_refusal": (
-        "→ {status} “{detail}” ({rule})",
-        "→ {status} “{detail}” ({rule})",
+        "→ {status} {word}: “{detail}”",
+        "→ {status} {word}: “{detail}”",
     ),
     "county_decided": (
-        "  管理员查到的原因: 策略第 {line} 行, {why}",
-        "  The administrator is told why: line {line} of the policy, {why}",
+        "  只有管理员看得到: 规则 {rule} (策略第 {line} 行), {why}",
+        "  For the administrator only: rule {rule} (line {line}), {why}",
     ),
     "county_not_refused": (
         "越权的请求没有被拒绝",
@@ -265,7 +265,7 @@ _AUDIT: _Catalog = {
         "Audit: who watched what, when and why",
     ),
     "county_trail": (
-        "谁看了 {code}: 每一级各有记录 (下级看到的是上级平台)",
+        "谁看了 {code}: 每一级各有记录, 经哪些平台、由哪个部门",
         "Who watched {code}, as each level has it on record:",
     ),
     "county_who": ("谁", "Who"),
@@ -322,7 +322,10 @@ _END: _Catalog = {
         "继续运行 {seconds:g} 秒 (Ctrl-C 结束), 可以自己试试",
         "Running on for {seconds:g} s (Ctrl-C ends it): try it yourself",
     ),
-    "county_api": ("县网关的接口和说明:", "The county's API and its description:"),
+    "county_api": (
+        "县网关的接口说明 (要带令牌或密钥):",
+        "The county's API, described (needs a token or key):",
+    ),
     "county_admin_key": ("县管理员令牌:", "The county administrator's token:"),
     "county_key": ("{name}的密钥:", "The key of {name}:"),
     "county_player": (
