@@ -46,6 +46,7 @@ COUNTED_EVERY: Final = 60.0
 # The root element; a declaration and a comment do not begin with a letter.
 _ROOT: Final = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.-]*)")
 _ASKS: Final = frozenset({b"query", b"control"})
+_NEEDED: Final = frozenset({"SN", "DeviceID"})
 _MAYBE_BELOW: Final = frozenset({"other_id", "other_address", "disabled"})
 _IDENTITY: Final = "Monitor-User-Identity"
 
@@ -72,7 +73,8 @@ class UpperRequests:
     """Takes what is an upper platform's, before the devices' side sees it.
 
     The same 20 digits may be a platform above and a device below: a MESSAGE that asks (Query, Control), an INVITE
-    and a SUBSCRIBE come from above; one that tells (Notify, Response) comes from below.
+    and a SUBSCRIBE come from above; one that tells (Notify, Response, or nothing readable) comes from below. From
+    who is only a platform it comes from above all the same.
 
     Args:
         links: Knows the platforms.
@@ -124,16 +126,16 @@ class UpperRequests:
         request = incoming.request
         if incoming.dialog is not None or incoming.subscription is not None:
             return False
-        if request.method == "MESSAGE":
-            root = _ROOT.search(request.body, 0, 512)
-            if root is None or root[1].lower() not in _ASKS:
-                return False
-        elif request.method not in {"INVITE", "SUBSCRIBE"}:
+        if request.method not in {"MESSAGE", "INVITE", "SUBSCRIBE"}:
             return False
-        found = self._links.identify(request.from_.user, address_of(incoming.flow))
-        if found.reason == "unknown":
+        name = request.from_.user
+        told = request.method == "MESSAGE" and not _asks(request.body)
+        if told and self._is_device(name):
             return False
-        if found.reason in _MAYBE_BELOW and self._is_device(request.from_.user):
+        found = self._links.identify(name, address_of(incoming.flow))
+        if found.reason == "unknown" or (told and found.reason == "other_id"):
+            return False
+        if found.reason in _MAYBE_BELOW and self._is_device(name):
             # A device at the same address as a platform, or with the code of one.
             return False
         self._take(incoming, found)
@@ -230,11 +232,12 @@ class UpperRequests:
             link.note(PlatformEvent.REFUSED, f"{incoming.request.method}: {exc}")
             self._answer(incoming, exc.status, str(exc))
             return
-        if "SN" in message.missing:
-            # The schema has it begin at 1; an answer could not be matched with its question.
-            detail = f"{message.root}/{message.cmd_type}: expected SN of at least 1"
-            link.note(PlatformEvent.REFUSED, f"{incoming.request.method} {detail}")
-            self._answer(incoming, 400, detail)
+        missing = [name for name in message.missing if name in _NEEDED]
+        if missing:
+            # SN begins at 1; an answer could not be matched with its question.
+            what = f"{message.root}/{message.cmd_type}"[:80] + f" without {' and '.join(missing)}"
+            link.note(PlatformEvent.REFUSED, f"{incoming.request.method}: {what}")
+            self._answer(incoming, 400, what)
             return
         if incoming.request.method == "SUBSCRIBE":
             self._subscribe(incoming, link, message, requester)
@@ -350,6 +353,11 @@ class UpperRequests:
             status=status,
             detail=detail,
         )
+
+
+def _asks(body: bytes) -> bool:
+    root = _ROOT.search(body, 0, 512)
+    return root is not None and root[1].lower() in _ASKS
 
 
 def _identity_of(request: Request) -> str | None:

@@ -273,12 +273,32 @@ async def test_a_flood_of_refusals_is_answered_but_does_not_fill_the_record() ->
         (b"<Query>" + b"<Item/>" * 10_000 + b"</Query>", 413),
         (b"<Control><CmdType>DeviceConfig</CmdType><SN>1</SN></Control>", 200),
         (b"<?xml version='1.0'?>\n<!-- who knows -->\n<query><CmdType>X</CmdType></query>", 200),
+        (b"rubbish", 400),
+        (b"<Query><CmdType>Catalog</CmdType><DeviceID>1</DeviceID></Query>", 400),
+        (b"<Query><CmdType>Catalog</CmdType><SN>0</SN><DeviceID>1</DeviceID></Query>", 400),
+        (b"<Query><CmdType>DeviceInfo</CmdType><SN>1</SN></Query>", 400),
+        (b"<Notify><CmdType>Broadcast</CmdType><SN>1</SN></Notify>", 200),
     ],
 )
 async def test_bodies_that_are_none_and_commands_nobody_knows(body: bytes, status: int) -> None:
     async with served("TCP") as (upper, gateway):
         assert (await upper.send(body)).status == status
         assert gateway.left_to_devices == []
+
+
+async def test_what_only_a_device_says_is_left_to_the_devices_side_if_it_is_one() -> None:
+    alive = Keepalive(sn=1, device_id=UPPER_ID, status="OK")
+    async with served() as (upper, gateway):
+        assert (await upper.send(alive)).status == 200
+        assert gateway.left_to_devices == []
+        gateway.devices.add(UPPER_ID)
+        await upper.send(alive)
+        await upper.send(b"rubbish")
+        # Somebody else behind the platform's address may be a device that is not known yet.
+        await upper.send(alive, from_user=OTHER_ID)
+        assert len(gateway.left_to_devices) == 3
+        assert (await upper.send(DeviceInfoQuery(sn=2, device_id=LOWER_ID))).status == 200
+        assert len(gateway.left_to_devices) == 3
 
 
 class Callee:
