@@ -1,0 +1,501 @@
+"""One INVITE of an upper platform bridged to a camera's session: the actor that owns both ends (protocol 2.11, 8.2).
+
+Callbacks of SIP, media and policy only leave the first reason to end and wake it; whatever happens, its task gives
+the upper's dialog, the relay and the SSRC back.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from gateway.cascade.ports import (
+    CallLeg,
+    IdentityPath,
+    IncomingCall,
+    UpperLink,
+    UpperRequester,
+)
+from gateway.cascade.refusal import Refused, refusal_of
+from gateway.domain.bridge import BridgeEnd, BridgeRecord
+from gateway.domain.device import Channel, DeviceAddress, MediaTransport
+from gateway.domain.errors import Conflict, Forbidden, GatewayError
+from gateway.domain.media import Sender, SenderEvents, SenderSpec
+from gateway.domain.platform import Edition, IdMode, PlatformEvent
+from gateway.domain.policy import Access, AccessContext, AccessControl, AccessRequest, Action
+from gateway.domain.session import SessionRecord, Stage
+from gateway.domain.signalling import Origin
+from gb28181.errors import Gb28181Error, SdpError
+from gb28181.ids import DeviceId, IdKind
+from gb28181.sdp.offer import LiveOffer, build_live_offer, read_answer, read_offer
+from gb28181.sdp.transport import Transport
+
+__all__ = ["BridgeOwner", "BridgedCall", "ChannelResolver", "RelaySource"]
+
+log = structlog.get_logger()
+
+ACK_DEADLINE = 40.0
+"""Seconds after our 200 in which SIP must report an ACK or its absence (64*T1 is 32); a last resort."""
+PS = 96
+"""Payload type of PS in our own offers."""
+NOT_SHARED = ("not_shared", "This platform was never given that code")
+"""What goes on record where a platform has no catalogue at all."""
+
+_OURS = {
+    Transport.UDP: MediaTransport.UDP,
+    # The upper listens, so we dial; the upper dials, so we listen.
+    Transport.TCP_PASSIVE: MediaTransport.TCP_ACTIVE,
+    Transport.TCP_ACTIVE: MediaTransport.TCP_PASSIVE,
+}
+
+
+class ChannelResolver(Protocol):
+    """A platform's catalogue, as far as a call needs it."""
+
+    def resolve(self, shared_id: str) -> Channel | None:
+        """The channel a platform knows under this code; None if it was never given it, or may not see it now."""
+
+    def why_unknown(self, shared_id: str) -> tuple[str, str]:
+        """Why there is none, for the record: a reason and a sentence."""
+
+
+class RelaySource(Protocol):
+    """The live sessions."""
+
+    def has_stream(self, device_id: str, channel_id: str, stream: int) -> bool:
+        """Whether a channel is known to have a stream beside its main one."""
+
+    async def relay(
+        self,
+        device_id: str,
+        channel_id: str,
+        make: Callable[[SessionRecord], SenderSpec],
+        events: SenderEvents,
+        *,
+        stream: int = 0,
+        origin: Origin | None = None,
+    ) -> tuple[SessionRecord, Sender]:
+        """Open a relay of a channel's stream, starting the stream if need be."""
+
+
+class BridgeOwner(Protocol):
+    """What all bridged calls share; `Bridges` is it."""
+
+    own_id: str
+    identities: IdentityPath
+    sources: RelaySource
+    access: AccessControl
+    views: Callable[[str], ChannelResolver | None]
+    local_host: Callable[[DeviceAddress], str]
+    now: Callable[[], float]
+    wall: Callable[[], datetime]
+    late_offer_transport: MediaTransport
+
+    def count_of(self, platform_id: str) -> int:
+        """How many a platform has."""
+
+    def lease_ssrc(self, wanted: int | None) -> int:
+        """Return an SSRC no other stream to an upper uses now."""
+
+    def release_ssrc(self, ssrc: int) -> None:
+        """Give an SSRC back."""
+
+    def ask_key_frame(self, record: BridgeRecord) -> None:
+        """Ask the camera of a bridge for a key frame."""
+
+
+class BridgedCall:
+    """One of them; implements SenderEvents."""
+
+    def __init__(
+        self,
+        owner: BridgeOwner,
+        record: BridgeRecord,
+        link: UpperLink,
+        call: IncomingCall,
+        requester: UpperRequester,
+    ) -> None:
+        self.record = record
+        self.finished = asyncio.Event()
+        self._owner = owner
+        self._link = link
+        self._call = call
+        self._requester = requester
+        self._began = owner.now()
+        self._wake = asyncio.Event()
+        self._end: tuple[BridgeEnd, str] | None = None
+        self._leg: CallLeg | None = None
+        self._sender: Sender | None = None
+        self._access: Access | None = None
+        self._ssrc: int | None = None
+        self._offer: LiveOffer | None = None
+        self._answer = b""
+        self._origin: Origin | None = None
+        self._acked = False
+        self._joined = False
+        """Whether the camera's stream ran already."""
+        call.on_cancel = self._cancelled
+
+    def finish(self, end: BridgeEnd, detail: str) -> None:
+        """Begin to end; the first reason stays."""
+        if self._end is None:
+            self._end = (end, detail)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Live from the INVITE to the end of both legs; never raises for what a peer does."""
+        try:
+            if self._call.cancelled:
+                self._cancelled()
+            await self._establish()
+            await self._stay()
+        except Refused as exc:
+            self._refuse(exc)
+        except asyncio.CancelledError:
+            self.finish(BridgeEnd.SHUTDOWN, "The gateway is stopping")
+            raise
+        except Exception as exc:
+            # A boundary: the upper gets an answer and the camera is let go, whatever broke here.
+            self.finish(BridgeEnd.INTERNAL_ERROR, f"Failed inside the gateway: {exc!r}")
+            log.exception("bridge_failed", bridge_id=self.record.bridge_id)
+        finally:
+            await self._release()
+
+    # Setting up
+
+    async def _establish(self) -> None:
+        channel = self._admit()
+        owner, record = self._owner, self.record
+        offer = self._offer
+        ours = owner.late_offer_transport if offer is None else _OURS[offer.transport]
+        record.transport = ours.value
+        wanted = offer.ssrc if offer is not None and self._link.config.echo_ssrc else None
+        try:
+            ssrc = self._ssrc = owner.lease_ssrc(wanted)
+        except Gb28181Error as exc:
+            raise Refused(486, f"No SSRC is free: {exc}") from exc
+        record.ssrc = f"{ssrc:010d}"
+        payload_type = PS if offer is None else _ps_type(offer)
+
+        def make(session: SessionRecord) -> SenderSpec:
+            record.session_id = session.session_id
+            self._joined = Stage.FIRST_PACKET in session.stages
+            return SenderSpec(
+                sender_id=record.bridge_id,
+                stream_id=session.stream_id,
+                transport=ours,
+                ssrc=ssrc,
+                payload_type=payload_type,
+                remote=(offer.host, offer.port) if offer is not None and offer.host else None,
+                # Behind NAT media comes from where signalling comes from, whatever the offer says.
+                hosts=frozenset({self._requester.source}),
+                rtcp=self._link.config.rtcp,
+            )
+
+        await self._open(channel, make)
+        if self._end is not None:
+            end, detail = self._end
+            # An upper that cancelled has had its 487; to whoever may no longer, or is to be let go, that is said.
+            status = {BridgeEnd.UPPER_CANCELLED: 487, BridgeEnd.STOPPED: 403}.get(end, 480)
+            raise Refused(status, detail)
+        assert self._sender is not None
+        self._accept(payload_type, self._sender)
+
+    def _admit(self) -> Channel:
+        """Look at the INVITE; returns the channel it may have."""
+        owner, link, call = self._owner, self._link, self._call
+        view = owner.views(link.config.platform_id)
+        channel = None if view is None else view.resolve(call.target)
+        request = AccessRequest(
+            subject=self._requester.subject,
+            action=Action.LIVE,
+            channel=channel,
+            object_id=call.target[:64],
+            context=AccessContext(
+                at=owner.wall(), zone=link.config.zone, source=self._requester.source
+            ),
+            via="sip",
+        )
+        if channel is None:
+            # The same answer whether it exists or not, and whatever the offer looks like.
+            why = NOT_SHARED if view is None else view.why_unknown(call.target)
+            owner.access.refuse(request, *why)
+            raise Refused(404, f"{call.target[:64]} is not shared with this platform")
+        try:
+            self._check_route()
+            self._read_offer()
+            if owner.count_of(link.config.platform_id) > link.config.max_sessions:
+                limit = link.config.max_sessions
+                raise Refused(486, f"The platform has {limit} streams already")  # noqa: TRY301 - one place records
+        except Refused as exc:
+            owner.access.refuse(request, f"sip_{exc.status}", exc.detail)
+            raise
+        self.record.device_id, self.record.channel_id = channel.device_id, channel.channel_id
+        try:
+            self._access = owner.access.open(request, self._stopped)
+        except GatewayError as exc:
+            raise refusal_of(exc) from exc
+        return channel
+
+    def _read_offer(self) -> None:
+        call = self._call
+        if not call.sdp.strip():
+            return
+        try:
+            offer = self._offer = read_offer(call.sdp)
+        except SdpError as exc:
+            raise Refused(exc.status, f"The offer cannot be used: {exc}") from exc
+        if offer.name.lower() != "play":
+            raise Refused(488, f"s={offer.name[:20]} is not offered here, only Play")
+        self.record.remote = f"{offer.host}:{offer.port}"
+        _ps_type(offer)
+
+    def _check_route(self) -> None:
+        """Refuse loops and used-up hops; prepares what goes on to the next level."""
+        own_id, call, requester = self._owner.own_id, self._call, self._requester
+        if call.max_forwards <= 0:
+            raise Refused(483, "Max-Forwards is used up")
+        path = [part.strip() for part in call.route_path.split("-")]
+        if path.count(own_id) > 1:
+            raise Refused(482, f"Loop: {own_id} is in its route twice")
+        try:
+            identity = self._owner.identities.onward(requester.identity, requester.platform_id)
+        except Forbidden as exc:
+            raise Refused(exc.status, exc.detail) from exc
+        self._origin = Origin(identity=identity.serialize() if identity is not None else "")
+
+    async def _open(self, channel: Channel, make: Callable[[SessionRecord], SenderSpec]) -> None:
+        """Start or join the camera's stream, unless the upper cancels meanwhile."""
+        assert self._access is not None
+        asked = self._offer.streamnumber if self._offer is not None else None
+        stream = 1 if self._access.decision.obligations.sub_stream else 0
+        if asked and self._owner.sources.has_stream(channel.device_id, channel.channel_id, 1):
+            stream = 1
+        done = asyncio.Event()
+
+        async def start() -> None:
+            _, self._sender = await self._owner.sources.relay(
+                channel.device_id,
+                channel.channel_id,
+                make,
+                self,
+                stream=stream,
+                origin=self._origin,
+            )
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                name = f"bridge-source:{self.record.bridge_id}"
+                task = group.create_task(start(), name=name)
+                task.add_done_callback(lambda _: done.set())
+                guard = group.create_task(self._until_ending(done), name=f"{name}:guard")
+                await done.wait()
+                guard.cancel()
+                if self._end is not None and not task.done():
+                    task.cancel()
+        except* GatewayError as exc_group:
+            lower = DeviceId(channel.device_id).kind is IdKind.PLATFORM
+            raise refusal_of(_first(exc_group), lower=lower) from exc_group
+
+    async def _until_ending(self, done: asyncio.Event) -> None:
+        while self._end is None:
+            await self._wake.wait()
+            self._wake.clear()
+        done.set()
+
+    def _accept(self, payload_type: int, sender: Sender) -> None:
+        """Answer 200: the answer to the offer, or our own offer."""
+        route = self._link.route
+        if route is None:
+            raise Refused(480, "The link to the platform is gone")
+        host, record, ssrc = self._owner.local_host(route), self.record, self._ssrc
+        if self._offer is not None:
+            self._answer = self._offer.answer(
+                owner_id=self._call.target,
+                host=host,
+                port=sender.port,
+                payload_type=payload_type,
+                ssrc=ssrc,
+            )
+        else:
+            self._answer = build_live_offer(
+                owner_id=self._call.target,
+                host=host,
+                port=sender.port,
+                transport=record.transport,
+                ssrc=ssrc,
+                payloads=[payload_type],
+                direction="sendonly",
+            )
+        try:
+            leg = self._leg = self._call.accept(self._answer, headers=self._route_headers())
+        except Conflict as exc:
+            self.finish(BridgeEnd.UPPER_CANCELLED, "The upper cancelled")
+            raise Refused(487, "Cancelled meanwhile") from exc
+        leg.on_ack, leg.on_bye, leg.on_reinvite = self._ack, self._bye, self._reinvite
+        record.call_id = leg.call_id
+        record.established_after = self._owner.now() - self._began
+        if self._offer is not None and record.transport != MediaTransport.UDP:
+            # Whoever connects may do so before its ACK has come through.
+            sender.start()
+
+    def _route_headers(self) -> list[tuple[str, str]]:
+        if self._link.config.edition is not Edition.V2022:
+            return []
+        config = self._link.config
+        if config.id_mode is IdMode.RENAME:
+            # Which platform it came from is a lower-level code.
+            return [("X-RoutePath", config.local_id or self._owner.own_id)]
+        lower = self.record.device_id
+        path = self._owner.own_id
+        if DeviceId(lower).kind is IdKind.PLATFORM:
+            path = f"{path}-{lower}"
+        return [("X-RoutePath", path)]
+
+    # While it runs
+
+    async def _stay(self) -> None:
+        ack_due = self._owner.now() + ACK_DEADLINE
+        while self._end is None:
+            wait = None if self._acked else max(ack_due - self._owner.now(), 0.0)
+            try:
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+            except TimeoutError:
+                self.finish(BridgeEnd.NO_ACK, f"No ACK within {ACK_DEADLINE:g} s of our 200")
+            self._wake.clear()
+
+    def _ack(self, body: bytes) -> None:
+        if self._sender is None or self._acked:
+            return
+        self._acked = True
+        if self._offer is not None:
+            self._sender.start()
+            self._wake.set()
+            return
+        try:
+            answer = read_answer(body, transport=self.record.transport, ssrc=self._ssrc)
+        except SdpError as exc:
+            detail = f"The answer in the ACK cannot be used: {exc}"
+            self.finish(BridgeEnd.ANSWER_UNUSABLE, detail)
+            return
+        chosen = next((pt for pt, name in answer.payloads.items() if name == "PS"), PS)
+        self.record.remote = f"{answer.host}:{answer.port}"
+        self._sender.start(answer.remote, payload_type=chosen)
+        self._wake.set()
+
+    def _reinvite(self, sdp: bytes) -> tuple[int, bytes]:
+        """Answer a re-INVITE: the media may move, its transport may not change."""
+        if not sdp.strip() or self._offer is None or self._sender is None:
+            return 200, self._answer
+        try:
+            offer = read_offer(sdp)
+            _ps_type(offer)
+        except SdpError as exc:
+            return exc.status, b""
+        except Refused as exc:
+            return exc.status, b""
+        if offer.transport is not self._offer.transport:
+            return 488, b""
+        if (offer.host, offer.port) != (self._offer.host, self._offer.port):
+            self._sender.start((offer.host, offer.port), payload_type=_ps_type(offer))
+            self.record.remote = f"{offer.host}:{offer.port}"
+            self._offer = offer
+        return 200, self._answer
+
+    def _bye(self, why: str) -> None:
+        match why:
+            case "no_ack":
+                self.finish(BridgeEnd.NO_ACK, "The upper never acknowledged our 200")
+            case "connection_lost":
+                self.finish(BridgeEnd.UPPER_LOST, "The connection to the upper was lost")
+            case _:
+                self.finish(BridgeEnd.UPPER_BYE, "The upper ended it with BYE")
+
+    def _cancelled(self) -> None:
+        self.finish(BridgeEnd.UPPER_CANCELLED, "The upper cancelled its INVITE")
+
+    def _stopped(self, code: str, detail: str) -> None:
+        self.finish(BridgeEnd.STOPPED, f"{code}: {detail}")
+
+    def sender_connected(self) -> None:
+        """The media connection stands."""
+
+    def sender_first_packet(self) -> None:
+        """Media flows."""
+        self.record.first_packet_after = self._owner.now() - self._began
+        if self._joined:
+            self._owner.ask_key_frame(self.record)
+
+    def sender_lost(self, code: str, detail: str) -> None:
+        """The camera's stream or the upper's receiver is gone."""
+        end = BridgeEnd.SOURCE_ENDED if code == "source_ended" else BridgeEnd.UPPER_LOST
+        self.finish(end, f"{code}: {detail}" if end is BridgeEnd.UPPER_LOST else detail)
+
+    # The end
+
+    def _refuse(self, exc: Refused) -> None:
+        self.record.status = exc.status
+        self._call.refuse(exc.status, exc.reason, headers=exc.headers)
+        self.finish(BridgeEnd.REFUSED, exc.detail)
+        detail = f"INVITE {self.record.shared_id}: {exc.status}, {exc.detail}"
+        self._link.note(PlatformEvent.REFUSED, detail)
+
+    async def _release(self) -> None:
+        """End both legs and give everything back, each whatever becomes of the others."""
+        end, detail = self._end or (BridgeEnd.INTERNAL_ERROR, "Ended without a reason")
+        self.record.end, self.record.detail = end, detail
+        try:
+            if self._sender is not None:
+                await self._sender.close()
+        finally:
+            if self._access is not None:
+                self._access.end(end.value, detail)
+            if self._ssrc is not None:
+                self._owner.release_ssrc(self._ssrc)
+            self._report(end, detail)
+            if self._leg is not None:
+                await self._leg.bye()
+            elif not self._call.cancelled:
+                self._call.refuse(self.record.status or 500)
+
+    def _report(self, end: BridgeEnd, detail: str) -> None:
+        record = self.record
+        (log.warning if end.is_failure else log.info)(
+            "bridge_ended",
+            bridge_id=record.bridge_id,
+            platform_id=record.platform_id,
+            shared_id=record.shared_id,
+            device_id=record.device_id,
+            channel_id=record.channel_id,
+            session_id=record.session_id,
+            transport=record.transport,
+            reason=end.value,
+            detail=detail,
+            status=record.status,
+            established_s=record.established_after,
+            first_packet_s=record.first_packet_after,
+        )
+        if end.is_failure:
+            self._link.note(
+                PlatformEvent.SESSION_ENDED, f"{record.shared_id}: {end.value}: {detail}"
+            )
+
+
+def _ps_type(offer: LiveOffer) -> int:
+    """Return the payload type for PS."""
+    number = offer.payload_for("PS")
+    if number is None:
+        names = ", ".join(offer.payloads.values())
+        raise Refused(488, f"The offer accepts {names[:80]}, but not PS")
+    return number
+
+
+def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, GatewayError)
+    return found
