@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from gateway.cascade.bridge_call import NOT_SHARED, ChannelResolver
+from gateway.cascade.bridge_call import ChannelResolver
 from gateway.cascade.ports import IdentityPath, UpperLink, UpperRequester
 from gateway.cascade.refusal import Refused
 from gateway.domain.device import Channel
@@ -123,8 +123,10 @@ class ControlDesk:
 
         channel = request.channel
         if channel is None:
-            why = NOT_SHARED if view is None else view.why_unknown(control.device_id)
-            raise refuse(404, *why)
+            reason, detail = "not_shared", "This platform has no catalogue"
+            if view is not None:
+                reason, detail = view.why_unknown(control.device_id)
+            raise refuse(404, reason, detail)
         try:
             identity = self._identities.onward(requester.identity, requester.platform_id)
         except Forbidden as exc:
