@@ -175,6 +175,9 @@ class Forest:
             self._divisions.put(branch.device_id, regions, branch.regions)
         if not whole:
             return False
+        # What one change touched, a later one may have taken out or replaced.
+        nodes = branch.nodes
+        touched = {n: None for n in touched if nodes.get(n.channel.channel_id) is n}
         await self._give_codes(branch.device_id, touched)
         self._publish_moves(branch, [(placed, None) for placed in branch.gone.values()])
         branch.gone.clear()

@@ -68,7 +68,8 @@ class Told:
         Others keep what they knew, so what was told to be off-line and no longer is stays an event as well.
         """
         for placed in items:
-            told = self.pending.get(placed.code, placed)
+            known = self.members is None or placed.code in self.members
+            told = self.pending.get(placed.code, placed if known else None)
             if told is not None and placed.online is False:
                 self.pending[placed.code] = replace(told, online=True)
 
