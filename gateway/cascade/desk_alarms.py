@@ -148,6 +148,10 @@ class AlarmOffice:
             extra_info=content.extra_info if named else "",
             longitude=None if masked else content.longitude,
             latitude=None if masked else content.latitude,
+            # Required of whoever sends (A.2.5.3), left out by some devices: the lowest class, "other", now.
+            alarm_priority=content.alarm_priority or 4,
+            alarm_method=content.alarm_method or 7,
+            alarm_time=content.alarm_time or self._wall(),
             raw={},
         )
         return scrubbed(shared, channel, self._link.config)

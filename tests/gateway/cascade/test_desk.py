@@ -410,7 +410,7 @@ async def test_the_end_of_a_link_is_told_to_its_subscribers() -> None:
             f"<Query><CmdType>Alarm</CmdType><SN>1</SN><DeviceID>{CAMERA}</DeviceID></Query>".encode(),
             404,
         ),
-        (b"<Query><CmdType>Catalog</CmdType><SN>1</SN></Query>", 404),
+        (b"<Query><CmdType>Catalog</CmdType><SN>1</SN></Query>", 400),
     ],
 )
 async def test_what_cannot_be_subscribed_is_refused(body: bytes, status: int) -> None:
