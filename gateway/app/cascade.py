@@ -32,6 +32,7 @@ from gateway.domain.document import SharedId
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import PlatformConfig, PlatformStatus
 from gateway.domain.policy import Subject
+from gateway.domain.selector import ChannelSelector
 from gateway.registry.registry import DeviceRegistry
 from gateway.sessions.control import DeviceControls
 from gateway.sessions.live import LiveSessions
@@ -276,12 +277,25 @@ class CascadeParts:
     # Inside
 
     def _connect(self) -> None:
-        self._needs.sharing.access.on_changed.append(self.desk.policy_changed)
+        sharing = self._needs.sharing
+        sharing.access.on_changed.append(self.desk.policy_changed)
+        for book in (sharing.stops, sharing.grants):
+            book.on_objects.append(self._objects_changed)
         self.links.on_started.append(self._link_started)
         self.links.on_ended.append(self._link_ended)
         self.links.on_offline.append(self._link_offline)
         self.links.on_status.append(self._fill_status)
         self.platforms.on_changed.append(self._platform_changed)
+
+    def _objects_changed(self, objects: ChannelSelector) -> None:
+        """A stop order or grant names devices or channels: platforms are told of these first."""
+        registry, devices = self._needs.registry, set(objects.devices)
+        for name in objects.channels:
+            device_id, _, code = name.rpartition("/")
+            named = [device_id] if device_id else [c.device_id for c in registry.find_channel(code)]
+            devices.update(named)
+        if devices:
+            self.desk.policy_changed(devices)
 
     def _platform_changed(self, platform_id: str) -> None:
         if self.platforms.find(platform_id) is None:

@@ -120,10 +120,14 @@ class UpperDesk:
         for office in self._offices.values():
             office.view.touch(device_id, channel_ids)
 
-    def policy_changed(self) -> None:
-        """Who may see what may have changed."""
+    def policy_changed(self, first: Collection[str] = ()) -> None:
+        """Who may see what may have changed.
+
+        Args:
+            first: Devices whose items are known to be meant, to be looked at before all others.
+        """
         for office in self._offices.values():
-            office.view.policy_changed()
+            office.view.policy_changed(first)
 
     def alarm(self, device_id: str, channel_id: str, content: AlarmNotify) -> None:
         """Pass an alarm of a channel, or of a device itself, on to whoever subscribed and may have it."""

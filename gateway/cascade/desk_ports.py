@@ -55,8 +55,8 @@ class PlatformView(Protocol):
     def touch(self, device_id: str, channel_ids: Collection[str] | None = None) -> None:
         """A device, or some of its channels, changed."""
 
-    def policy_changed(self) -> None:
-        """Decisions may have changed."""
+    def policy_changed(self, first: Collection[str] = ()) -> None:
+        """Decisions may have changed, on items of some devices for certain."""
 
 
 class ChangeNotifier(Protocol):

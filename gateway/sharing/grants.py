@@ -57,8 +57,9 @@ class GrantBook:
         self._made = GrantRules()
         self._rewriter = Rewriter(store, _COLLECTION, wall, self._document)
         self._rules: RuleIndex | None = EMPTY_INDEX
+        self.on_objects: list[Callable[[ChannelSelector], None]] = []
+        """Called with what a change is about, before `on_changed`, which tells that what holds has changed."""
         self.on_changed: list[Callable[[], None]] = []
-        """Called when what holds has changed."""
 
     async def load(self) -> None:
         """Read the grants; what cannot be read holds no more, which is said in the log."""
@@ -76,7 +77,7 @@ class GrantBook:
     def rules(self) -> RuleIndex:
         """The active grants as rules."""
         if self._rules is None:
-            active = self._made.of(grant for grant in self._grants.values() if _is_active(grant))
+            active = self._made.of(g for g in self._grants.values() if g.is_active)
             self._rules = RuleIndex(active) if active else EMPTY_INDEX
         return self._rules
 
@@ -118,9 +119,8 @@ class GrantBook:
             Conflict: `too_many_grants`.
             Unavailable: it could not be kept.
         """
-        now = self._wall()
+        now, label = self._wall(), by.label
         self._check(application, now, self._limits.longest)
-        label = by.label
         waiting = [g for g in self._grants.values() if g.state is GrantState.APPLIED]
         if sum(grant.applicant == label for grant in waiting) >= self._limits.max_waiting:
             raise Conflict(
@@ -308,7 +308,7 @@ class GrantBook:
         )
         self._grants[grant_id] = revoked
         self._record("revoke", revoked, by, source)
-        self._changed()
+        self._changed(revoked.application.objects)
         await self._rewriter.write(grant_id)
         self._prune()
         return revoked
@@ -317,7 +317,7 @@ class GrantBook:
         """End the grants whose time is over, write what is not kept yet; call it at least once a second."""
         self._rewriter.retry()
         now = self._wall()
-        over = [g for g in self._grants.values() if _is_active(g) and g.application.until <= now]
+        over = [g for g in self._grants.values() if g.is_active and g.application.until <= now]
         for grant in over:
             expired = replace(grant, state=GrantState.EXPIRED, ended_at=now)
             self._grants[grant.grant_id] = expired
@@ -333,8 +333,8 @@ class GrantBook:
             raise Invalid("grant_invalid", "the end of the grant is past")
         start = max(now, application.valid_from or now)
         if application.until > now + longest or start > application.until:
-            days = longest.days
-            raise Invalid("grant_invalid", f"a grant ends {days} days from now at the latest")
+            sentence = f"a grant ends {longest.days} days from now at the latest"
+            raise Invalid("grant_invalid", sentence)
 
     def _waiting(self, grant_id: str) -> Grant:
         grant = self.get(grant_id)
@@ -360,7 +360,7 @@ class GrantBook:
         self._grants[grant_id] = grant
         self._record(action, grant, by, source)
         if grant.state is GrantState.ACTIVE:
-            self._changed()
+            self._changed(grant.application.objects)
         self._prune()
         return grant
 
@@ -377,8 +377,11 @@ class GrantBook:
             ticket=application.ticket,
         )
 
-    def _changed(self) -> None:
+    def _changed(self, objects: ChannelSelector | None = None) -> None:
         self._rules = None
+        if objects is not None:
+            for told in self.on_objects:
+                told(objects)
         for changed in self.on_changed:
             changed()
 
@@ -393,7 +396,3 @@ class GrantBook:
         for grant in over[: max(0, len(over) - self._limits.max_over)]:
             del self._grants[grant.grant_id]
             unawaited(self._store.delete_document(_COLLECTION, grant.grant_id), grant.rule_id)
-
-
-def _is_active(grant: Grant) -> bool:
-    return grant.state is GrantState.ACTIVE

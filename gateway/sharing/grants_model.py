@@ -177,6 +177,11 @@ class Grant:
         return self.state is GrantState.APPLIED and now > self.answer_by
 
     @property
+    def is_active(self) -> bool:
+        """Whether it holds, its times aside."""
+        return self.state is GrantState.ACTIVE
+
+    @property
     def rule(self) -> Rule:
         """The rule that an active grant is."""
         application = self.application

@@ -135,6 +135,8 @@ class StopBook:
         self._orders: dict[str, StopOrder] = {}
         self._rewriter = Rewriter(store, _COLLECTION, wall, self._document)
         self._rules: RuleIndex | None = EMPTY_INDEX
+        self.on_objects: list[Callable[[ChannelSelector], None]] = []
+        """Called with what a change is about, before `on_changed`."""
         self.on_changed: list[Callable[[], None]] = []
         """Called when what is in force has changed."""
 
@@ -226,7 +228,7 @@ class StopBook:
         said = f"subject {value_text(clause_fields(order.subject))}; "
         said += f"objects {value_text(selector_fields(objects))}"
         self._recorder.record("order", order.rule_id, by, detail=said, reason=reason, source=source)
-        self._changed()
+        self._changed(objects)
         await self._rewriter.write(order.stop_id)
         return order
 
@@ -252,7 +254,7 @@ class StopBook:
             raise Conflict("stop_lifted", f"Stop order {stop_id} was lifted before")
         self._orders[stop_id] = lifted
         self._recorder.record("lift", lifted.rule_id, by, reason=reason[:MAX_REASON], source=source)
-        self._changed()
+        self._changed(lifted.objects)
         self._prune()
         return lifted
 
@@ -260,8 +262,11 @@ class StopBook:
         order = self._orders.get(stop_id)
         return order.document() if order is not None else None
 
-    def _changed(self) -> None:
+    def _changed(self, objects: ChannelSelector | None = None) -> None:
         self._rules = None
+        if objects is not None:
+            for told in self.on_objects:
+                told(objects)
         for changed in self.on_changed:
             changed()
 

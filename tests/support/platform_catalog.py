@@ -90,6 +90,7 @@ class FixedCatalog:
         self.loads = 0
         self.touched: list[tuple[str, tuple[str, ...] | None]] = []
         self.policy_changes = 0
+        self.judged_first: list[str] = []
         self.resolved: dict[str, Channel] = {}
         self.listed = [CatalogItem(device_id=LOWER_ID, name="County")]
         for number in range(count):
@@ -172,8 +173,9 @@ class FixedCatalog:
     def touch(self, device_id: str, channel_ids: Collection[str] | None = None) -> None:
         self.touched.append((device_id, None if channel_ids is None else tuple(channel_ids)))
 
-    def policy_changed(self) -> None:
+    def policy_changed(self, first: Collection[str] = ()) -> None:
         self.policy_changes += 1
+        self.judged_first += sorted(first)
 
 
 class FixedDirectory:

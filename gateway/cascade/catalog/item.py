@@ -15,6 +15,7 @@ __all__ = [
     "Rank",
     "SecrecyError",
     "differs",
+    "is_camera",
     "rank_of",
     "render",
 ]
@@ -190,3 +191,8 @@ def _without_codes(item: CatalogItem, channel: Channel) -> CatalogItem:
         if clean != text:
             changed[name] = clean
     return replace(item, **changed) if changed else item
+
+
+def is_camera(placed: Placed | None) -> bool:
+    """Whether there is an item and it is a camera."""
+    return placed is not None and placed.channel.kind is ChannelKind.CAMERA

@@ -145,7 +145,7 @@ class CatalogNotifier:
             root=root,
             send=send,
             new_sn=self._new_sn,
-            hurrying=lambda: self._hurrying,
+            hurrying=lambda: self._hurrying or self._view.policy_pending,
             settings=self._settings,
             now=self._now,
         )
@@ -168,6 +168,9 @@ class CatalogNotifier:
             self._scope.spawn(self._serve(subscription), name=name)
 
     async def _serve(self, subscription: UpperSubscription) -> None:
+        if subscription not in self._senders:
+            # Ended before its first NOTIFY.
+            return
         sender, gone = self._senders[subscription]
         well = False
         try:

@@ -11,7 +11,7 @@ from gateway.cascade.catalog.arrangement import Arrangement
 from gateway.cascade.catalog.codes import CodeTable
 from gateway.cascade.catalog.division import Divisions
 from gateway.cascade.catalog.forest import Forest
-from gateway.cascade.catalog.item import PLAIN, Placed, Rank
+from gateway.cascade.catalog.item import PLAIN, Placed, Rank, is_camera
 from gateway.cascade.catalog.node import Verdict, division_of, verdict_of
 from gateway.cascade.catalog.own import OwnPlatform
 from gateway.cascade.catalog.own_tree import OwnTree
@@ -20,7 +20,7 @@ from gateway.cascade.catalog.sight import Sight
 from gateway.cascade.catalog.snapshot import Snapshot, select
 from gateway.cascade.catalog.told import Told
 from gateway.cascade.ports import ChannelDirectory
-from gateway.domain.device import Channel, ChannelKind
+from gateway.domain.device import Channel
 from gateway.domain.document import SharedIdStore
 from gateway.domain.platform import IdMode, PlatformConfig, TreeMode
 from gateway.domain.policy import AccessContext, AccessControl, Action, Decision, Subject
@@ -126,6 +126,7 @@ class CatalogView:
         self._cameras = 0
         self._marks: dict[str, set[str] | None] = {}
         self._own_marked = True
+        self._first: set[str] = set()
         self._epoch = 0
         self._judged = 0
         self._until: datetime | None = None
@@ -150,9 +151,10 @@ class CatalogView:
             marked.update(channel_ids)
         self._tell_marked()
 
-    def policy_changed(self) -> None:
-        """Note that decisions may have changed; cheap."""
+    def policy_changed(self, first: Collection[str] = ()) -> None:
+        """Note that decisions may have changed, above all on items of the devices `first`; cheap."""
         self._epoch += 1
+        self._first.update(first)
         self._tell_marked()
 
     @property
@@ -193,11 +195,13 @@ class CatalogView:
             if epoch != self._judged:
                 self._until = None
                 for device_id in list(self.forest.branches):
+                    await self._judge_first()
                     if self._marks.get(device_id, ()) is not None:
                         await self.forest.rejudge(device_id, epoch)
             for device_id in list(self._marks):
                 await self._update(device_id, epoch)
             self._judged = epoch
+            await self._judge_first()
             if self.forest.unsaved and self._retry_at is None:
                 self._retry_at = self._now() + CODES_RETRY
 
@@ -315,6 +319,14 @@ class CatalogView:
 
     # Inside
 
+    async def _judge_first(self) -> None:
+        """Look at what is known to be meant, also while older marks are worked off."""
+        while self._first:
+            device_id = self._first.pop()
+            if device_id in self._marks:
+                await self._update(device_id, self._epoch)
+            await self.forest.rejudge(device_id, self._epoch)
+
     async def _update(self, device_id: str, epoch: int) -> None:
         channel_ids = self._marks.pop(device_id, ())
         try:
@@ -383,10 +395,6 @@ class CatalogView:
         self.version += 1
         for _, before, after in changes:
             self._total += (after is not None) - (before is not None)
-            self._cameras += _is_camera(after) - _is_camera(before)
+            self._cameras += is_camera(after) - is_camera(before)
         for listener in tuple(self.on_changes):
             listener(changes)
-
-
-def _is_camera(placed: Placed | None) -> bool:
-    return placed is not None and placed.channel.kind is ChannelKind.CAMERA

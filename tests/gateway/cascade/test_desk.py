@@ -580,8 +580,9 @@ async def test_changes_below_are_passed_to_all_catalogues() -> None:
         await until(lambda: len(gateway.catalogs) == 2, 2, "both catalogues")
         gateway.desk.touch(DEVICE, [CAMERA])
         gateway.desk.touch(DEVICE)
-        gateway.desk.policy_changed()
+        gateway.desk.policy_changed([DEVICE])
         for catalog in gateway.catalogs.values():
+            assert catalog.judged_first == [DEVICE]
             assert catalog.touched == [(DEVICE, (CAMERA,)), (DEVICE, None)]
             assert catalog.policy_changes == 1
 

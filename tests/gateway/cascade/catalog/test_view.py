@@ -566,3 +566,33 @@ async def test_unchanged_items_stay_the_same_objects() -> None:
     view.policy_changed()
     await view.refresh()
     assert told == []
+
+
+async def test_devices_that_are_known_to_be_meant_are_judged_before_all_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    devices = [f"3713000000118{number:07}" for number in range(40)]
+    for number, device_id in enumerate(devices):
+        world.device(device_id, channel(device_id, f"3713000000131{number:07}"))
+    view = make_view(world)
+    await view.load()
+    asked: list[str] = []
+    decide = view._access.decide
+
+    def listening(subject: Any, action: Any, item: Channel, context: Any) -> Any:
+        asked.append(item.device_id)
+        if len(asked) == 5:
+            # News while older marks are being worked off.
+            view.policy_changed([devices[-2]])
+        return decide(subject, action, item, context)
+
+    monkeypatch.setattr(view._access, "decide", listening)
+    view.policy_changed([devices[-1]])
+    await view.refresh()
+    assert asked[0] == devices[-1]
+    assert asked.index(devices[-2]) < 8
+    assert view.policy_pending
+    await view.refresh()
+    assert view.is_current
+    assert set(asked) == set(devices)
