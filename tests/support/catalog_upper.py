@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from gateway.cascade.catalog.notifier import CatalogNotifier
@@ -12,6 +12,7 @@ from gateway.cascade.ports import UpperLink, UpperSubscription
 from gateway.domain.device import DeviceAddress
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import PlatformConfig
+from gb28181.aio.clock import monotonic
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.catalog import CatalogCollector
 from gb28181.manscdp import CatalogItem, CatalogResponse, parse_message, serialize_message
@@ -78,12 +79,17 @@ class Subscription:
 
 @asynccontextmanager
 async def notifying(
-    view: CatalogView, settings: NotifierSettings = FAST, link: Link | None = None
+    view: CatalogView,
+    settings: NotifierSettings = FAST,
+    link: Link | None = None,
+    now: Callable[[], float] = monotonic,
 ) -> AsyncIterator[CatalogNotifier]:
     """Run a notifier; no crash of its tasks goes unseen."""
     crashes: list[tuple[str, Exception]] = []
     crashed = lambda name, error: crashes.append((name, error))  # noqa: E731
-    notifier = CatalogNotifier(view, link or Link(view.config), on_crash=crashed, settings=settings)
+    notifier = CatalogNotifier(
+        view, link or Link(view.config), on_crash=crashed, settings=settings, now=now
+    )
     async with TaskScope(crashed) as scope:
         scope.spawn(notifier.run(), name="notifier")
         yield notifier

@@ -19,8 +19,6 @@ from gb28181.manscdp.message import Content
 
 __all__ = ["CatalogNotifier"]
 
-PUSH_RETRY: Final = 5.0
-"""Seconds until a MESSAGE that was not taken is tried again."""
 MAX_SN: Final = 2**31 - 1
 
 log = structlog.get_logger()
@@ -190,13 +188,11 @@ class CatalogNotifier:
     async def _keep_pushing(self) -> None:
         """Send changes by MESSAGE while the platform has no subscription to the whole."""
         push = self._push = self._sender(None, self._push_one)
+        push.paused = lambda: self._is_subscribed() or not self._link.online
         try:
             while True:
-                if self._link.online and not self._is_subscribed():
-                    await push.run()
-                for sender in self._all():
-                    sender.wake()
-                await asyncio.sleep(PUSH_RETRY)
+                await push.run()
+                await asyncio.sleep(self._settings.push_retry)
         finally:
             self._forget(push)
             self._push = None

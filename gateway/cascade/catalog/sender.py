@@ -44,6 +44,8 @@ class NotifierSettings:
     """Tell a new subscriber what is off-line: it takes everything for on-line."""
     flaps: int = FLAPS_PER_MINUTE
     """Changes of status told of one item in a minute."""
+    push_retry: float = 5.0
+    """Seconds until a MESSAGE that was not taken, or could not be sent, is tried again."""
 
 
 Send = Callable[[Content | None], Awaitable[bool]]
@@ -86,6 +88,8 @@ class Sender:
         """Events told."""
         self.is_waiting = False
         """Whether there is nothing to tell at the moment."""
+        self.paused: Callable[[], bool] = lambda: False
+        """Whether nothing may be sent at the moment; looked at again after `push_retry`."""
         self._view = view
         self._send = send
         self._new_sn = new_sn
@@ -159,7 +163,10 @@ class Sender:
             now = self._now()
             # Items may have come into the part subscribed that were told of nowhere yet.
             count = len(self.told.pending) - len(self._held) or int(self._outdated)
-            if count <= 0:
+            wait: float | None
+            if self.paused():
+                wait = self._settings.push_retry
+            elif count <= 0:
                 self._since = None
                 wait = self._next_release(now)
             else:
