@@ -16,15 +16,19 @@ from gateway.domain.policy import AccessContext, AccessControl, AccessRequest, A
 from gateway.domain.signalling import Origin
 from gateway.sessions.control import DeviceControls
 from gb28181.aio.tasks import TaskScope
+from gb28181.errors import RemoteProtocolError
 from gb28181.manscdp.control import DeviceControl, SubCommand
+from gb28181.manscdp.ptz import PtzCommand
 from gb28181.manscdp.response import Response
 
-__all__ = ["MAX_CONTROLS", "ControlDesk", "action_of"]
+__all__ = ["MAX_CONTROLS", "MAX_STOPS", "ControlDesk", "action_of"]
 
 log = structlog.get_logger()
 
 MAX_CONTROLS = 64
 """Controls of one platform that may be under way at once; more are refused with 486."""
+MAX_STOPS = 256
+"""The same for what only stops a camera: it must not go on moving because others are slow to answer."""
 
 _ACTIONS = {
     SubCommand.PTZ: Action.PTZ,
@@ -131,8 +135,9 @@ class ControlDesk:
             identity = self._identities.onward(requester.identity, requester.platform_id)
         except Forbidden as exc:
             raise refuse(exc.status, exc.code, exc.detail) from exc
-        if self._under_way.get(requester.platform_id, 0) >= MAX_CONTROLS:
-            raise refuse(486, "too_many_controls", f"{MAX_CONTROLS} controls are under way already")
+        limit = MAX_STOPS if _is_stop(control) else MAX_CONTROLS
+        if self._under_way.get(requester.platform_id, 0) >= limit:
+            raise refuse(486, "too_many_controls", f"{limit} controls are under way already")
         if control.sub_command in _NEVER:
             name = control.sub_command.value
             raise refuse(403, "never_shared", f"{name} is for whoever owns the device")
@@ -186,6 +191,15 @@ class ControlDesk:
             await link.send(answer)
         except GatewayError as exc:
             log.info("control_answer_not_sent", platform_id=platform_id, detail=exc.detail)
+
+
+def _is_stop(control: DeviceControl) -> bool:
+    if control.sub_command is not SubCommand.PTZ:
+        return False
+    try:
+        return PtzCommand.parse(control.ptz_cmd).is_stop
+    except RemoteProtocolError:
+        return False
 
 
 def _holder(platform_id: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.cascade.control import MAX_CONTROLS, ControlDesk, action_of
+from gateway.cascade.control import MAX_CONTROLS, MAX_STOPS, ControlDesk, action_of
 from gateway.cascade.ports import UpperRequester
 from gateway.domain.device import Channel
 from gateway.domain.errors import Unavailable
@@ -195,6 +195,22 @@ async def test_a_flood_of_controls_is_refused_and_harms_nobody_later() -> None:
         assert statuses[-5:] == [486] * 5
         made.signaller.hold.set()
         await until(lambda: made.control(control) == 200)
+
+
+async def test_a_stop_is_taken_though_too_many_others_are_under_way() -> None:
+    async with house() as made:
+        made.signaller.hold = asyncio.Event()
+        key_frame = DeviceControl(device_id=SHARED, iframe_cmd="Send")
+        stop = DeviceControl(device_id=SHARED, ptz_cmd=PtzCommand.stop().serialize())
+        moving = DeviceControl(device_id=SHARED, ptz_cmd=FRAME)
+        assert {made.control(key_frame) for _ in range(MAX_CONTROLS)} == {200}
+        assert made.control(moving) == 486
+        statuses = [made.control(stop) for _ in range(MAX_STOPS)]
+        assert statuses.count(200) == MAX_STOPS - MAX_CONTROLS
+        assert statuses[-1] == 486
+        made.signaller.hold.set()
+        await until(lambda: made.control(key_frame) == 200)
+        assert any(sent.ptz_cmd == stop.ptz_cmd for _, _, sent in made.signaller.controls)
 
 
 async def test_the_identity_goes_on_with_our_code_in_front() -> None:
