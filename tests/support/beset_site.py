@@ -100,12 +100,13 @@ class BesetSite:
         rows = await self.records(subject=f"platform:{platform_id}", result="deny")
         return [(row.entry.action, row.entry.object_id, row.entry.reason) for row in rows]
 
-    async def unharmed(self) -> None:
-        """The neighbour is served within a second, its stream has no gap, and nothing has crashed."""
+    async def unharmed(self) -> float:
+        """The neighbour is served, its stream has no gap, and nothing has crashed; the seconds that took it."""
         began = monotonic()
         await self.neighbour.ask(DeviceInfoQuery(sn=self.neighbour.next_sn(), device_id=SERVER_ID))
         codes = {item.device_id for item in await self.neighbour.query_catalog()}
-        assert monotonic() - began < 1.0
+        seconds = monotonic() - began
+        assert seconds < 3.0
         assert {SHARED, HIDDEN} <= codes
         assert self.watching is not None
         before = len(self.watching.received)
@@ -114,6 +115,7 @@ class BesetSite:
         assert all((b - a) & 0xFFFF == 1 for a, b in itertools.pairwise(numbers))
         crashes = self.gateway.gateway.metrics.task_crashes
         assert sum(sample.value for metric in crashes.collect() for sample in metric.samples) == 0
+        return seconds
 
     async def held(self, **wanted: int) -> None:
         """Wait until the gateway holds so many of these (sessions, bridges, ...)."""

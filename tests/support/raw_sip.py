@@ -68,8 +68,8 @@ class RawSip:
         self.transport = transport
         self.answers: dict[str, list[RawAnswer]] = {}
         """By Call-ID, provisional ones included."""
-        self.requests: list[str] = []
-        """First lines of requests that came; each was answered with 200."""
+        self.requests: dict[tuple[str, str], str] = {}
+        """Requests that came, by Call-ID and CSeq: their first lines; each was answered with 200."""
         self.lost = asyncio.Event()
         """The connection is gone."""
         self._news = asyncio.Event()
@@ -203,7 +203,8 @@ class RawSip:
             self._news.set()
             return
         head = data.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-        self.requests.append(head[0])
+        named = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in head)}
+        self.requests[named["call-id"], named["cseq"]] = head[0]
         kept = [
             x for x in head if x.lower().startswith(("via:", "from:", "to:", "call-id:", "cseq:"))
         ]
