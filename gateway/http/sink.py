@@ -59,8 +59,8 @@ class Sink:
         return self._prologue is None
 
     def write(self, data: bytes) -> None:
-        """Send a chunk."""
-        if self.ended is not None:
+        """Send a chunk; one for a connection that is going already is dropped."""
+        if self.ended is not None or self.transport.is_closing():
             return
         if self._prologue is not None:
             data = self._prologue() + data

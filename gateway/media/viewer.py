@@ -146,5 +146,11 @@ class SinkFeed:
             self.end("too_slow", f"This viewer was too slow for the stream for {patience:g} s")
 
     def _write(self, data: bytes) -> None:
-        if data:
+        if not data or self._on_detach is None:
+            return
+        try:
             self._sink.write(data)
+        except Exception:
+            # A boundary: one viewer's connection must not end the stream of all.
+            log.exception("viewer_failed")
+            self.end("viewer_failed", "The gateway failed on this viewer; its log says more")

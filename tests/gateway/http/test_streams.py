@@ -4,13 +4,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import pytest
+import uvloop
 
 from gateway.domain.errors import Unavailable
 from gateway.domain.media import OutputFormat
 from gateway.domain.session import EndReason
+from gateway.http.sink import HttpSink
 from gateway.media.viewer import ws_frame
 from tests.support.http import (
     CHANNEL,
@@ -105,6 +108,31 @@ async def test_a_reset_connection_detaches(bench: HttpBench) -> None:
     await watcher.detached.wait()
     await _idle(bench)
     assert bench.server.viewers == 0
+
+
+def test_what_comes_for_a_connection_that_is_closing_is_dropped() -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        accepted: asyncio.Future[asyncio.Transport] = loop.create_future()
+
+        class Server(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                accepted.set_result(cast("asyncio.Transport", transport))
+
+        server = await loop.create_server(Server, "127.0.0.1", 0)
+        _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+        transport = await accepted
+        sink = HttpSink(transport, lambda: b"head")
+        sink.write(b"data")
+        transport.close()
+        # The loop tells of the end a moment later; until then media goes on coming. uvloop raises on such a write.
+        sink.write(b"more")
+        assert sink.buffered() == 0
+        assert sink.sent == len(b"headdata")
+        writer.close()
+        server.close()
+
+    uvloop.run(run())
 
 
 async def test_the_end_of_a_stream_closes_the_connection(bench: HttpBench) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.domain.media import OutputFormat
 from gateway.media.options import MediaOptions
@@ -129,6 +130,45 @@ async def test_hevc_in_mp4_is_tagged_hvc1_as_safari_wants() -> None:
         bench.feed(video_units(Codec.HEVC, 10))
         await sink.until(lambda s: len(s.writes) >= 10)
         assert b"hvc1" in sink.writes[0]
+
+
+class BrokenSink(RecordingSink):
+    """A viewer whose connection cannot be written to any more, for whatever reason."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self._after = after
+
+    def write(self, data: bytes) -> None:
+        if len(self.writes) >= self._after:
+            raise RuntimeError("the handler is closed")
+        super().write(data)
+
+
+@pytest.mark.parametrize("after", [0, 3, 20])
+async def test_a_viewer_that_fails_is_let_go_and_the_others_watch_on(after: int) -> None:
+    with capture_logs() as logs:
+        async with running() as bench:
+            await one_that_fails(bench, after)
+    assert [entry["event"] for entry in logs].count("viewer_failed") == 2
+
+
+async def one_that_fails(bench: Bench, after: int) -> None:
+    early, broken = RecordingSink(), BrokenSink(after)
+    bench.stream.attach(FLV, early, audio=False)
+    bench.stream.attach(FLV, broken, audio=False)
+    bench.feed(video_units(count=10))
+    await early.until(lambda s: len(s.writes) >= 10)
+    late = BrokenSink(after)
+    bench.stream.attach(FLV, late, audio=False)
+    bench.feed(video_units(count=40)[10:])
+    await early.until(lambda s: len(s.writes) >= 40)
+    for sink in (broken, late):
+        assert len(sink.writes) == after
+        assert sink.closed is not None
+        assert sink.closed[0] == "viewer_failed"
+    assert sum(bench.stream.viewers().values()) == 1
+    assert picture_count(early) >= 39
 
 
 @pytest.mark.parametrize("output", list(OutputFormat))
