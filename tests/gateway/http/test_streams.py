@@ -115,9 +115,14 @@ def test_what_comes_for_a_connection_that_is_closing_is_dropped() -> None:
         loop = asyncio.get_running_loop()
         accepted: asyncio.Future[asyncio.Transport] = loop.create_future()
 
+        lost = asyncio.Event()
+
         class Server(asyncio.Protocol):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 accepted.set_result(cast("asyncio.Transport", transport))
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                lost.set()
 
         server = await loop.create_server(Server, "127.0.0.1", 0)
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
@@ -125,7 +130,9 @@ def test_what_comes_for_a_connection_that_is_closing_is_dropped() -> None:
         sink = HttpSink(transport, lambda: b"head")
         sink.write(b"data")
         transport.close()
-        # The loop tells of the end a moment later; until then media goes on coming. uvloop raises on such a write.
+        sink.write(b"more")
+        await lost.wait()
+        # The viewer is let go a moment later; until then media goes on coming. uvloop raises on such a write.
         sink.write(b"more")
         assert sink.buffered() == 0
         assert sink.sent == len(b"headdata")
