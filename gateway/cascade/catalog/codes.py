@@ -4,8 +4,10 @@ A code stands for one item for ever: it is on disk before it is first sent, an i
 one, and no other item ever gets it.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 from hashlib import blake2b
+from itertools import islice
 from typing import Final
 
 from gateway.domain.device import Channel, ChannelKind
@@ -21,6 +23,9 @@ SERIALS: Final = 1_000_000
 PROBES: Final = 2_000
 """Serials tried for one item, a few milliseconds. They are spread, so that even with 99 of 100 serials taken
 a free one is found."""
+
+SAVED: Final = 1_000
+"""Codes written together; they take a few milliseconds of the loop."""
 
 _TYPES: Final = {
     ChannelKind.CAMERA: "131",
@@ -65,6 +70,7 @@ class CodeTable:
         self._store = store
         self._avoid = avoid
         self._codes: dict[str, dict[str, str]] = {}
+        """Of items that have another code than their own, by device and channel."""
         # The device alone where the item keeps its code: most do, and there may be 100,000.
         self._owners: dict[str, str | tuple[str, str]] = {}
         self._retired: set[str] = set()
@@ -109,7 +115,9 @@ class CodeTable:
     def get(self, device_id: str, channel_id: str) -> str:
         """Return the code of an item; empty while it has none on disk."""
         codes = self._codes.get(device_id)
-        return codes.get(channel_id, "") if codes is not None else ""
+        if codes is not None and channel_id in codes:
+            return codes[channel_id]
+        return channel_id if self._owners.get(channel_id) == device_id else ""
 
     def find(self, code: str) -> tuple[str, str] | None:
         """Return (device id, channel id) of a code the platform was given."""
@@ -139,28 +147,28 @@ class CodeTable:
         """
         if self._stale:
             await self._reload()
-        if not self._unsaved:
-            return
-        chosen = dict(self._unsaved)
-        saved = [
-            SharedId(
-                platform_id=self._platform_id,
-                shared_id=code,
-                device_id=device_id,
-                channel_id=channel_id,
-            )
-            for (device_id, channel_id), code in chosen.items()
-        ]
-        try:
-            await self._store.save_shared_ids(saved)
-        except Unavailable:
-            # Some may be on disk, or another owner has given some meanwhile: look before the next attempt.
-            self._stale = True
-            raise
-        for (device_id, channel_id), code in chosen.items():
-            del self._unsaved[device_id, channel_id]
-            self._unsaved_codes.discard(code)
-            self._put(device_id, channel_id, code)
+        while self._unsaved:
+            part = list(islice(self._unsaved.items(), SAVED))
+            saved = [
+                SharedId(
+                    platform_id=self._platform_id,
+                    shared_id=code,
+                    device_id=device_id,
+                    channel_id=channel_id,
+                )
+                for (device_id, channel_id), code in part
+            ]
+            try:
+                await self._store.save_shared_ids(saved)
+            except Unavailable:
+                # Some may be on disk, or another owner has given some meanwhile: look before the next attempt.
+                self._stale = True
+                raise
+            for (device_id, channel_id), code in part:
+                del self._unsaved[device_id, channel_id]
+                self._unsaved_codes.discard(code)
+                self._put(device_id, channel_id, code)
+            await asyncio.sleep(0)
 
     async def _reload(self) -> None:
         wanted = dict(self._unsaved)
@@ -203,7 +211,6 @@ class CodeTable:
 
     def _put(self, device_id: str, channel_id: str, code: str) -> None:
         if code == channel_id:
-            self._codes.setdefault(device_id, {})[channel_id] = channel_id
             self._owners[channel_id] = device_id
         else:
             self._codes.setdefault(device_id, {})[channel_id] = code

@@ -4,12 +4,22 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import Final, TypeVar
 
-__all__ = ["SLICE", "Pace"]
+__all__ = ["SLICE", "Pace", "drained"]
 
 SLICE: Final = 0.004
 """Seconds of work at a stretch."""
 
 _T = TypeVar("_T")
+
+
+def drained(steps: Generator[None, None, _T]) -> _T:
+    """Go through the steps of a generator in one stretch and return its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: _T = stop.value
+            return result
 
 
 class Pace:

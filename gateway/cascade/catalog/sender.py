@@ -24,6 +24,8 @@ DATAGRAM_BYTES: Final = 60_000
 """Body of a NOTIFY over UDP whose number of items the operator has set."""
 PLANNED: Final = 4
 """Attempts at a plan; the last one lets nothing else happen meanwhile."""
+MANY: Final = 1_000
+"""Changes of which one is taken to move something without looking."""
 GREETED: Final = 500
 """Items looked at in a stretch for the first report."""
 PREPARED: Final = 50
@@ -106,9 +108,11 @@ class Sender:
 
     def changed(self, changes: Sequence[Change]) -> None:
         """Learn that something was published; what was told is kept elsewhere."""
-        self._held.difference_update([code for code, _, _ in changes])
+        if self._held:
+            self._held.difference_update([code for code, _, _ in changes])
         if self.root is not None and not self._outdated:
-            self._outdated = any(_may_move(before, after) for _, before, after in changes)
+            many = len(changes) > MANY
+            self._outdated = many or any(_may_move(before, after) for _, before, after in changes)
         self.wake()
 
     def wake(self) -> None:

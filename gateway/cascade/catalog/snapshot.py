@@ -1,6 +1,6 @@
 """A catalogue as it was at one moment, and the part of it that a query asks for (protocol 4.7.3)."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
 from gateway.cascade.catalog.item import Placed, Rank, render
@@ -8,7 +8,7 @@ from gateway.domain.platform import Edition
 from gb28181.ids import is_region_code
 from gb28181.manscdp import CatalogItem
 
-__all__ = ["Snapshot", "select"]
+__all__ = ["Snapshot", "in_order", "select"]
 
 _STEP = 256
 
@@ -42,6 +42,24 @@ class Snapshot(Sequence[CatalogItem]):
         if isinstance(index, slice):
             return Snapshot(self.placed[index], rename=self._rename)
         return render(self.placed[index], rename=self._rename)
+
+
+def in_order(
+    singles: Iterable[Placed], buckets: Iterable[Mapping[tuple[int, int], Mapping[str, Placed]]]
+) -> list[Placed]:
+    """Return all items, parents before children.
+
+    Args:
+        singles: Those that are kept one by one.
+        buckets: Those that are kept by rank and depth.
+    """
+    steps: dict[tuple[int, int], list[Placed]] = {}
+    for placed in singles:
+        steps.setdefault((placed.rank, placed.depth), []).append(placed)
+    for parts in buckets:
+        for step, bucket in parts.items():
+            steps.setdefault(step, []).extend(bucket.values())
+    return [placed for step in sorted(steps) for placed in steps[step]]
 
 
 def select(

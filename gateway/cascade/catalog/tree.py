@@ -6,7 +6,7 @@ can let others have their turn.
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from operator import itemgetter
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from gateway.cascade.catalog.arrangement import Arrangement
 from gateway.cascade.catalog.item import Placed, Rank, rank_of
@@ -22,6 +22,7 @@ __all__ = [
     "build",
     "change",
     "changes",
+    "dismantle",
     "in_order",
     "patch",
     "place_all",
@@ -45,7 +46,12 @@ def build(
     device: Device, channels: Iterable[Channel], judge: Judge, arrangement: Arrangement
 ) -> Generator[None, None, Branch]:
     """Make the branch of a device, with everything but codes and places."""
-    listed = {channel.channel_id: channel for channel in channels}
+    listed: dict[str, Channel] = {}
+    for found in _stepped(channels):
+        if found is None:
+            yield
+        else:
+            listed[found.channel_id] = found
     own = listed.get(device.device_id)
     channel = own if own is not None else device_channel(device)
     head = Node(channel, rank_of(channel.kind), *judge(channel))
@@ -103,7 +109,11 @@ def changes(old: Branch | None, new: Branch | None) -> Generator[None, None, lis
         placed = before.pop(node.channel.channel_id, None)
         if placed is not node.placed:
             found += change(placed, node.placed)
-    found += [(placed.code, placed, None) for placed in before.values()]
+    for placed in _stepped(before.values()):
+        if placed is None:
+            yield
+        else:
+            found.append((placed.code, placed, None))
     return found
 
 
@@ -113,6 +123,20 @@ def change(old: Placed | None, new: Placed | None) -> list[Change]:
         return [(old.code, old, None), (new.code, None, new)]
     code = old.code if old is not None else "" if new is None else new.code
     return [(code, old, new)] if code else []
+
+
+def dismantle(branch: Branch) -> Steps:
+    """Take a branch that is no more apart: its items refer to each other, and would stay for very long."""
+    for node in _stepped(list(branch.nodes.values())):
+        if node is None:
+            yield
+            continue
+        node.above, node.orgs, node.group = (), (), None
+        if node.below:
+            yield from _empty(node.below)
+    yield from _empty(branch.nodes)
+    for bucket in branch.buckets.values():
+        yield from _empty(bucket)
 
 
 def patch(
@@ -250,6 +274,13 @@ def in_order(nodes: Iterable[Node]) -> Iterator[Node | None]:
             steps.setdefault((node.rank, node.level), []).append(node)
     for _, step in sorted(steps.items(), key=itemgetter(0)):
         yield from _stepped(step)
+
+
+def _empty(table: dict[Any, Any]) -> Steps:
+    while table:
+        for _ in range(min(_STEP, len(table))):
+            table.popitem()
+        yield
 
 
 def _stepped(items: Iterable[_T]) -> Iterator[_T | None]:

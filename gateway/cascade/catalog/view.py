@@ -1,7 +1,7 @@
 """The catalogue one upper platform sees, kept up to date bit by bit (protocol 8.4)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -11,13 +11,14 @@ from gateway.cascade.catalog.arrangement import Arrangement
 from gateway.cascade.catalog.codes import CodeTable
 from gateway.cascade.catalog.division import Divisions
 from gateway.cascade.catalog.forest import Forest
-from gateway.cascade.catalog.item import PLAIN, Placed, Rank, is_camera
+from gateway.cascade.catalog.item import PLAIN, Placed, Rank
 from gateway.cascade.catalog.node import Verdict, division_of, verdict_of
 from gateway.cascade.catalog.own import OwnPlatform
 from gateway.cascade.catalog.own_tree import OwnTree
-from gateway.cascade.catalog.pace import Pace
+from gateway.cascade.catalog.pace import Pace, drained
 from gateway.cascade.catalog.sight import Sight
-from gateway.cascade.catalog.snapshot import Snapshot, select
+from gateway.cascade.catalog.snapshot import Snapshot, in_order, select
+from gateway.cascade.catalog.tally import Tally
 from gateway.cascade.catalog.told import Told
 from gateway.cascade.ports import ChannelDirectory
 from gateway.domain.device import Channel
@@ -95,6 +96,7 @@ class CatalogView:
         )
         arrangement = Arrangement(config, local_id, loops=loops, own=self._own_tree, mark=ours.mark)
         self._raw: set[str] = set()
+        self._tally = Tally()
         self.codes = CodeTable(
             config.platform_id,
             local_id,
@@ -117,13 +119,12 @@ class CatalogView:
             judge=self._judge,
             pace=self._pace,
             publish=self._publish,
+            count=self._tally.count,
         )
         self._sight = Sight(
             directory=directory, codes=self.codes, forest=self.forest, decide=self._decide
         )
         self._own: dict[str, Placed] = {}
-        self._total = 0
-        self._cameras = 0
         self._marks: dict[str, set[str] | None] = {}
         self._own_marked = True
         self._first: set[str] = set()
@@ -191,17 +192,13 @@ class CatalogView:
             if self._own_marked:
                 self._own_marked = False
                 self._publish_own()
-            epoch = self._epoch
-            if epoch != self._judged:
-                self._until = None
-                for device_id in list(self.forest.branches):
-                    await self._judge_first()
-                    if self._marks.get(device_id, ()) is not None:
-                        await self.forest.rejudge(device_id, epoch)
-            for device_id in list(self._marks):
-                await self._update(device_id, epoch)
-            self._judged = epoch
-            await self._judge_first()
+            try:
+                await self._work_off(self._epoch)
+            except BaseException:
+                # Cancelled half way: what is not published must be looked at again.
+                for device_id in self.forest.abandon():
+                    self.touch(device_id)
+                raise
             if self.forest.unsaved and self._retry_at is None:
                 self._retry_at = self._now() + CODES_RETRY
 
@@ -236,12 +233,8 @@ class CatalogView:
         if self._is_whole(root):
             return Snapshot(placed, rename=self.rename)
         assert root is not None
-        steps = select(placed, root, self.config.edition)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as stop:
-                return Snapshot(stop.value, rename=self.rename)
+        part = drained(select(placed, root, self.config.edition))
+        return Snapshot(part, rename=self.rename)
 
     @asynccontextmanager
     async def answer(self, root: str | None = None) -> AsyncIterator[Snapshot]:
@@ -273,11 +266,11 @@ class CatalogView:
 
     def count(self, root: str | None = None) -> int:
         """Return how many items a query for a code gets."""
-        return self._total if self._is_whole(root) else len(self.items(root))
+        return self._tally.items if self._is_whole(root) else len(self.items(root))
 
     def cameras(self) -> int:
         """Return how many of all items are cameras."""
-        return self._cameras
+        return self._tally.cameras
 
     def codes_of(self, root: str) -> frozenset[str]:
         """Return the codes of what a query for a code gets; some milliseconds if the catalogue is large."""
@@ -319,21 +312,38 @@ class CatalogView:
 
     # Inside
 
+    async def _work_off(self, epoch: int) -> None:
+        if epoch != self._judged:
+            self._until = None
+            for device_id in list(self.forest.branches):
+                await self._judge_first()
+                if self._marks.get(device_id, ()) is not None:
+                    await self._look(device_id, self.forest.rejudge(device_id, epoch))
+        for device_id in list(self._marks):
+            await self._update(device_id, epoch)
+        await self.forest.finish()
+        self._judged = epoch
+        await self._judge_first()
+        await self.forest.finish()
+
     async def _judge_first(self) -> None:
         """Look at what is known to be meant, also while older marks are worked off."""
         while self._first:
             device_id = self._first.pop()
             if device_id in self._marks:
                 await self._update(device_id, self._epoch)
-            await self.forest.rejudge(device_id, self._epoch)
+            await self._look(device_id, self.forest.rejudge(device_id, self._epoch))
 
     async def _update(self, device_id: str, epoch: int) -> None:
         channel_ids = self._marks.pop(device_id, ())
+        await self._look(device_id, self.forest.update(device_id, channel_ids, epoch))
+
+    async def _look(self, device_id: str, work: Coroutine[object, object, None]) -> None:
         try:
-            await self.forest.update(device_id, channel_ids, epoch)
+            await work
         except BaseException:
-            # Cancelled half way: nothing of it was published, so the mark must not be lost.
-            self.touch(device_id, channel_ids)
+            # Cancelled half way: what is not published must be looked at again.
+            self.touch(device_id)
             raise
 
     def _decide(self, channel: Channel) -> Decision:
@@ -366,6 +376,8 @@ class CatalogView:
             if code not in self._own and node.placed is not None:
                 self._own[code] = node.placed
                 changes.append((code, None, node.placed))
+        for _, old, new in changes:
+            self._tally.count(old, new)
         self._publish(changes)
 
     def _tell_marked(self) -> None:
@@ -379,13 +391,9 @@ class CatalogView:
         """Return all items in order; the same list until something is published."""
         if self._listed[0] == self.version:
             return self._listed[1]
-        steps: dict[tuple[int, int], list[Placed]] = {}
-        for placed in (*self._own.values(), *self._divisions.shown.values()):
-            steps.setdefault((placed.rank, placed.depth), []).append(placed)
-        for branch in self.forest.branches.values():
-            for step, bucket in branch.buckets.items():
-                steps.setdefault(step, []).extend(bucket.values())
-        everything = [placed for _, part in sorted(steps.items()) for placed in part]
+        singles = (*self._own.values(), *self._divisions.shown.values())
+        buckets = [branch.buckets for branch in self.forest.branches.values()]
+        everything = in_order(singles, buckets)
         self._listed = (self.version, everything)
         return everything
 
@@ -393,8 +401,6 @@ class CatalogView:
         if not changes:
             return
         self.version += 1
-        for _, before, after in changes:
-            self._total += (after is not None) - (before is not None)
-            self._cameras += is_camera(after) - is_camera(before)
+        self._tally.publish()
         for listener in tuple(self.on_changes):
             listener(changes)

@@ -272,7 +272,7 @@ async def test_notifies_over_tcp_carry_as_many_items_as_wished() -> None:
     view = await some_view(world, transport="TCP", catalog_batch=7)
     subscription = Subscription(ModelUpper())
     subscription.upper.items = await query(view)
-    async with notifying(view) as notifier:
+    async with notifying(view, NotifierSettings(gather=0.0, delay=0.05)) as notifier:
         subscribe(notifier, subscription)
         await settled(view, notifier)
         for code in CAMERAS[:50]:
