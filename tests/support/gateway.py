@@ -62,7 +62,8 @@ class Api:
     async def call(self, method: str, path: str, **options: Any) -> tuple[int, Any]:
         """One request below /api/v1; status and decoded JSON."""
         async with self._http.request(method, f"{self._base}/api/v1/{path}", **options) as answer:
-            return answer.status, await answer.json() if answer.content_length != 0 else None
+            empty = answer.status == 204 or answer.content_length == 0
+            return answer.status, None if empty else await answer.json()
 
     async def get(self, path: str) -> Any:
         """GET that must succeed."""
