@@ -127,17 +127,19 @@ def test_what_comes_for_a_connection_that_is_closing_is_dropped() -> None:
         server = await loop.create_server(Server, "127.0.0.1", 0)
         _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
         transport = await accepted
-        sink = HttpSink(transport, lambda: b"head")
-        sink.write(b"data")
-        transport.close()
-        sink.write(b"more")
-        await lost.wait()
-        # The viewer is let go a moment later; until then media goes on coming. uvloop raises on such a write.
-        sink.write(b"more")
-        assert sink.buffered() == 0
-        assert sink.sent == len(b"headdata")
-        writer.close()
-        server.close()
+        try:
+            sink = HttpSink(transport, lambda: b"head")
+            sink.write(b"data")
+            transport.close()
+            sink.write(b"more")
+            await lost.wait()
+            # The viewer is let go a moment later; until then media goes on coming. uvloop raises on such a write.
+            sink.write(b"more")
+            assert sink.buffered() == 0
+            assert sink.sent == len(b"headdata")
+        finally:
+            writer.close()
+            server.close()
 
     uvloop.run(run())
 
