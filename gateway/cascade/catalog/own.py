@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.cascade.catalog.loop_mark import marked
+from gateway.cascade.catalog.node import division_of
 from gateway.domain.device import Channel, ChannelKind
 
 __all__ = ["OwnPlatform"]
@@ -34,7 +35,7 @@ class OwnPlatform:
             name=self.name or local_id,
             manufacturer=self.manufacturer,
             model=marked(self.model, self.mark),
-            civil_code=self.civil_code,
+            civil_code=self.civil_code or division_of(local_id),
             address=self.address,
             extra={"Owner": self.owner} if self.owner else {},
         )

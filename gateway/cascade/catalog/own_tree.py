@@ -1,6 +1,6 @@
 """Nodes of our own that an operator arranges a platform's catalogue by (protocol 8.4)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from gateway.cascade.catalog.item import Placed, Rank
@@ -53,6 +53,12 @@ class OwnTree:
         for order, node in enumerate(wanted.values()):
             if node.select is not None:
                 self._index.add(order, self.nodes[node.node_id], node.select)
+
+    def placed(self) -> Iterator[tuple[str, Placed]]:
+        """Yield what is published of each, by code."""
+        for code, node in self.nodes.items():
+            if node.placed is not None:
+                yield code, node.placed
 
     def select(self, channel: Channel) -> tuple[Node, ...]:
         """Return the nodes a channel is put below, in the order of the configuration."""

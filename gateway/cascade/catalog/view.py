@@ -12,7 +12,7 @@ from gateway.cascade.catalog.codes import CodeTable
 from gateway.cascade.catalog.division import Divisions
 from gateway.cascade.catalog.forest import Forest
 from gateway.cascade.catalog.item import PLAIN, Placed, Rank
-from gateway.cascade.catalog.node import Verdict, division_of, verdict_of
+from gateway.cascade.catalog.node import Verdict, verdict_of
 from gateway.cascade.catalog.own import OwnPlatform
 from gateway.cascade.catalog.own_tree import OwnTree
 from gateway.cascade.catalog.pace import Pace, drained
@@ -135,8 +135,6 @@ class CatalogView:
         self._lock = asyncio.Lock()
         self._listed: tuple[int, list[Placed]] = (-1, [])
 
-    # Marks
-
     def touch(self, device_id: str, channel_ids: Collection[str] | None = None) -> None:
         """Note that channels may have changed, come or gone; cheap.
 
@@ -160,15 +158,14 @@ class CatalogView:
 
     @property
     def is_current(self) -> bool:
-        """Whether there is nothing to do for `refresh`."""
-        return not self._marks and not self._own_marked and self._epoch == self._judged
+        """Whether everything marked has been published."""
+        marked = bool(self._marks) or self._own_marked or self._epoch != self._judged
+        return not marked and not self._lock.locked()
 
     @property
     def policy_pending(self) -> bool:
         """Whether changed decisions have not been looked at yet."""
         return self._epoch != self._judged
-
-    # Work
 
     async def load(self) -> None:
         """Take over the codes given so far and build everything.
@@ -183,7 +180,7 @@ class CatalogView:
             for channel in list(self._directory.channels(device.device_id)):
                 if channel.channel_id.startswith(domain):
                     self._raw.add(channel.channel_id)
-            await self._pace.breathe()
+                await self._pace.breathe()
         await self.refresh()
 
     async def refresh(self) -> None:
@@ -360,22 +357,20 @@ class CatalogView:
         decision = self._decide(channel)
         if decision.until is not None and (self._until is None or decision.until < self._until):
             self._until = decision.until
-        obligations = decision.obligations
-        return verdict_of(channel, decision), PLAIN if obligations == PLAIN else obligations
+        plain = decision.obligations == PLAIN
+        return verdict_of(channel, decision), PLAIN if plain else decision.obligations
 
     def _publish_own(self) -> None:
         channel = self._own_item().channel(self.local_id)
-        channel.civil_code = channel.civil_code or division_of(self.local_id)
         before = self._own.get(self.local_id)
         if before is not None and before.channel == channel:
             return
         after = Placed(channel=channel, code=self.local_id, rank=Rank.OWN, online=True)
         changes: list[tree.Change] = [(self.local_id, before, after)]
         self._own[self.local_id] = after
-        for code, node in self._own_tree.nodes.items():
-            if code not in self._own and node.placed is not None:
-                self._own[code] = node.placed
-                changes.append((code, None, node.placed))
+        for code, placed in self._own_tree.placed():
+            if self._own.setdefault(code, placed) is placed and before is None:
+                changes.append((code, None, placed))
         for _, old, new in changes:
             self._tally.count(old, new)
         self._publish(changes)
@@ -389,13 +384,11 @@ class CatalogView:
 
     def _everything(self) -> list[Placed]:
         """Return all items in order; the same list until something is published."""
-        if self._listed[0] == self.version:
-            return self._listed[1]
-        singles = (*self._own.values(), *self._divisions.shown.values())
-        buckets = [branch.buckets for branch in self.forest.branches.values()]
-        everything = in_order(singles, buckets)
-        self._listed = (self.version, everything)
-        return everything
+        if self._listed[0] != self.version:
+            singles = (*self._own.values(), *self._divisions.shown.values())
+            buckets = [branch.buckets for branch in self.forest.branches.values()]
+            self._listed = (self.version, in_order(singles, buckets))
+        return self._listed[1]
 
     def _publish(self, changes: Sequence[tree.Change]) -> None:
         if not changes:

@@ -1,6 +1,7 @@
 """Codes given to a platform: one item, one code, for ever."""
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -8,8 +9,10 @@ from gateway.cascade.catalog.codes import CodeTable
 from gateway.domain.document import SharedId
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import IdMode
+from gateway.observe.metrics import Metrics
+from gateway.store.sql import SqlStore
 from gb28181.ids import is_device_id
-from tests.support.catalog_world import CITY, COUNTY, MemoryIds, channel
+from tests.support.catalog_world import CITY, COUNTY, MemoryIds, World, channel, make_view
 
 A = "37132601001180000001"
 B = "37132602001180000002"
@@ -196,3 +199,30 @@ async def test_twenty_thousand_items_of_one_type_find_codes() -> None:
         codes.assign(channel(A, f"c{number}"))
     await codes.save()
     assert len({codes.get(A, f"c{number}") for number in range(20_000)}) == 20_000
+
+
+async def test_a_catalogue_has_the_same_codes_after_a_restart_with_a_real_store(
+    tmp_path: Path,
+) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path / 'gateway.db'}"
+    world = World()
+    for device_id in (A, B):
+        cameras = [f"3713260100132{number:07d}" for number in range(1, 1201)]
+        world.device(device_id, *(channel(device_id, code) for code in cameras))
+    given: list[dict[str, str]] = []
+    for _ in range(2):
+        async with SqlStore(url, Metrics(process=False)) as store:
+            view = make_view(world)
+            view.codes._store = store
+            await view.load()
+            given.append(
+                {
+                    f"{placed.channel.device_id}/{placed.channel.channel_id}": placed.code
+                    for placed in view.items().placed
+                }
+            )
+        # Whoever is looked at first then must not get the other's codes.
+        world.by_id = dict(reversed(world.by_id.items()))
+    assert given[0] == given[1]
+    assert len(set(given[0].values())) == len(given[0]) == 2403
+    assert sum(key.endswith(code) for key, code in given[0].items()) == 1203
