@@ -276,7 +276,8 @@ def test_the_last_item_of_an_identifier_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "secrecy"), [("", 0), ("0", 0), ("1", 1), ("true", 1), ("是", 1), ("\uff11", 1), ("涉密", 1)]
+    ("text", "secrecy"),
+    [("", 0), ("0", 0), ("1", 1), ("true", 1), ("是", 1), ("\uff11", 1), ("涉密", 1)],
 )
 def test_a_point_is_open_only_if_it_says_so_plainly_or_not_at_all(text: str, secrecy: int) -> None:
     number = int(text) if text in {"0", "1"} else None
