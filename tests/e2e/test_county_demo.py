@@ -242,7 +242,7 @@ async def test_a_place_that_cannot_hold_data_is_named(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", "--lang", "en", "--data-dir", str(tmp_path / "taken"),
         "demo", "--county",
-        env=gateway_environment() | {"COLUMNS": "200"},
+        env=gateway_environment() | {"COLUMNS": "500"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
