@@ -56,6 +56,8 @@ class LateCall:
             self.status = int(head.split(" ")[1])
             if self.status >= 300:
                 self._send("ACK", 1)
+                self._socket.close()
+                await self.sink.close()
                 raise AssertionError(f"INVITE without SDP was answered {head.splitlines()[0]}")
             self._to = re.search(r"(?im)^(?:To|t)\s*:\s*(.*?)\r?$", head)[1]  # type: ignore[index]
             self._send("ACK", 1, body=self._answer())
