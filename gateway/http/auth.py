@@ -136,6 +136,19 @@ class Authenticator:
             raise unauthorized(why, f"Key {key.key_id} {words}", key_id=key.key_id)
         return Principal.of_key(key, self._keys.zone_of(key), source)
 
+    def proven(self, key_id: str, source: str) -> Principal:
+        """Return the holder of a key whose secret was proven on another face; counts it for its quota.
+
+        Raises:
+            ApiError: 401 `credential_wrong`, `key_disabled`, `key_expired`; 429 `quota_exceeded`.
+        """
+        key = self._keys.find(key_id)
+        if key is None:
+            raise unauthorized("credential_wrong", "No key has this name")
+        principal = self.holder_of(key, source)
+        self._count(key)
+        return principal
+
     def refused(self, request: web.BaseRequest, error: ApiError) -> ApiError:
         """Count a 401 and put it on record; return what is to be answered.
 
@@ -143,7 +156,25 @@ class Authenticator:
             request: What was refused.
             error: Why.
         """
-        source = request.remote or ""
+        return self.note_refusal(
+            error,
+            source=request.remote or "",
+            claimed=request.headers.get("X-Gb-Key", ""),
+            what=f"{request.method} {request.path}",
+        )
+
+    def note_refusal(
+        self, error: ApiError, *, source: str, claimed: str, what: str, via: str = "http"
+    ) -> ApiError:
+        """Count a 401 of any face and put it on record; return what is to be answered.
+
+        Args:
+            error: Why.
+            source: Host it came from.
+            claimed: The name it came with; empty if none.
+            what: Method and path.
+            via: The face.
+        """
         wait = self._failures.note(source, self._now())
         if wait > 0:
             self._limited.add(source=source)
@@ -153,17 +184,17 @@ class Authenticator:
                 "Too many requests from this address had no usable credential",
                 headers={"Retry-After": str(ceil(wait))},
             )
-        claimed = request.headers.get("X-Gb-Key", "")[:64]
+        claimed = claimed[:64]
         known = error.key_id if isinstance(error, Refused) else ""
         if known or claimed:
-            self._record(error, request, known, claimed)
+            self._record(error, known, claimed, source=source, what=what, via=via)
         return error
 
-    def _record(self, error: ApiError, request: web.BaseRequest, known: str, claimed: str) -> None:
+    def _record(
+        self, error: ApiError, known: str, claimed: str, *, source: str, what: str, via: str
+    ) -> None:
         key = self._keys.find(known) if known else None
-        log.warning(
-            "http_key_refused", name=known or claimed, reason=error.code, source=request.remote
-        )
+        log.warning("http_key_refused", name=known or claimed, reason=error.code, source=source)
         self._audit.record(
             AuditEntry(
                 at=self._wall(),
@@ -174,9 +205,9 @@ class Authenticator:
                 object_id=f"key:{known or claimed}",
                 result="deny",
                 reason=error.code,
-                detail=f"{request.method} {request.path[:200]}",
-                source=request.remote or "",
-                via="http",
+                detail=what[:208],
+                source=source,
+                via=via,
             )
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from gateway.domain.device import (
     CatalogDiff,
@@ -31,6 +31,9 @@ __all__ = [
     "Progress",
     "SessionBook",
 ]
+
+
+_T = TypeVar("_T")
 
 
 class DeviceBook(Protocol):
@@ -171,6 +174,17 @@ class SessionBook(Protocol):
         origin: Origin | None = None,
     ) -> Viewer:
         """Attach a viewer, starting the stream if need be."""
+
+    async def join(
+        self,
+        device_id: str,
+        channel_id: str,
+        attach: Callable[[SessionRecord], _T],
+        *,
+        stream: int = 0,
+        origin: Origin | None = None,
+    ) -> tuple[SessionRecord, _T]:
+        """Attach anything to a channel's stream, starting the stream if need be."""
 
     async def stop(self, session_id: str) -> SessionRecord:
         """End a session for all its viewers."""

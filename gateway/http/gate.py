@@ -52,6 +52,8 @@ class ChannelGate:
         channel: Channel,
         context: AccessContext,
         detail: str = "",
+        *,
+        via: str = "http",
     ) -> AccessRequest:
         """Return an access to a channel as it will stand in the audit."""
         return AccessRequest(
@@ -60,7 +62,7 @@ class ChannelGate:
             channel=channel,
             object_id=f"{channel.device_id}/{channel.channel_id}",
             context=context,
-            via="http",
+            via=via,
             detail=detail,
         )
 
@@ -179,6 +181,8 @@ class ChannelGate:
         channel: Channel,
         context: AccessContext,
         stop: Callable[[str, str], None],
+        *,
+        via: str = "http",
     ) -> Access:
         """Decide on an access that lasts and record it.
 
@@ -188,11 +192,12 @@ class ChannelGate:
             channel: Which.
             context: The circumstances.
             stop: Called with (code, detail) when it must end.
+            via: The face.
 
         Raises:
             Forbidden: denied; recorded.
         """
-        return self._access.open(self.request(principal, action, channel, context), stop)
+        return self._access.open(self.request(principal, action, channel, context, via=via), stop)
 
     def refuse(
         self,

@@ -19,6 +19,7 @@ from gateway.http.controls import ControlApi
 from gateway.http.departments import DepartmentApi
 from gateway.http.deps import HttpDeps
 from gateway.http.devices import DeviceApi
+from gateway.http.entrance import StreamEntrance
 from gateway.http.gate import ChannelGate
 from gateway.http.grants import GrantApi
 from gateway.http.keys import KeyApi
@@ -57,7 +58,7 @@ class HttpServer:
         self._deps = deps
         self._options = options
         self._runner: web.AppRunner | None = None
-        self._streams: StreamApi | None = None
+        self._entrance: StreamEntrance | None = None
         self._tokens: Tokens | None = None
         self.routes: Sequence[Route] = ()
         """All operations, once started."""
@@ -90,9 +91,16 @@ class HttpServer:
         return self._tokens
 
     @property
+    def entrance(self) -> StreamEntrance:
+        """The way in for viewers of every face, once started."""
+        if self._entrance is None:
+            raise RuntimeError("the HTTP server is not started")
+        return self._entrance
+
+    @property
     def viewers(self) -> int:
         """Viewers connected."""
-        return self._streams.viewers if self._streams else 0
+        return self._entrance.viewers if self._entrance else 0
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -138,8 +146,8 @@ class HttpServer:
 
     async def stop(self) -> None:
         """End all streams and requests; bounded by `close_timeout`."""
-        if self._streams is not None:
-            self._streams.close()
+        if self._entrance is not None:
+            self._entrance.close()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -163,7 +171,9 @@ class HttpServer:
         gate = ChannelGate(sharing.access, deps.devices, deps.wall)
         visible = VisibleChannels(sharing.access, deps.devices, deps.wall, deps.now)
         issued = StreamTokens(deps, options, tokens.streams, TokenLedger(_new_id), authenticator)
-        self._streams = StreamApi(deps, options, gate, origins, issued)
+        entrance = StreamEntrance(deps, options, gate, issued, authenticator)
+        streams = StreamApi(deps, options, gate, origins, entrance)
+        self._entrance = entrance
         self.routes = (
             *DeviceApi(deps, gate, visible).routes(),
             *ChannelApi(
@@ -172,11 +182,11 @@ class HttpServer:
                 gate=gate,
                 visible=visible,
                 tokens=issued,
-                open_by=self._streams.open_by,
+                open_by=entrance.open_by,
             ).routes(),
             *SessionApi(deps, gate, visible).routes(),
-            *DepartmentApi(deps, self._streams.open_by).routes(),
-            *KeyApi(deps, self._streams.open_by).routes(),
+            *DepartmentApi(deps, entrance.open_by).routes(),
+            *KeyApi(deps, entrance.open_by).routes(),
             *ControlApi(deps, gate).routes(),
             *PlatformApi(deps).routes(),
             *BridgeApi(deps).routes(),
@@ -185,7 +195,7 @@ class HttpServer:
             *StopApi(deps).routes(),
             *AuditApi(deps).routes(),
             *SystemApi(deps, lambda: description).routes(),
-            *self._streams.routes(),
+            *streams.routes(),
             *pages.routes(),
         )
         description = describe_bytes(self.routes, version=deps.version or "0")

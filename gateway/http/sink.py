@@ -8,6 +8,7 @@ from email.utils import format_datetime
 from typing import cast
 
 from gateway.domain.media import OutputFormat, StreamInfo
+from gateway.domain.session import EndReason
 
 __all__ = [
     "CLOSE_TRY_LATER",
@@ -81,9 +82,9 @@ class Sink:
             self.over.set()
 
     def forbid(self, code: str, detail: str) -> None:
-        """Note that this viewer may not watch any more."""
+        """Note that this viewer may not watch any more, or that the gateway stops."""
         if self.ended is None:
-            self.forbidden = True
+            self.forbidden = code != EndReason.SHUTDOWN
         self.close(code, detail)
 
 

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 
 from aiohttp import WSMsgType, web
 
-from gateway.domain.device import Channel
 from gateway.domain.errors import GatewayError
 from gateway.domain.media import OutputFormat, Viewer
-from gateway.domain.policy import AccessContext
 from gateway.domain.session import stream_name
-from gateway.domain.signalling import Origin
+from gateway.domain.viewing import StreamEntry
 from gateway.http.deps import HttpDeps
 from gateway.http.options import HttpOptions
-from gateway.http.principal import Principal
 from gateway.http.problem import END_STATUS, ApiError
 from gateway.http.sink import ConnectionTap, Sink, WsSink, info_frame
 
@@ -26,16 +23,12 @@ CLOSE_PATIENCE = 3.0
 """Seconds a viewer gets to take its last bytes."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Viewing:
-    """Who watches what."""
+    """Who watches what, and in which format."""
 
-    principal: Principal
-    channel: Channel
-    context: AccessContext
+    entry: StreamEntry
     output: OutputFormat
-    stream: int
-    """0 main, 1 first sub stream."""
 
 
 class _Sent(web.StreamResponse):
@@ -73,8 +66,8 @@ class StreamServing:
         # FLV players over WebSocket take a text message for an error.
         if viewing.output is not OutputFormat.MP4:
             return b""
-        channel = viewing.channel
-        name = stream_name(channel.device_id, channel.channel_id, viewing.stream)
+        channel = viewing.entry.channel
+        name = stream_name(channel.device_id, channel.channel_id, viewing.entry.stream)
         return info_frame(self._deps.media.stream(name))
 
     async def http(
@@ -114,14 +107,14 @@ class StreamServing:
             raise ApiError(403 if sink.forbidden else END_STATUS.get(code, 502), code, detail)
 
     async def _watch(self, viewing: Viewing, sink: Sink) -> Viewer:
-        channel = viewing.channel
+        entry = viewing.entry
         return await self._deps.sessions.watch(
-            channel.device_id,
-            channel.channel_id,
+            entry.channel.device_id,
+            entry.channel.channel_id,
             viewing.output,
             sink,
-            stream=viewing.stream,
-            origin=Origin(asker=viewing.principal.subject.label),
+            stream=entry.stream,
+            origin=entry.origin,
         )
 
     async def websocket(
@@ -156,7 +149,7 @@ class StreamServing:
     async def _feed_ws(self, socket: web.WebSocketResponse, sink: WsSink, viewing: Viewing) -> None:
         async with asyncio.TaskGroup() as group:
             reader = group.create_task(
-                _until_closed(socket), name=f"viewer-ws:{viewing.channel.channel_id}"
+                _until_closed(socket), name=f"viewer-ws:{viewing.entry.channel.channel_id}"
             )
             try:
                 viewer = await self._watch(viewing, sink)

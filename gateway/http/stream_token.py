@@ -96,14 +96,25 @@ class StreamTokens:
                 "Send exactly one ?token= from POST .../play, or Authorization: Bearer TOKEN",
                 error=None,
             )
-        grant = self._signer.read(given[0], self._wall().timestamp())
+        return self.read_token(given[0], request.remote or "")
+
+    def read_token(self, token: str, source: str) -> tuple[Principal, StreamGrant]:
+        """Return who a stream token belongs to and what it says; it is not used up.
+
+        Args:
+            token: As given out.
+            source: Host it came from.
+
+        Raises:
+            ApiError: 401, as :meth:`read`.
+        """
+        grant = self._signer.read(token, self._wall().timestamp())
         if grant.state is TokenState.EXPIRED:
             raise unauthorized(
                 "token_expired", "This stream token has expired; POST .../play gives a new one"
             )
         if grant.state is TokenState.INVALID:
             raise unauthorized("token_invalid", "This is not a stream token of this gateway")
-        source = request.remote or ""
         if not grant.key_id:
             return Principal.admin(source), grant
         key = self._keys.find(grant.key_id)

@@ -86,6 +86,8 @@ class Muxed:
 
     data: bytes
     keyframe: bool
+    dts: int
+    """As the frame was handed in."""
 
 
 class TrackMuxer:
@@ -98,7 +100,8 @@ class TrackMuxer:
         self._stream = stream
         self._pipe = pipe
         self._late = late
-        self._last_keyframe = False
+        self._last = (False, 0)
+        """Key frame or not, and stamp, of the frame before."""
         self._first = True
         self._retired = False
 
@@ -129,9 +132,10 @@ class TrackMuxer:
             self._first = False
             if not self._late:
                 data = _without_metadata(data)
+        frame = (keyframe, dts)
         if self._late:
-            keyframe, self._last_keyframe = self._last_keyframe, keyframe
-        return Muxed(data, keyframe) if data else None
+            frame, self._last = self._last, frame
+        return Muxed(data, *frame) if data else None
 
     def retire(self) -> None:
         """Refuse all frames from now on; on the loop, before `close` is given to a worker."""

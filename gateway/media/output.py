@@ -1,7 +1,7 @@
 """One container format of one stream: muxed once, its bytes shared by all viewers of the format."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from gateway.media.container import AacTemplate, MuxSet, VideoTemplate, open_mux
 from gateway.media.facts import parameter_sets
 from gateway.media.hub import Hub, HubReader
 from gateway.media.options import MediaOptions
-from gateway.media.viewer import MIN_LIMIT, Chunk, SinkFeed
+from gateway.media.viewer import MIN_LIMIT, Chunk, ChunkFeed, ChunkSink, SinkFeed
 from gateway.media.worker import MediaWorker
 from gb28181.es.unit import Codec, MediaUnit
 
@@ -79,7 +79,7 @@ class Output:
         )
         self._skipped_before = 0
         """Chunks that viewers lost who are gone."""
-        self._feeds: tuple[SinkFeed, ...] = ()
+        self._feeds: tuple[SinkFeed | ChunkFeed, ...] = ()
         self._muxers: MuxSet | None = None
         self._codec: Codec | None = None
         self._sets: tuple[bytes, ...] = ()
@@ -104,9 +104,9 @@ class Output:
         """Whether the container was opened without a sound track."""
         return self._muxers is not None and self._muxers.audio is None
 
-    def viewers(self) -> int:
-        """Count the attached viewers."""
-        return len(self._feeds)
+    def viewers(self) -> Counter[str]:
+        """Count the attached viewers by their kind."""
+        return Counter(feed.kind for feed in self._feeds)
 
     def skipped(self) -> int:
         """Count the chunks that viewers lost because they were too slow."""
@@ -114,12 +114,23 @@ class Output:
 
     def attach(self, sink: ViewerSink, *, audio: bool) -> SinkFeed:
         """Add a viewer; it gets the header and the last group of pictures as soon as they exist."""
-        feed = SinkFeed(sink, audio=audio, options=self._options, on_detach=self._detached)
+        feed = SinkFeed(
+            sink, self.format.value, audio=audio, options=self._options, on_detach=self._detached
+        )
+        self._add(feed)
+        return feed
+
+    def tap(self, sink: ChunkSink, kind: str) -> ChunkFeed:
+        """Add a taker of chunks within this process, as `attach`."""
+        feed = ChunkFeed(sink, kind, on_detach=self._detached)
+        self._add(feed)
+        return feed
+
+    def _add(self, feed: SinkFeed | ChunkFeed) -> None:
         self._feeds = (*self._feeds, feed)
         self._owner.viewers_changed()
         if self._muxers is not None:
             self._start(feed, self._muxers, self._gop)
-        return feed
 
     def close(self, code: str, detail: str) -> None:
         """End all viewers and free the muxers; idempotent."""
@@ -250,10 +261,10 @@ class Output:
         if muxed is None:
             return
         if muxed.keyframe and self._parts:
-            self._emit(Chunk(b"", self._take_parts(), keyframe=False))
+            self._emit(Chunk(b"", self._take_parts(), keyframe=False, dts=self._audio_dts))
         audio = self._take_parts()
         video = muxers.numbered_part(muxed.data)
-        self._emit(Chunk(video, audio, keyframe=muxed.keyframe))
+        self._emit(Chunk(video, audio, keyframe=muxed.keyframe, dts=muxed.dts))
 
     def _changed(self, keyframe: MediaUnit) -> bool:
         if keyframe.codec is not self._codec:
@@ -270,7 +281,7 @@ class Output:
         if now - self._emitted_at >= SOUND_ALONE:
             self._mux_audio(frame.pts)
             if self._parts:
-                self._emit(Chunk(b"", self._take_parts(), keyframe=False))
+                self._emit(Chunk(b"", self._take_parts(), keyframe=False, dts=self._audio_dts))
 
     def _mux_audio(self, until: int) -> None:
         muxers, base = self._muxers, self._base
@@ -332,12 +343,12 @@ class Output:
             began, total = now, 0
         self._window = (began, total)
 
-    def _start(self, feed: SinkFeed, muxers: MuxSet, chunks: list[Chunk]) -> None:
+    def _start(self, feed: SinkFeed | ChunkFeed, muxers: MuxSet, chunks: list[Chunk]) -> None:
         feed.start(muxers.header if feed.audio else muxers.header_video, chunks)
         if chunks:
             self._owner.first_output()
 
-    def _detached(self, feed: SinkFeed) -> None:
+    def _detached(self, feed: SinkFeed | ChunkFeed) -> None:
         if feed in self._feeds:
             self._skipped_before += feed.skipped
         self._feeds = tuple(other for other in self._feeds if other is not feed)

@@ -134,13 +134,36 @@ class EmbeddedMedia:
             NotFound: `stream_not_found`.
             Unavailable: `too_many_viewers`.
         """
+        return self.live(stream_id).attach(output, sink, audio=audio)
+
+    def live(self, stream_id: str) -> LiveStream:
+        """Return a running stream that one more viewer may join.
+
+        Raises:
+            NotFound: `stream_not_found`.
+            Unavailable: `too_many_viewers`.
+        """
         receiver = self._receivers.get(stream_id)
         if receiver is None:
             raise NotFound("stream_not_found", f"No stream {stream_id} is being received")
         watching = sum(other.stream.watching() for other in self._receivers.values())
         if watching >= self._options.max_viewers:
             raise Unavailable("too_many_viewers", f"The gateway has {watching} viewers already")
-        return receiver.stream.attach(output, sink, audio=audio)
+        return receiver.stream
+
+    @property
+    def options(self) -> MediaOptions:
+        """Limits and waits."""
+        return self._options
+
+    @property
+    def worker(self) -> MediaWorker:
+        """The threads for PyAV."""
+        return self._worker
+
+    def spawn(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        """Run a task until it ends or the plane is left."""
+        self._spawn(coro, name)
 
     async def open_sender(self, spec: SenderSpec, events: SenderEvents) -> Sender:
         """Lease a port for relaying a stream.

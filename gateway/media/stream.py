@@ -1,6 +1,7 @@
 """One running stream: repaired stamps, the hub, facts, and the outputs that somebody watches."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
@@ -10,10 +11,12 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.media import MediaEvents, OutputFormat, TrackInfo, Viewer, ViewerSink
 from gateway.media.audio import AacSource
 from gateway.media.facts import parameter_sets, video_facts
-from gateway.media.hub import Hub
+from gateway.media.hub import Hub, HubReader
 from gateway.media.options import MediaOptions
 from gateway.media.output import Output, OutputOwner
+from gateway.media.reader import StreamReader
 from gateway.media.timeline import Timeline
+from gateway.media.viewer import ChunkFeed, ChunkSink
 from gateway.media.worker import MediaWorker
 from gb28181.es import aac, g711
 from gb28181.es.unit import Codec, MediaUnit
@@ -66,6 +69,7 @@ class LiveStream:
         self._keyframe_at: float | None = None
         self._audio_at: float | None = None
         self._outputs: tuple[Output, ...] = ()
+        self._joined: tuple[StreamReader, ...] = ()
         self._relays = 0
         self._skipped = 0
         self._source: AacSource | None = None
@@ -94,27 +98,91 @@ class LiveStream:
         Raises:
             Unavailable: `too_many_viewers`.
         """
+        return self._output(output).attach(sink, audio=audio)
+
+    def tap(self, output: OutputFormat, sink: ChunkSink, kind: str) -> ChunkFeed:
+        """Add a taker of an output's chunks within this process; it shares the muxer of all viewers of the format.
+
+        When the source changes its codec the sink is closed with `codec_changed`; it may tap again.
+
+        Args:
+            output: The container.
+            sink: Gets header and chunks.
+            kind: Under which name it counts as a viewer.
+
+        Raises:
+            Unavailable: `too_many_viewers`.
+        """
+        return self._output(output).tap(sink, kind)
+
+    def join(
+        self,
+        kind: str,
+        on_units: Callable[[], None],
+        on_end: Callable[[str, str], None],
+    ) -> StreamReader:
+        """Add a reader of the stream's units as they are.
+
+        Args:
+            kind: Under which name it counts as a viewer.
+            on_units: Called after units were queued; it may take them at once. Must not block or raise. May be
+                called before this returns.
+            on_end: Called once with (code, detail) when the stream is over.
+
+        Raises:
+            Unavailable: `too_many_viewers`.
+        """
+        self._admit()
+        options = self._options
+        queue = HubReader(
+            on_units, max_frames=options.reader_frames, max_bytes=options.reader_bytes
+        )
+        reader = StreamReader(kind, queue, on_end=on_end, on_detach=self._left)
+        self._joined = (*self._joined, reader)
+        self.hub.subscribe(queue)
+        self._viewers_changed()
+        return reader
+
+    def aac(self) -> AacSource:
+        """Return the stream's sound as AAC, made once for all who listen."""
+        if self._source is None or self._source.closed:
+            self._source = AacSource(
+                self.hub, worker=self._worker, options=self._options, spawn=self._task
+            )
+        return self._source
+
+    def sent(self) -> None:
+        """Note that something went out to somebody: the picture is there."""
+        self._first_output()
+
+    def _output(self, wanted: OutputFormat) -> Output:
+        self._admit()
+        current = next((o for o in reversed(self._outputs) if self._joinable(o, wanted)), None)
+        return current if current is not None else self._start(wanted)
+
+    def _admit(self) -> None:
         limit = self._options.max_viewers_per_stream
         if self.watching() >= limit:
             raise Unavailable("too_many_viewers", f"This stream has {limit} viewers already")
-        current = next((o for o in reversed(self._outputs) if self._joinable(o, output)), None)
-        if current is None:
-            current = self._start(output)
-        return current.attach(sink, audio=audio)
+
+    def _left(self, reader: StreamReader) -> None:
+        self._skipped += reader.dropped
+        self._joined = tuple(other for other in self._joined if other is not reader)
+        self.hub.unsubscribe(reader.reader)
+        self._viewers_changed()
 
     def viewers(self) -> dict[str, int]:
         """Count the viewers by output format."""
-        counts: dict[str, int] = {}
+        counts = Counter(reader.kind for reader in self._joined)
         for output in self._outputs:
-            name = output.format.value
-            counts[name] = counts.get(name, 0) + output.viewers()
+            counts += output.viewers()
         if self._relays:
             counts["relay"] = self._relays
-        return counts
+        return dict(counts)
 
     def watching(self) -> int:
         """Count the viewers that are no relays."""
-        return sum(output.viewers() for output in self._outputs)
+        return len(self._joined) + sum(output.viewers().total() for output in self._outputs)
 
     def relay_began(self) -> None:
         """Count one more relay among the viewers."""
@@ -132,13 +200,19 @@ class LiveStream:
 
     def skipped(self) -> int:
         """Count the frames that slow viewers lost, also of viewers that are gone."""
-        return self._skipped + sum(output.skipped() for output in self._outputs)
+        return (
+            self._skipped
+            + sum(output.skipped() for output in self._outputs)
+            + sum(reader.dropped for reader in self._joined)
+        )
 
     async def close(self, code: str, detail: str) -> None:
         """End all viewers and wait a moment for the tasks; idempotent."""
         self._closed = True
         for output in self._outputs:
             output.close(code, detail)
+        for reader in self._joined:
+            reader.end(code, detail)
         if self._source is not None:
             self._source.close()
         self.hub.clear()
@@ -160,14 +234,10 @@ class LiveStream:
         )
 
     def _start(self, wanted: OutputFormat) -> Output:
-        if self._source is None or self._source.closed:
-            self._source = AacSource(
-                self.hub, worker=self._worker, options=self._options, spawn=self._task
-            )
         output = Output(
             wanted,
             self.hub,
-            self._source,
+            self.aac(),
             worker=self._worker,
             options=self._options,
             clock=self._clock,

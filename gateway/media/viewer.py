@@ -1,13 +1,14 @@
 """One viewer's way through the chunks of an output, and what happens when it is slow."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 import structlog
 
 from gateway.domain.media import ViewerSink
 from gateway.media.options import MediaOptions
 
-__all__ = ["Chunk", "SinkFeed", "ws_frame"]
+__all__ = ["Chunk", "ChunkFeed", "ChunkSink", "SinkFeed", "ws_frame"]
 
 log = structlog.get_logger()
 
@@ -31,12 +32,14 @@ class Chunk:
     Each form (with or without sound, raw or as WebSocket frame) is made once, when first asked for.
     """
 
-    __slots__ = ("_forms", "audio", "keyframe", "video")
+    __slots__ = ("_forms", "audio", "dts", "keyframe", "video")
 
-    def __init__(self, video: bytes, audio: bytes, *, keyframe: bool) -> None:
+    def __init__(self, video: bytes, audio: bytes, *, keyframe: bool, dts: int) -> None:
         self.video = video
         self.audio = audio
         self.keyframe = keyframe
+        self.dts = dts
+        """Of its picture, or of its sound if there is none; 90 kHz ticks since the output began."""
         self._forms: list[bytes | None] = [None, None, None, None]
 
     def form(self, number: int) -> bytes:
@@ -56,6 +59,62 @@ class Chunk:
         return ws_frame(data) if number & 2 and data else data
 
 
+class ChunkSink(Protocol):
+    """Takes chunks within this process: what makes files or segments of them. Must not block or raise."""
+
+    def start(self, header: bytes, chunks: list[Chunk]) -> None:
+        """Take the header and the chunks since the last key frame, which may be none."""
+
+    def chunk(self, chunk: Chunk) -> None:
+        """Take one more."""
+
+    def close(self, code: str, detail: str) -> None:
+        """The output is over; not called after `detach`."""
+
+
+class ChunkFeed:
+    """Hands every chunk, with sound, to a sink in this process.
+
+    Args:
+        sink: Where they go.
+        kind: Under which name it counts as a viewer.
+        on_detach: Called once when the sink is gone.
+    """
+
+    audio = True
+    skipped = 0
+
+    def __init__(
+        self, sink: ChunkSink, kind: str, *, on_detach: Callable[["ChunkFeed"], None]
+    ) -> None:
+        self.kind = kind
+        self.started = False
+        self._sink = sink
+        self._on_detach: Callable[[ChunkFeed], None] | None = on_detach
+
+    def detach(self) -> None:
+        """Stop; idempotent."""
+        if self._on_detach is not None:
+            on_detach, self._on_detach = self._on_detach, None
+            on_detach(self)
+
+    def end(self, code: str, detail: str) -> None:
+        """Stop and tell the sink why."""
+        if self._on_detach is not None:
+            self.detach()
+            self._sink.close(code, detail)
+
+    def start(self, header: bytes, chunks: list[Chunk]) -> None:
+        """Begin."""
+        self.started = True
+        self._sink.start(header, chunks)
+
+    def offer(self, chunk: Chunk, limit: int, now: float) -> None:
+        """Hand on one chunk."""
+        if self.started and self._on_detach is not None:
+            self._sink.chunk(chunk)
+
+
 class SinkFeed:
     """Writes chunks to one sink.
 
@@ -64,6 +123,7 @@ class SinkFeed:
 
     Args:
         sink: Where the bytes go.
+        kind: Under which name it counts as a viewer.
         audio: Whether this viewer wants sound.
         on_detach: Called once when the viewer is gone.
     """
@@ -71,11 +131,13 @@ class SinkFeed:
     def __init__(
         self,
         sink: ViewerSink,
+        kind: str,
         *,
         audio: bool,
         options: MediaOptions,
         on_detach: Callable[["SinkFeed"], None],
     ) -> None:
+        self.kind = kind
         self.audio = audio
         self.skipped = 0
         """Chunks lost because the sink was too slow."""

@@ -5,6 +5,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 
 import structlog
 
@@ -38,6 +39,8 @@ __all__ = ["LiveSessions"]
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 log = structlog.get_logger()
+
+_T = TypeVar("_T")
 
 MAX_STARTS_PER_DEVICE = 64
 """INVITEs in flight to one device; a recorder with more channels gets the rest as these settle."""
@@ -155,9 +158,40 @@ class LiveSessions:
         Raises:
             As :meth:`play`.
         """
+        _, viewer = await self.join(
+            device_id,
+            channel_id,
+            lambda record: self._media.attach(record.stream_id, output, sink),
+            stream=stream,
+            origin=origin,
+        )
+        return viewer
+
+    async def join(
+        self,
+        device_id: str,
+        channel_id: str,
+        attach: Callable[[SessionRecord], _T],
+        *,
+        stream: int = 0,
+        origin: Origin | None = None,
+    ) -> tuple[SessionRecord, _T]:
+        """Attach anything to a channel's stream, starting the stream if need be.
+
+        Args:
+            device_id: The device.
+            channel_id: Its channel.
+            attach: Attaches to the stream `record.stream_id`; may raise NotFound if that is over. What it
+                returns counts as a viewer from then on.
+            stream: 0 main, 1 first sub stream.
+            origin: Who asks, for a lower platform; of those who share a stream only the first is told.
+
+        Raises:
+            As :meth:`play`, and what `attach` raises.
+        """
         session = await self._established(device_id, channel_id, None, stream, origin)
         try:
-            return self._media.attach(session.record.stream_id, output, sink)
+            return session.record, attach(session.record)
         except NotFound:
             # It ended between the answer and this line.
             await session.finished()

@@ -84,7 +84,8 @@ class History:
         }
         calm = self.it.calm and self.cameras == "good"
         outcome = await acts[self.kind]()
-        assert not calm or not outcome.startswith(("refused", "unwatchable")), outcome
+        failed = outcome.startswith(("refused", "unwatchable"))
+        assert not (calm and failed), (outcome, *self.it.told_of(self.camera))
         return f"{self.kind}: {outcome}"
 
     # Somebody at a screen
@@ -249,7 +250,7 @@ class History:
             began = monotonic()
             async with asyncio.timeout(42):
                 await call.ended.wait()
-            assert monotonic() - began > 31
+            assert monotonic() - began > 31, self.it.told_of(self.camera)
             assert not call.sink.packets
             await other.bye()
         return "unacknowledged: ended after 32 s"

@@ -134,6 +134,24 @@ class World:
             if old.get(key) != now.get(key)
         ]
 
+    def told_of(self, camera: str) -> list[str]:
+        """How the latest sessions and bridges of a camera ended, level by level."""
+        found = []
+        for name, level in self.levels:
+            gateway = level.gateway
+            sessions = [
+                f"{name} session {record.stages} {record.ended}"
+                for record in gateway.sessions.sessions()
+                if record.channel_id == camera
+            ]
+            bridges = [
+                f"{name} bridge to {record.platform_id} {record.end} {record.status} {record.detail}"
+                for record in gateway.cascade.bridges.bridges()
+                if record.shared_id == camera
+            ]
+            found += [*sessions[:3], *bridges[:3]]
+        return found
+
     # What befalls it
 
     async def drop_link(self, hop: int, *, gently: bool) -> None:

@@ -1,0 +1,57 @@
+"""A stream as RTP payloads, packetized once for all its RTSP and WebRTC viewers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+__all__ = ["MAX_RTP_PAYLOAD", "RtpFrame", "RtpSink", "RtpTrack"]
+
+MAX_RTP_PAYLOAD = 1_180
+"""Bytes of one payload: with RTP, SRTP, UDP and IP headers it stays below what tunnels and WebRTC let through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RtpTrack:
+    """One track as SDP describes it."""
+
+    kind: Literal["video", "audio"]
+    codec: str
+    """FFmpeg's name: `h264`, `hevc`, `aac`, `pcm_alaw`, `pcm_mulaw`."""
+    encoding: str
+    """Name in rtpmap: `H264`, `H265`, `mpeg4-generic`, `PCMA`, `PCMU`."""
+    clock_rate: int
+    """Ticks a second of `RtpFrame.timestamp`."""
+    payload_type: int
+    """As proposed; a face may use another."""
+    channels: int = 1
+    fmtp: str = ""
+    """Format parameters: parameter sets, profile, AudioSpecificConfig; without `a=fmtp:N`."""
+
+
+@dataclass(slots=True)
+class RtpFrame:
+    """One access unit of one track, ready for any number of viewers; treated as frozen."""
+
+    track: int
+    """Position in the tracks the sink was started with."""
+    timestamp: int
+    """Ticks of the track's clock, on one timeline for all tracks and viewers of the stream; not wrapped to 32 bits."""
+    payloads: Sequence[bytes]
+    """In order; of video the last one carries the marker bit, of audio the first of a talk spurt need not."""
+    keyframe: bool
+    """Whether a viewer can start here."""
+    size: int
+    """Bytes of all payloads."""
+
+
+class RtpSink(Protocol):
+    """A viewer that takes RTP; called on the loop, must not block or raise."""
+
+    def start(self, tracks: Sequence[RtpTrack]) -> None:
+        """The tracks are known; once, before the first frame."""
+
+    def frames(self, frames: Sequence[RtpFrame]) -> None:
+        """Take what goes out together: first the frames since the last key frame, later usually one picture with the sound before it."""
+
+    def close(self, code: str, detail: str) -> None:
+        """The stream is over for this viewer; `code` is an EndReason value or `codec_changed`. Not called after detach."""

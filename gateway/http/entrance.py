@@ -1,0 +1,396 @@
+"""The one way in for whoever watches: implements `gateway.domain.viewing.StreamDoor` for every face."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+
+from gateway.domain.device import Channel
+from gateway.domain.errors import GatewayError, NotFound, Unavailable
+from gateway.domain.policy import Access as OpenAccess
+from gateway.domain.policy import AccessContext, Action
+from gateway.domain.session import EndReason
+from gateway.domain.signalling import Origin
+from gateway.http.auth import Authenticator
+from gateway.http.deps import HttpDeps
+from gateway.http.gate import ChannelGate
+from gateway.http.options import HttpOptions
+from gateway.http.principal import (
+    PRINCIPAL,
+    Principal,
+    authorise,
+    context_of,
+    principal_of,
+    received_from,
+)
+from gateway.http.problem import ApiError, reason_words, words_of
+from gateway.http.route import Access
+from gateway.http.stream_token import StreamTokens
+from gateway.http.tokens import StreamGrant
+from gateway.sharing.keys import ApiKey, Scope
+
+__all__ = ["StreamEntrance", "Visit"]
+
+log = structlog.get_logger()
+
+SHUTDOWN = EndReason.SHUTDOWN.value
+
+
+class Entry:
+    """Somebody who was let in and watches.
+
+    Args:
+        visit: Who.
+        channel: What.
+        stream: 0 main, 1 first sub stream.
+        what: Face and format, for logs.
+        stop: Called with (code, words) when it must end.
+        on_end: Called once.
+    """
+
+    def __init__(
+        self,
+        visit: "Visit",
+        channel: Channel,
+        stream: int,
+        what: str,
+        *,
+        stop: Callable[[str, str], None],
+        on_end: Callable[["Entry"], None],
+    ) -> None:
+        self.visit = visit
+        self.channel = channel
+        self.stream = stream
+        self.origin = Origin(asker=visit.label)
+        self.access: OpenAccess | None = None
+        self.expiry: asyncio.TimerHandle | None = None
+        self._what = what
+        self._stop = stop
+        self._on_end = on_end
+        self._stopped: tuple[str, str] | None = None
+        self._ended = False
+
+    @property
+    def label(self) -> str:
+        """Who it is, in one word for logs."""
+        return self.visit.label
+
+    @property
+    def stream_id(self) -> str:
+        """The channel, for counting."""
+        return f"{self.channel.device_id}/{self.channel.channel_id}"
+
+    def forbid(self, code: str, detail: str) -> None:
+        """Stop this viewer; it is told less than the record."""
+        if self._stopped is None and not self._ended:
+            self._stopped = (code, detail)
+            plain = self.visit.is_local or code == SHUTDOWN
+            self._stop(code, detail if plain else reason_words(code))
+
+    def end(self, code: str, detail: str = "", *, sent: int = 0) -> None:
+        """It is over; writes result and duration. Idempotent."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._stopped is not None:
+            code, detail = self._stopped
+        if self.expiry is not None:
+            self.expiry.cancel()
+        self._on_end(self)
+        if self.access is not None:
+            self.access.end(code, detail)
+        log.info(
+            "viewer_disconnected",
+            stream_id=self.stream_id,
+            format=self._what,
+            name=self.label,
+            bytes=sent,
+            reason=code,
+        )
+
+
+class Visit:
+    """Somebody with a credential, at the address of a stream.
+
+    Args:
+        entrance: Where.
+        principal: Who.
+        grant: What the stream token said; empty without one.
+        context: The circumstances.
+    """
+
+    def __init__(
+        self,
+        entrance: "StreamEntrance",
+        principal: Principal,
+        grant: StreamGrant,
+        context: AccessContext,
+    ) -> None:
+        self.principal = principal
+        self.grant = grant
+        self.context = context
+        self._entrance = entrance
+
+    @property
+    def label(self) -> str:
+        """Who it is, in one word for logs."""
+        return self.principal.subject.label
+
+    @property
+    def is_local(self) -> bool:
+        """Whether they are of our own domain."""
+        return self.principal.is_local
+
+    def find(self, device_id: str | None, channel_id: str) -> Channel:
+        """Return the channel an address names.
+
+        Raises:
+            GatewayError: 404, 409 `channel_ambiguous`, 403 `token_for_other_stream`.
+        """
+        return self._entrance.find(self, device_id, channel_id)
+
+    def enter(
+        self,
+        channel: Channel,
+        *,
+        via: str,
+        format: str,  # noqa: A002 - the domain's word
+        stop: Callable[[str, str], None],
+    ) -> Entry:
+        """Count, decide, record.
+
+        Raises:
+            GatewayError: 401, 403, 429, 503; recorded.
+        """
+        return self._entrance.enter(self, channel, via, format, stop)
+
+
+class StreamEntrance:
+    """Implements `gateway.domain.viewing.StreamDoor`; owner of all entries.
+
+    Args:
+        deps: Devices, keys, clocks.
+        options: Limits.
+        gate: Asks the sharing policy.
+        tokens: Reads stream tokens.
+        authenticator: Looks after keys.
+    """
+
+    def __init__(
+        self,
+        deps: HttpDeps,
+        options: HttpOptions,
+        gate: ChannelGate,
+        tokens: StreamTokens,
+        authenticator: Authenticator,
+    ) -> None:
+        self._deps = deps
+        self._options = options
+        self._gate = gate
+        self._tokens = tokens
+        self._authenticator = authenticator
+        self._entries: set[Entry] = set()
+        self._viewers: Counter[str] = Counter()
+        self._of_key: dict[str, set[Entry]] = {}
+        deps.sharing.keys.on_changed.append(self._key_changed)
+
+    @property
+    def viewers(self) -> int:
+        """Viewers let in, those still waiting for their first picture included."""
+        return len(self._entries)
+
+    def open_by(self, key_id: str) -> int:
+        """Return how many streams a key has open."""
+        return len(self._of_key.get(key_id, ()))
+
+    def close(self) -> None:
+        """Tell every viewer that the gateway stops."""
+        for entry in list(self._entries):
+            entry.forbid(SHUTDOWN, "The gateway is stopping")
+
+    # Who it is
+
+    def visit(self, request: web.Request) -> Visit:
+        """Return the visit of an HTTP request, by its credential or its `?token=`.
+
+        Raises:
+            ApiError: 401, 403 `scope_missing`.
+        """
+        grant = StreamGrant()
+        if PRINCIPAL in request:
+            principal = principal_of(request)
+        else:
+            principal, grant = self._tokens.read(request)
+            received_from(request, principal)
+            authorise(principal, Access.STREAM)
+        context = context_of(
+            principal, self._deps.wall, request, purpose=grant.purpose, ticket=grant.ticket
+        )
+        return Visit(self, principal, grant, context)
+
+    def by_token(self, token: str, source: str) -> Visit:
+        """Return the visit of a stream token.
+
+        Raises:
+            ApiError: 401, 403 `scope_missing`.
+        """
+        principal, grant = self._tokens.read_token(token, source)
+        authorise(principal, Access.STREAM)
+        return self._visit(principal, grant)
+
+    def secret_of(self, name: str) -> str | None:
+        """Return the secret of an API key."""
+        keys = self._deps.sharing.keys
+        key = keys.find(name)
+        return None if key is None else keys.secret(key)
+
+    def by_name(self, name: str, source: str) -> Visit:
+        """Return the visit of a key whose secret was proven.
+
+        Raises:
+            ApiError: 401 `key_disabled`, `key_expired`; 403 `scope_missing`; 429 `quota_exceeded`.
+        """
+        principal = self._authenticator.proven(name, source)
+        authorise(principal, Access.STREAM)
+        return self._visit(principal, StreamGrant())
+
+    def refused(self, error: GatewayError, *, source: str, claimed: str, what: str) -> GatewayError:
+        """Count a 401 against its source and put it on record; return what is to be answered."""
+        if error.status != 401 or not isinstance(error, ApiError):
+            return error
+        return self._authenticator.note_refusal(
+            error, source=source, claimed=claimed, what=what, via="rtsp"
+        )
+
+    def words(self, error: GatewayError, *, outside: bool) -> str:
+        """Return the sentence of an error for whoever is told it."""
+        return words_of(error, outside=outside)
+
+    def _visit(self, principal: Principal, grant: StreamGrant) -> Visit:
+        context = AccessContext(
+            at=self._deps.wall(),
+            zone=principal.zone,
+            purpose=grant.purpose,
+            ticket=grant.ticket,
+            source=principal.source,
+        )
+        return Visit(self, principal, grant, context)
+
+    # What they ask for
+
+    def find(self, visit: Visit, device_id: str | None, channel_id: str) -> Channel:
+        """Return the channel an address names, as :meth:`Visit.find`."""
+        grant = visit.grant
+        if grant.stream_id:
+            granted_device, _, granted_channel = grant.stream_id.partition("/")
+            if channel_id != granted_channel or device_id not in {None, granted_device}:
+                raise ApiError(
+                    403, "token_for_other_stream", "This stream token was made for another stream"
+                )
+            device_id = granted_device
+        elif device_id is None:
+            device_id = self._unique(visit, channel_id)
+        return self._gate.find(visit.principal, device_id, channel_id, Action.LIVE, visit.context)
+
+    def _unique(self, visit: Visit, channel_id: str) -> str:
+        found = self._gate.named(visit.principal, channel_id, visit.context)
+        if len(found) == 1:
+            return found[0].device_id
+        if found:
+            candidates = sorted(f"{item.device_id}/{item.channel_id}" for item in found)
+            raise ApiError(
+                409,
+                "channel_ambiguous",
+                f"{len(found)} devices have a channel {channel_id}; ask for one of the candidates",
+                extra={"candidates": candidates[:100]},
+            )
+        if visit.is_local and self._deps.devices.get(channel_id) is None:
+            raise NotFound("channel_unknown", f"No device has a channel {channel_id[:64]}")
+        return channel_id
+
+    # Letting in
+
+    def enter(
+        self,
+        visit: Visit,
+        channel: Channel,
+        via: str,
+        format: str,  # noqa: A002 - the domain's word
+        stop: Callable[[str, str], None],
+    ) -> Entry:
+        """Count, decide, record, as :meth:`Visit.enter`.
+
+        Nothing waits in here: of several who come at once each is judged by those before.
+        """
+        principal, context = visit.principal, visit.context
+        self._admit(f"{channel.device_id}/{channel.channel_id}")
+        self._admit_key(visit, channel)
+        try:
+            self._tokens.use(visit.grant)
+        except ApiError as exc:
+            self._gate.refuse(principal, Action.LIVE, channel, context, exc.code, exc.detail)
+            raise
+        entry = Entry(visit, channel, visit.grant.stream, format, stop=stop, on_end=self._forget)
+        access = self._gate.open(principal, Action.LIVE, channel, context, entry.forbid, via=via)
+        entry.access = access
+        if access.decision.obligations.sub_stream:
+            entry.stream = 1
+        self._count(entry)
+        return entry
+
+    def _count(self, entry: Entry) -> None:
+        self._entries.add(entry)
+        self._viewers[entry.stream_id] += 1
+        key = entry.visit.principal.key
+        if key is None:
+            return
+        self._of_key.setdefault(key.key_id, set()).add(entry)
+        if (at := key.settings.expires_at) is not None:
+            wait = (at - self._deps.wall()).total_seconds()
+            entry.expiry = asyncio.get_running_loop().call_later(
+                max(0.0, wait), entry.forbid, "key_expired", "The key has expired"
+            )
+
+    def _forget(self, entry: Entry) -> None:
+        self._entries.discard(entry)
+        self._viewers[entry.stream_id] -= 1
+        if not self._viewers[entry.stream_id]:
+            del self._viewers[entry.stream_id]
+        key = entry.visit.principal.key
+        if key is not None and (mine := self._of_key.get(key.key_id)) is not None:
+            mine.discard(entry)
+            if not mine:
+                del self._of_key[key.key_id]
+
+    def _admit(self, stream_id: str) -> None:
+        limits = (
+            (len(self._entries), self._options.max_viewers, "in all"),
+            (self._viewers[stream_id], self._options.max_viewers_per_stream, "of this stream"),
+        )
+        for count, limit, words in limits:
+            if count >= limit:
+                self._deps.metrics.viewers_refused.labels("too_many_viewers").inc()
+                raise Unavailable(
+                    "too_many_viewers", f"{count} viewers {words}, the limit is {limit}"
+                )
+
+    def _admit_key(self, visit: Visit, channel: Channel) -> None:
+        key = visit.principal.key
+        if key is None or self.open_by(key.key_id) < key.settings.max_streams:
+            return
+        self._deps.metrics.viewers_refused.labels("too_many_streams").inc()
+        detail = f"This key may have {key.settings.max_streams} streams open at once"
+        self._gate.refuse(
+            visit.principal, Action.LIVE, channel, visit.context, "too_many_streams", detail
+        )
+        raise ApiError(429, "too_many_streams", detail, headers={"Retry-After": "10"})
+
+    def _key_changed(self, key: ApiKey) -> None:
+        why = key.unusable(self._deps.wall())
+        if why is None and Scope.LIVE not in key.scopes:
+            why = "scope_missing"
+        if why is not None:
+            for entry in list(self._of_key.get(key.key_id, ())):
+                entry.forbid(why, "The key this stream was opened with may not open it any more")
