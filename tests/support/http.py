@@ -1,12 +1,12 @@
 """A real HTTP server on loopback over the real registry, with scripted sessions, catalogue and media."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
@@ -48,6 +48,8 @@ ADMIN = "an-admin-token-of-the-tests"
 CHANNEL = camera(1).channel_id
 SHARED_CHANNEL = camera(7).channel_id
 OTHER_DEVICE = "34020000001180000002"
+
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -169,17 +171,34 @@ class ScriptedSessions:
         stream: int = 0,
         origin: Origin | None = None,
     ) -> Watcher:
-        if self.hold is not None:
-            try:
-                await self.hold.wait()
-            except asyncio.CancelledError:
-                self.abandoned.set()
-                raise
+        await self._held()
         if self.refuse is not None:
             raise self.refuse
         watcher = Watcher(stream_name(device_id, channel_id, stream), output, sink)
         self.watchers.put_nowait(watcher)
         return watcher
+
+    async def join(
+        self,
+        device_id: str,
+        channel_id: str,
+        attach: Callable[[SessionRecord], _T],
+        *,
+        stream: int = 0,
+        origin: Origin | None = None,
+    ) -> tuple[SessionRecord, _T]:
+        await self._held()
+        record = await self.play(device_id, channel_id, stream=stream, origin=origin)
+        return record, attach(record)
+
+    async def _held(self) -> None:
+        if self.hold is None:
+            return
+        try:
+            await self.hold.wait()
+        except asyncio.CancelledError:
+            self.abandoned.set()
+            raise
 
     async def stop(self, session_id: str) -> SessionRecord:
         record = self.get(session_id)
