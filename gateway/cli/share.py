@@ -27,7 +27,8 @@ Of = Annotated[str | None, typer.Option("--department", help="Only this one's. �
 Scopes = Annotated[
     list[str] | None,
     typer.Option(
-        "--scope", help="catalog, live, ptz, config, alarm, grants, audit.own, webhooks. 权限范围"
+        "--scope",
+        help="catalog, live, playback, download, ptz, config, alarm, grants, audit.own, webhooks. 权限范围",
     ),
 ]
 Rate = Annotated[int | None, typer.Option(help="Requests a minute. 每分钟请求数")]

@@ -77,6 +77,8 @@ class Principal:
                 Access.STREAM
                 | Access.CATALOG
                 | Access.LIVE
+                | Access.PLAYBACK
+                | Access.DOWNLOAD
                 | Access.PTZ
                 | Access.CONFIG
                 | Access.ALARM

@@ -46,6 +46,8 @@ class Access(enum.Enum):
     CATALOG = "catalog"
     """From here on: the scope of that name."""
     LIVE = "live"
+    PLAYBACK = "playback"
+    DOWNLOAD = "download"
     PTZ = "ptz"
     CONFIG = "config"
     ALARM = "alarm"

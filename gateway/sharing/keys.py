@@ -44,6 +44,10 @@ class Scope(enum.StrEnum):
     CATALOG = "catalog"
     """Channels, devices, sessions and streams, to look at."""
     LIVE = "live"
+    PLAYBACK = "playback"
+    """Recordings, to list and play."""
+    DOWNLOAD = "download"
+    """Recordings, to take away as files."""
     PTZ = "ptz"
     CONFIG = "config"
     """Restart, record, guard, home position."""
@@ -58,7 +62,7 @@ class Scope(enum.StrEnum):
 
 ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
     Role.ADMIN: frozenset(Scope),
-    Role.OPERATOR: frozenset({Scope.CATALOG, Scope.LIVE, Scope.PTZ, Scope.ALARM}),
+    Role.OPERATOR: frozenset({Scope.CATALOG, Scope.LIVE, Scope.PLAYBACK, Scope.PTZ, Scope.ALARM}),
     Role.VIEWER: frozenset({Scope.CATALOG, Scope.LIVE}),
 }
 """What people of our own may call, by their role."""

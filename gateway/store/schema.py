@@ -1,6 +1,6 @@
 """Tables, the same for SQLite and PostgreSQL. Times are microseconds since 1970 (UTC)."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, Table, Text
 
 __all__ = [
     "channels",
@@ -8,6 +8,7 @@ __all__ = [
     "devices",
     "documents",
     "metadata",
+    "recordings",
     "shared_ids",
     "timeline",
 ]
@@ -109,4 +110,27 @@ shared_ids = Table(
     Column("device_id", Text, nullable=False),
     Column("channel_id", Text, nullable=False),
     sqlite_with_rowid=False,
+)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    Column("file_id", Text, primary_key=True),
+    Column("device_id", Text, nullable=False),
+    Column("channel_id", Text, nullable=False),
+    Column("stream", Integer, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("begins_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("locked", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("mime", Text, nullable=False),
+    Column("head", Text, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Index("recordings_of_channel", "device_id", "channel_id", "begins_at"),
+    Index("recordings_by_age", "locked", "begins_at"),
+    Index("recordings_by_state", "state", "sha256"),
 )

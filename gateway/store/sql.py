@@ -18,6 +18,7 @@ from gateway.domain.store import DeviceSecret, StoreHealth
 from gateway.observe.metrics import Metrics
 from gateway.store.database import DATABASE_ERRORS, connect, place_of, reason_of, upgrade
 from gateway.store.operation import Part
+from gateway.store.recordings import SqlRecordings
 from gateway.store.row import (
     channel_from,
     channel_row,
@@ -93,6 +94,7 @@ class SqlStore:
             batch_interval=self._batch_interval,
             metrics=self._metrics,
         )
+        self.recordings = SqlRecordings(self._writer, self._read)
         scope = await self._stack.enter_async_context(TaskScope(self._on_crash))
         scope.spawn(self._run(), name="store")
         return self

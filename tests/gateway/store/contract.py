@@ -362,7 +362,7 @@ class StoreContract:
         async with opened():
             pass
         await break_("UPDATE alembic_version SET version_num = '9999'")
-        with pytest.raises(Unavailable, match=r"revision 9999.*knows up to 0003") as caught:
+        with pytest.raises(Unavailable, match=r"revision 9999.*knows up to 0004") as caught:
             await opened().__aenter__()
         assert caught.value.code == "store_newer"
 
