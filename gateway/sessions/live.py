@@ -45,6 +45,9 @@ _T = TypeVar("_T")
 MAX_STARTS_PER_DEVICE = 64
 """INVITEs in flight to one device; a recorder with more channels gets the rest as these settle."""
 
+UNCLAIMED = 2.0
+"""Seconds for which a stream that was answered and never watched is not given up for another one."""
+
 
 class LiveSessions:
     """Starts a camera for its first viewer and stops it after its last.
@@ -309,6 +312,11 @@ class LiveSessions:
             if session.record.device_id == device_id
             and session.record.state is SessionState.RUNNING
             and session.idle_since is not None
+            # Whoever asked for it may be about to attach.
+            and (
+                session.record.first_reader is not None
+                or self._now() - session.idle_since > UNCLAIMED
+            )
         ]
         if not idle:
             return False

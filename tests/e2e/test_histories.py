@@ -85,7 +85,8 @@ class History:
         calm = self.it.calm and self.cameras == "good"
         outcome = await acts[self.kind]()
         failed = outcome.startswith(("refused", "unwatchable"))
-        assert not (calm and failed), (outcome, *self.it.told_of(self.camera))
+        if calm and failed:
+            pytest.fail("\n".join((outcome, *self.it.told_of(self.camera))))
         return f"{self.kind}: {outcome}"
 
     # Somebody at a screen
@@ -250,7 +251,8 @@ class History:
             began = monotonic()
             async with asyncio.timeout(42):
                 await call.ended.wait()
-            assert monotonic() - began > 31, self.it.told_of(self.camera)
+            if monotonic() - began <= 31:
+                pytest.fail("\n".join(("ended early", *self.it.told_of(self.camera))))
             assert not call.sink.packets
             await other.bye()
         return "unacknowledged: ended after 32 s"
@@ -364,7 +366,7 @@ async def test_of_random_histories_nothing_is_left_on_any_level(
         for outcome, count in sorted(outcomes.items()):
             print(f"{count:5} {outcome}")  # noqa: T201
         watched = sum(count for name, count in outcomes.items() if name.endswith("watched"))
-        assert watched > HISTORIES / 4
+        assert watched > HISTORIES / 6
         with contextlib.suppress(AssertionError):
             await until(lambda: not it.held(), 20.0, "the end")
         assert it.held() == {}
