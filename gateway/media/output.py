@@ -264,7 +264,11 @@ class Output:
             self._emit(Chunk(b"", self._take_parts(), keyframe=False, dts=self._audio_dts))
         audio = self._take_parts()
         video = muxers.numbered_part(muxed.data)
-        self._emit(Chunk(video, audio, keyframe=muxed.keyframe, dts=muxed.dts))
+        # MP4 is one frame late, so it is known for how long the frame lasts.
+        lasts = unit.dts - self._base - muxed.dts
+        self._emit(
+            Chunk(video, audio, keyframe=muxed.keyframe, dts=muxed.dts, duration=max(0, lasts))
+        )
 
     def _changed(self, keyframe: MediaUnit) -> bool:
         if keyframe.codec is not self._codec:

@@ -32,14 +32,18 @@ class Chunk:
     Each form (with or without sound, raw or as WebSocket frame) is made once, when first asked for.
     """
 
-    __slots__ = ("_forms", "audio", "dts", "keyframe", "video")
+    __slots__ = ("_forms", "audio", "dts", "duration", "keyframe", "video")
 
-    def __init__(self, video: bytes, audio: bytes, *, keyframe: bool, dts: int) -> None:
+    def __init__(
+        self, video: bytes, audio: bytes, *, keyframe: bool, dts: int, duration: int = 0
+    ) -> None:
         self.video = video
         self.audio = audio
         self.keyframe = keyframe
         self.dts = dts
         """Of its picture, or of its sound if there is none; 90 kHz ticks since the output began."""
+        self.duration = duration
+        """Until the next picture, in the same ticks; 0 if that is not known yet, or there is no picture."""
         self._forms: list[bytes | None] = [None, None, None, None]
 
     def form(self, number: int) -> bytes:
