@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-__all__ = ["MAX_RTP_PAYLOAD", "RtpFrame", "RtpSink", "RtpTrack"]
+__all__ = ["MAX_RTP_PAYLOAD", "RtpFrame", "RtpPublisher", "RtpSink", "RtpTrack", "RtpViewer"]
 
 MAX_RTP_PAYLOAD = 1_180
 """Bytes of one payload: with RTP, SRTP, UDP and IP headers it stays below what tunnels and WebRTC let through."""
@@ -42,6 +42,8 @@ class RtpFrame:
     """Whether a viewer can start here."""
     size: int
     """Bytes of all payloads."""
+    sequence: int = 0
+    """Payloads of the track before this frame, since the output began; not wrapped to 16 bits."""
 
 
 class RtpSink(Protocol):
@@ -55,3 +57,35 @@ class RtpSink(Protocol):
 
     def close(self, code: str, detail: str) -> None:
         """The stream is over for this viewer; `code` is an EndReason value or `codec_changed`. Not called after detach."""
+
+
+class RtpViewer(Protocol):
+    """An attached sink."""
+
+    def detach(self) -> None:
+        """Stop; idempotent."""
+
+    def skipped(self, frames: int) -> None:
+        """Count frames that this viewer was too slow for."""
+
+
+class RtpPublisher(Protocol):
+    """Gives streams as RTP payloads."""
+
+    def attach(
+        self, stream_id: str, sink: RtpSink, kind: str, *, from_gop: bool = True
+    ) -> RtpViewer:
+        """Send a running stream to a sink.
+
+        The sink may be started, and get its first frames, before this returns.
+
+        Args:
+            stream_id: As of its session.
+            sink: Where the frames go.
+            kind: Under which name it counts as a viewer.
+            from_gop: Begin with the last key frame; otherwise with the next one.
+
+        Raises:
+            NotFound: `stream_not_found`.
+            Unavailable: `too_many_viewers`.
+        """

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,7 +21,7 @@ from gateway.media.worker import MediaWorker
 from gb28181.es import aac, g711
 from gb28181.es.unit import Codec, MediaUnit
 
-__all__ = ["LiveStream"]
+__all__ = ["LiveStream", "SharedOutput"]
 
 log = structlog.get_logger()
 
@@ -31,6 +31,19 @@ CLOSE_WAIT = 2.0
 
 KNOWN_AUDIO_PATIENCE = 4
 """Times `audio_wait` that an output waits for the sound of a stream that has sound."""
+
+
+class SharedOutput(Protocol):
+    """An output that is made elsewhere from the stream's units and has viewers of its own."""
+
+    def viewers(self) -> Counter[str]:
+        """Count the attached viewers by their kind."""
+
+    def skipped(self) -> int:
+        """Count the frames that viewers lost because they were too slow."""
+
+    def close(self, code: str, detail: str) -> None:
+        """End all viewers; idempotent."""
 
 
 class LiveStream:
@@ -67,8 +80,10 @@ class LiveStream:
         self._video_codec: Codec | None = None
         self._audio_codec: Codec | None = None
         self._keyframe_at: float | None = None
-        self._audio_at: float | None = None
+        self.audio_at: float | None = None
+        """Clock time at which this sound was first heard."""
         self._outputs: tuple[Output, ...] = ()
+        self._shared: tuple[SharedOutput, ...] = ()
         self._joined: tuple[StreamReader, ...] = ()
         self._relays = 0
         self._skipped = 0
@@ -132,7 +147,7 @@ class LiveStream:
         Raises:
             Unavailable: `too_many_viewers`.
         """
-        self._admit()
+        self.admit()
         options = self._options
         queue = HubReader(
             on_units, max_frames=options.reader_frames, max_bytes=options.reader_bytes
@@ -140,7 +155,7 @@ class LiveStream:
         reader = StreamReader(kind, queue, on_end=on_end, on_detach=self._left)
         self._joined = (*self._joined, reader)
         self.hub.subscribe(queue)
-        self._viewers_changed()
+        self.viewers_changed()
         return reader
 
     def aac(self) -> AacSource:
@@ -155,12 +170,27 @@ class LiveStream:
         """Note that something went out to somebody: the picture is there."""
         self._first_output()
 
+    def share(self, output: SharedOutput) -> None:
+        """Count the viewers of an output that is made elsewhere, and close it with the stream."""
+        self._shared = (*self._shared, output)
+
+    def unshare(self, output: SharedOutput) -> None:
+        """Forget an output that has ended; idempotent."""
+        if output in self._shared:
+            self._skipped += output.skipped()
+            self._shared = tuple(other for other in self._shared if other is not output)
+
     def _output(self, wanted: OutputFormat) -> Output:
-        self._admit()
+        self.admit()
         current = next((o for o in reversed(self._outputs) if self._joinable(o, wanted)), None)
         return current if current is not None else self._start(wanted)
 
-    def _admit(self) -> None:
+    def admit(self) -> None:
+        """Make sure that one more viewer may join.
+
+        Raises:
+            Unavailable: `too_many_viewers`.
+        """
         limit = self._options.max_viewers_per_stream
         if self.watching() >= limit:
             raise Unavailable("too_many_viewers", f"This stream has {limit} viewers already")
@@ -169,12 +199,12 @@ class LiveStream:
         self._skipped += reader.dropped
         self._joined = tuple(other for other in self._joined if other is not reader)
         self.hub.unsubscribe(reader.reader)
-        self._viewers_changed()
+        self.viewers_changed()
 
     def viewers(self) -> dict[str, int]:
         """Count the viewers by output format."""
         counts = Counter(reader.kind for reader in self._joined)
-        for output in self._outputs:
+        for output in (*self._outputs, *self._shared):
             counts += output.viewers()
         if self._relays:
             counts["relay"] = self._relays
@@ -182,17 +212,18 @@ class LiveStream:
 
     def watching(self) -> int:
         """Count the viewers that are no relays."""
-        return len(self._joined) + sum(output.viewers().total() for output in self._outputs)
+        outputs = (*self._outputs, *self._shared)
+        return len(self._joined) + sum(output.viewers().total() for output in outputs)
 
     def relay_began(self) -> None:
         """Count one more relay among the viewers."""
         self._relays += 1
-        self._viewers_changed()
+        self.viewers_changed()
 
     def relay_ended(self) -> None:
         """Count one less."""
         self._relays -= 1
-        self._viewers_changed()
+        self.viewers_changed()
 
     def relay_sent(self) -> None:
         """Note that a relay's first packet went out."""
@@ -202,14 +233,14 @@ class LiveStream:
         """Count the frames that slow viewers lost, also of viewers that are gone."""
         return (
             self._skipped
-            + sum(output.skipped() for output in self._outputs)
+            + sum(output.skipped() for output in (*self._outputs, *self._shared))
             + sum(reader.dropped for reader in self._joined)
         )
 
     async def close(self, code: str, detail: str) -> None:
         """End all viewers and wait a moment for the tasks; idempotent."""
         self._closed = True
-        for output in self._outputs:
+        for output in (*self._outputs, *self._shared):
             output.close(code, detail)
         for reader in self._joined:
             reader.end(code, detail)
@@ -229,8 +260,8 @@ class LiveStream:
         return not (
             output.silent
             and output.opened_at is not None
-            and self._audio_at is not None
-            and output.opened_at < self._audio_at
+            and self.audio_at is not None
+            and output.opened_at < self.audio_at
         )
 
     def _start(self, wanted: OutputFormat) -> Output:
@@ -242,17 +273,18 @@ class LiveStream:
             options=self._options,
             clock=self._clock,
             owner=OutputOwner(
-                self._viewers_changed, self._first_output, self._unusable, self._ended
+                self.viewers_changed, self._first_output, self._unusable, self._ended
             ),
         )
         self._outputs = (*self._outputs, output)
         output.start()
-        self._task(output.run(self._audio_deadline), wanted.value)
+        self._task(output.run(self.audio_deadline), wanted.value)
         return output
 
-    def _audio_deadline(self) -> float | None:
+    def audio_deadline(self) -> float | None:
+        """Return the clock time until which an output should wait for sound; None if there is none."""
         now = self._clock()
-        if self._audio_at is not None:
+        if self.audio_at is not None:
             # It is there; only the transcoder needs its time, more on a loaded machine.
             return now + KNOWN_AUDIO_PATIENCE * self._options.audio_wait
         if self._keyframe_at is None:
@@ -291,7 +323,7 @@ class LiveStream:
                 mime_codec=AAC_LC,
             )
         self._audio_codec = unit.codec
-        self._audio_at = now
+        self.audio_at = now
 
     def _first_output(self) -> None:
         if not self._told_first_output:
@@ -302,7 +334,8 @@ class LiveStream:
         if not self._told_first_output:
             self._events.media_unsupported(detail)
 
-    def _viewers_changed(self) -> None:
+    def viewers_changed(self) -> None:
+        """Tell the owner how many watch."""
         self._events.media_viewers(self.watching() + self._relays)
 
     def _ended(self, output: Output) -> None:
