@@ -3,7 +3,8 @@
 import asyncio
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
 
@@ -44,9 +45,6 @@ _T = TypeVar("_T")
 
 MAX_STARTS_PER_DEVICE = 64
 """INVITEs in flight to one device; a recorder with more channels gets the rest as these settle."""
-
-UNCLAIMED = 2.0
-"""Seconds for which a stream that was answered and never watched is not given up for another one."""
 
 
 class LiveSessions:
@@ -144,7 +142,8 @@ class LiveSessions:
             Conflict: it already runs over another transport.
             SessionFailed: refused, unanswered, or an unusable answer.
         """
-        return (await self._established(device_id, channel_id, transport, stream, origin)).record
+        async with self._established(device_id, channel_id, transport, stream, origin) as session:
+            return session.record
 
     async def watch(
         self,
@@ -192,14 +191,11 @@ class LiveSessions:
         Raises:
             As :meth:`play`, and what `attach` raises.
         """
-        session = await self._established(device_id, channel_id, None, stream, origin)
-        try:
-            return session.record, attach(session.record)
-        except NotFound:
-            # It ended between the answer and this line.
-            await session.finished()
-            assert session.record.ended is not None
-            raise SessionFailed(session.record.session_id, session.record.ended) from None
+        async with self._established(device_id, channel_id, None, stream, origin) as session:
+            try:
+                return session.record, attach(session.record)
+            except NotFound:
+                raise await _over(session) from None
 
     async def relay(
         self,
@@ -224,14 +220,12 @@ class LiveSessions:
         Raises:
             As :meth:`play`; `Unavailable` `rtp_ports_exhausted`.
         """
-        session = await self._established(device_id, channel_id, None, stream, origin)
-        try:
-            sender = await self._media.open_sender(make(session.record), events)
-        except NotFound:
-            await session.finished()
-            assert session.record.ended is not None
-            raise SessionFailed(session.record.session_id, session.record.ended) from None
-        return session.record, sender
+        async with self._established(device_id, channel_id, None, stream, origin) as session:
+            try:
+                sender = await self._media.open_sender(make(session.record), events)
+            except NotFound:
+                raise await _over(session) from None
+            return session.record, sender
 
     def has_stream(self, device_id: str, channel_id: str, stream: int) -> bool:
         """Whether a channel is known to have a stream: the main one, or what 2022 lists (protocol 5.11).
@@ -285,6 +279,7 @@ class LiveSessions:
 
     # Inside
 
+    @asynccontextmanager
     async def _established(
         self,
         device_id: str,
@@ -292,17 +287,20 @@ class LiveSessions:
         transport: MediaTransport | None,
         stream: int,
         origin: Origin | None = None,
-    ) -> LiveSession:
+    ) -> AsyncIterator[LiveSession]:
+        """Start or join a session; while this is held it is not given up for another one."""
         session = await self._join(device_id, channel_id, transport, stream, origin)
         try:
-            await session.established()
+            with session.claimed():
+                await session.established()
         except SessionFailed as exc:
             # At the device's limit a stream that nobody watches any more is one too many (quirk 27).
             if exc.ended.sip_status != 486 or not await self._make_room(device_id):
                 raise
             session = await self._join(device_id, channel_id, transport, stream, origin)
+        with session.claimed():
             await session.established()
-        return session
+            yield session
 
     async def _make_room(self, device_id: str) -> bool:
         """End the session of a device that nobody has watched for longest; False if all are watched."""
@@ -313,10 +311,7 @@ class LiveSessions:
             and session.record.state is SessionState.RUNNING
             and session.idle_since is not None
             # Whoever asked for it may be about to attach.
-            and (
-                session.record.first_reader is not None
-                or self._now() - session.idle_since > UNCLAIMED
-            )
+            and not session.claims
         ]
         if not idle:
             return False
@@ -469,3 +464,10 @@ class LiveSessions:
             )
         if self._observer is not None:
             self._observer.session_ended(record)
+
+
+async def _over(session: LiveSession) -> SessionFailed:
+    """Return why a session that ended between its answer and now ended."""
+    await session.finished()
+    assert session.record.ended is not None
+    return SessionFailed(session.record.session_id, session.record.ended)

@@ -6,7 +6,7 @@ Callbacks from media and signalling only write facts into the record and wake it
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from gateway.domain.device import Device, MediaTransport
 from gateway.domain.errors import GatewayError, SessionFailed
@@ -64,6 +64,8 @@ class LiveSession:
         self._ending: Ended | None = None
         self._receiver: Receiver | None = None
         self._dialog: MediaDialog | None = None
+        self.claims = 0
+        """Askers between their request and their answer."""
         self._idle_since: float | None = None
         self._answered_at = 0.0
         self._first_packet_at: float | None = None
@@ -96,6 +98,15 @@ class LiveSession:
     def ending(self) -> bool:
         """Whether it is on its way out and must not be joined."""
         return self._ending is not None
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold it for somebody who is about to attach."""
+        self.claims += 1
+        try:
+            yield
+        finally:
+            self.claims -= 1
 
     @property
     def idle_since(self) -> float | None:
