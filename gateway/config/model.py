@@ -12,6 +12,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from gateway.config.console import ConsoleSettings
 from gateway.config.section import (
     HttpSettings,
     LimitSettings,
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     media: MediaSettings = Field(default_factory=MediaSettings)
     cascade: CascadeSettings = Field(default_factory=CascadeSettings)
     sharing: SharingSettings = Field(default_factory=SharingSettings)
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     limits: LimitSettings = Field(default_factory=LimitSettings)
     log: LogSettings = Field(default_factory=LogSettings)

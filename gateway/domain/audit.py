@@ -25,6 +25,8 @@ class AuditKind(enum.StrEnum):
     """A forced stop ordered or lifted."""
     PLATFORM = "platform"
     KEY = "key"
+    USER = "user"
+    """Accounts, and who logs in and out."""
     AUDIT = "audit"
     """The audit itself: started, searched, exported, segment sealed, retention applied."""
 

@@ -72,7 +72,7 @@ class Subject:
     @property
     def label(self) -> str:
         """One word for logs and lists: `platform:3713...`, `department:urban`, `key:k1`, `role:admin`."""
-        for name in ("platform", "key", "department", "user", "role"):
+        for name in ("platform", "key", "user", "department", "role"):
             if value := getattr(self, name):
                 return f"{name}:{value}"
         return "nobody"

@@ -1,4 +1,4 @@
-"""Puts what is configured about departments on record."""
+"""Puts what is configured about departments and users on record."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -49,6 +49,8 @@ class ChangeLog:
         detail: str = "",
         source: str = "",
         reason: str = "",
+        kind: AuditKind = AuditKind.KEY,
+        result: str = "ok",
     ) -> None:
         """Put one change on record.
 
@@ -59,17 +61,19 @@ class ChangeLog:
             detail: What it is now, without secrets.
             source: Host the request came from.
             reason: Why, if the gateway did it itself.
+            kind: What it is about: keys, departments and webhooks, or users.
+            result: `ok` or `failed`.
         """
         log.info("sharing_changed", kind=action, name=object_id, reason=reason, detail=detail)
         self._audit.record(
             AuditEntry(
                 at=self.wall(),
-                kind=AuditKind.KEY,
+                kind=kind,
                 entry_id=self._new_id(),
                 subject=subject_fields(by),
                 action=action,
                 object_id=object_id,
-                result="ok",
+                result=result,
                 reason=reason,
                 detail=detail,
                 source=source,

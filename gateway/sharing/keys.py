@@ -1,13 +1,10 @@
 """API keys: who may call over HTTP, for what, how often and until when."""
 
-import enum
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 import structlog
 
@@ -16,6 +13,16 @@ from gateway.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from gateway.domain.policy import Role, Subject
 from gateway.sharing.changelog import ChangeLog
 from gateway.sharing.departments import DepartmentBook, check_code
+from gateway.sharing.keys_model import (
+    ROLE_SCOPES,
+    ApiKey,
+    IssuedKey,
+    KeyOwner,
+    KeySettings,
+    Scope,
+    key_document,
+    key_from_document,
+)
 
 __all__ = [
     "MAX_KEYS",
@@ -24,6 +31,7 @@ __all__ = [
     "ApiKey",
     "IssuedKey",
     "KeyBook",
+    "KeyOwner",
     "KeySettings",
     "Scope",
 ]
@@ -36,101 +44,6 @@ MAX_RATE = 6_000
 """Requests a minute a key can be given; with the window of signed requests it bounds the nonces to remember."""
 _COLLECTION = "api_keys"
 _ID_PREFIX = "gbk"
-
-
-class Scope(enum.StrEnum):
-    """What a key may call; what it then sees and does there is for the policy to say."""
-
-    CATALOG = "catalog"
-    """Channels, devices, sessions and streams, to look at."""
-    LIVE = "live"
-    PLAYBACK = "playback"
-    """Recordings, to list and play."""
-    DOWNLOAD = "download"
-    """Recordings, to take away as files."""
-    PTZ = "ptz"
-    CONFIG = "config"
-    """Restart, record, guard, home position."""
-    ALARM = "alarm"
-    GRANTS = "grants"
-    """Apply for access and see one's own applications."""
-    AUDIT_OWN = "audit.own"
-    """What stands in the audit about the own department."""
-    WEBHOOKS = "webhooks"
-    """Manage the own department's webhooks."""
-
-
-ROLE_SCOPES: Mapping[Role, frozenset[Scope]] = {
-    Role.ADMIN: frozenset(Scope),
-    Role.OPERATOR: frozenset({Scope.CATALOG, Scope.LIVE, Scope.PLAYBACK, Scope.PTZ, Scope.ALARM}),
-    Role.VIEWER: frozenset({Scope.CATALOG, Scope.LIVE}),
-}
-"""What people of our own may call, by their role."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeySettings:
-    """What can be chosen and changed about a key."""
-
-    name: str = ""
-    """For people; the user's name in a key of our own people."""
-    scopes: frozenset[Scope] = frozenset()
-    zone: str = ""
-    """Network zone its requests count as; empty: the department's."""
-    requests_per_minute: int = 600
-    max_streams: int = 8
-    """Streams open at once."""
-    expires_at: datetime | None = None
-    disabled: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApiKey:
-    """One key; its secret is not in it in any readable form."""
-
-    key_id: str
-    department: str = ""
-    """Owner; empty for a key of our own people."""
-    role: str = ""
-    """`operator` or `viewer` for a key of our own people; empty for a department's."""
-    settings: KeySettings
-    created_at: datetime
-    bearer_hash: str = field(repr=False)
-    """SHA-256 of its bearer form, hex."""
-    sealed_secret: str = field(repr=False)
-
-    @property
-    def scopes(self) -> frozenset[Scope]:
-        """What it may call: a key of our own people never more than its role."""
-        if self.role:
-            return self.settings.scopes & ROLE_SCOPES[Role(self.role)]
-        return self.settings.scopes
-
-    @property
-    def subject(self) -> Subject:
-        """Who asks when it is used."""
-        if self.role:
-            return Subject(role=self.role, user=self.settings.name)
-        return Subject(department=self.department, key=self.key_id)
-
-    def unusable(self, now: datetime) -> str | None:
-        """Return why it cannot be used (`key_disabled`, `key_expired`), None if it can."""
-        if self.settings.disabled:
-            return "key_disabled"
-        if self.settings.expires_at is not None and now >= self.settings.expires_at:
-            return "key_expired"
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedKey:
-    """A key with its secret, the only time it can be shown."""
-
-    key: ApiKey
-    secret: str = field(repr=False)
-    """For signed requests."""
-    bearer: str = field(repr=False)
-    """For `Authorization: Bearer`; made from the secret, which cannot be found from it."""
 
 
 class KeyBook:
@@ -160,13 +73,15 @@ class KeyBook:
         self._keys: dict[str, ApiKey] = {}
         self.on_changed: list[Callable[[ApiKey], None]] = []
         """Called after a key was changed, disabled or deleted (then with `disabled` set)."""
+        self.owner_of: Callable[[str], KeyOwner | None] = lambda _: None
+        """Finds the account a key of our own people names, if there is one."""
         departments.held_by.append(self._held)
 
     async def load(self) -> None:
         """Read all from the store."""
         for key_id, body in (await self._store.load_documents(_COLLECTION)).items():
             try:
-                self._keys[key_id] = _from_document(key_id, body)
+                self._keys[key_id] = key_from_document(key_id, body)
             except (KeyError, TypeError, ValueError) as exc:
                 # Left out it opens nothing.
                 log.error("key_unreadable", name=key_id, error=repr(exc))  # noqa: TRY400 - no trace needed
@@ -207,6 +122,26 @@ class KeyBook:
             log.error("key_secret_unreadable", name=key.key_id, detail=exc.detail)  # noqa: TRY400 - no trace needed
             return None
 
+    def named(self, user: str) -> list[ApiKey]:
+        """Return the keys that name an account."""
+        return [key for key in self.all("") if (owner := self._owner(key)) and owner.name == user]
+
+    def effective(self, key: ApiKey) -> ApiKey:
+        """Return a key with what its owner's account leaves of it: its role at most, nothing once disabled."""
+        owner = self._owner(key)
+        if owner is None:
+            return key
+        role = key.role if owner.role is not Role.VIEWER else Role.VIEWER.value
+        settings = replace(
+            key.settings, name=owner.name, disabled=key.settings.disabled or not owner.usable
+        )
+        return replace(key, role=role, settings=settings)
+
+    def owner_changed(self, user: str) -> None:
+        """Let an account's keys follow it at once."""
+        for key in self.named(user):
+            self._tell(self.effective(key))
+
     def zone_of(self, key: ApiKey) -> str:
         """Return the network zone its requests count as."""
         department = self._departments.find(key.department)
@@ -233,6 +168,10 @@ class KeyBook:
             raise Invalid("invalid_key", f"Expected role operator or viewer, got {role[:20]!r}")
         elif not settings.name:
             raise Invalid("invalid_key", "A key of our own people needs the user's name")
+        elif (owner := self.owner_of(settings.name)) is not None and not owner.usable:
+            raise Invalid(
+                "invalid_key", f"{owner.name} is disabled or in a department: make it a key of that"
+            )
         if len(self._keys) >= MAX_KEYS:
             raise Conflict("too_many_keys", f"{MAX_KEYS} keys are as many as are kept")
         secret, key_id = secrets.token_urlsafe(32), f"{_ID_PREFIX}{secrets.token_hex(6)}"
@@ -298,7 +237,7 @@ class KeyBook:
     async def _put(self, key: ApiKey, old: ApiKey | None) -> None:
         self._keys[key.key_id] = key
         try:
-            await self._store.save_document(_COLLECTION, key.key_id, _to_document(key))
+            await self._store.save_document(_COLLECTION, key.key_id, key_document(key))
         except Unavailable:
             if self._keys.get(key.key_id) is key:
                 del self._keys[key.key_id]
@@ -311,6 +250,9 @@ class KeyBook:
     def _tell(self, key: ApiKey) -> None:
         for call in self.on_changed:
             call(key)
+
+    def _owner(self, key: ApiKey) -> KeyOwner | None:
+        return self.owner_of(key.settings.name) if key.role else None
 
     def _held(self, department: str) -> str:
         count = len(self.all(department))
@@ -349,47 +291,3 @@ def _words(key: ApiKey) -> str:
         f"{chosen.requests_per_minute} requests a minute, {chosen.max_streams} streams, until {until}"
         + (", disabled" if chosen.disabled else "")
     )
-
-
-def _to_document(key: ApiKey) -> dict[str, Any]:
-    chosen = key.settings
-    return {
-        "department": key.department,
-        "role": key.role,
-        "name": chosen.name,
-        "scopes": sorted(chosen.scopes),
-        "zone": chosen.zone,
-        "requests_per_minute": chosen.requests_per_minute,
-        "max_streams": chosen.max_streams,
-        "expires_at": chosen.expires_at.isoformat() if chosen.expires_at else None,
-        "disabled": chosen.disabled,
-        "created_at": key.created_at.isoformat(),
-        "bearer_hash": key.bearer_hash,
-        "secret": key.sealed_secret,
-    }
-
-
-def _from_document(key_id: str, body: Mapping[str, Any]) -> ApiKey:
-    expires = body["expires_at"]
-    return ApiKey(
-        key_id=key_id,
-        department=str(body["department"]),
-        role=Role(body["role"]).value if body["role"] else "",
-        settings=KeySettings(
-            name=str(body["name"]),
-            scopes=_scopes(body["scopes"]),
-            zone=str(body["zone"]),
-            requests_per_minute=int(body["requests_per_minute"]),
-            max_streams=int(body["max_streams"]),
-            expires_at=datetime.fromisoformat(expires) if expires else None,
-            disabled=bool(body["disabled"]),
-        ),
-        created_at=datetime.fromisoformat(body["created_at"]),
-        bearer_hash=str(body["bearer_hash"]),
-        sealed_secret=str(body["secret"]),
-    )
-
-
-def _scopes(names: Iterable[str]) -> frozenset[Scope]:
-    # A scope of a later version opens nothing here.
-    return frozenset(Scope(name) for name in names if name in set(Scope))

@@ -1,0 +1,105 @@
+"""Slows down who guesses passwords."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+__all__ = ["GrowingDelay", "LoginThrottle"]
+
+MAX_REMEMBERED = 10_000
+"""Names and addresses remembered; beyond that the one that failed longest ago is forgotten."""
+FORGET = 3600.0
+"""Seconds after the last failure until it is as if there had been none."""
+
+
+@dataclass(slots=True)
+class _Failures:
+    count: int
+    last: float
+
+
+class GrowingDelay:
+    """Counts failures by name; from some number on each doubles the wait.
+
+    Args:
+        free: Failures without any wait.
+        longest: Seconds of wait at most.
+    """
+
+    def __init__(self, free: int, longest: float) -> None:
+        self._free = free
+        self._longest = longest
+        self._failures: OrderedDict[str, _Failures] = OrderedDict()
+
+    def wait(self, name: str, now: float) -> float:
+        """Return the seconds until the next try may be made."""
+        found = self._failures.get(name)
+        if found is None or found.count < self._free:
+            return 0.0
+        delay = min(self._longest, 2.0 ** min(found.count - self._free, 30))
+        return max(0.0, found.last + delay - now)
+
+    def fail(self, name: str, now: float) -> None:
+        """Count a failure."""
+        found = self._failures.pop(name, None)
+        if found is None or now - found.last > FORGET:
+            found = _Failures(0, now)
+        self._failures[name] = _Failures(found.count + 1, now)
+        while len(self._failures) > MAX_REMEMBERED:
+            self._failures.popitem(last=False)
+
+    def forgive(self, name: str) -> None:
+        """Take one failure back."""
+        found = self._failures.get(name)
+        if found is not None:
+            found.count -= 1
+            if found.count <= 0:
+                del self._failures[name]
+
+    def forget(self, name: str) -> None:
+        """Forget all failures."""
+        self._failures.pop(name, None)
+
+
+class LoginThrottle:
+    """Says how long a login must wait.
+
+    Three things are counted: a name from an address, an address, and a name from anywhere. The last waits a minute
+    at most, or anybody could lock anybody out.
+    """
+
+    def __init__(self) -> None:
+        self._pairs = GrowingDelay(free=5, longest=900.0)
+        self._sources = GrowingDelay(free=30, longest=900.0)
+        self._names = GrowingDelay(free=30, longest=60.0)
+
+    def begin(self, name: str, source: str, now: float) -> float:
+        """Count a try as failed until it has succeeded; return 0, or the seconds to wait, then it does not count.
+
+        Args:
+            name: Of the user, canonical.
+            source: Network of the address.
+            now: Monotonic seconds.
+        """
+        places = self._places(name, source)
+        wait = max(delay.wait(key, now) for delay, key in places)
+        if wait <= 0:
+            for delay, key in places:
+                delay.fail(key, now)
+        return wait
+
+    def succeed(self, name: str, source: str) -> None:
+        """The try was none of guessing."""
+        self._pairs.forget(_pair(name, source))
+        self._sources.forgive(source)
+        self._names.forgive(name)
+
+    def _places(self, name: str, source: str) -> tuple[tuple[GrowingDelay, str], ...]:
+        return (
+            (self._pairs, _pair(name, source)),
+            (self._sources, source),
+            (self._names, name),
+        )
+
+
+def _pair(name: str, source: str) -> str:
+    return f"{source} {name}"
