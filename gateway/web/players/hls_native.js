@@ -1,0 +1,69 @@
+// Live pictures by HLS where the browser plays it itself (iPhone, Safari); nothing of it is ours.
+
+import { PlayError, asPlayError, problemOf } from "./play_error.js";
+
+const FIRST_PICTURE = 20_000; // milliseconds: segments must fill first
+const TYPE = "application/vnd.apple.mpegurl";
+
+/** One viewing; `start` resolves at the first picture, `onEnd` is called once after that. */
+export class NativeHls {
+  static path = "hls";
+  static label = "HLS";
+
+  static supported = () => document.createElement("video").canPlayType(TYPE) !== "";
+
+  constructor(video, url, onEnd) {
+    this.video = video;
+    this.url = url;
+    this.onEnd = onEnd;
+    this.over = false;
+    this.hasAudio = true; // not known before it is heard
+  }
+
+  async start(signal) {
+    if (!NativeHls.supported()) throw new PlayError("no_native_hls");
+    const { video } = this;
+    await new Promise((resolve, reject) => {
+      const deadline = setTimeout(() => fail(new PlayError("no_media_yet")), FIRST_PICTURE);
+      const fail = (error) => { clearTimeout(deadline); this.stop(); reject(error); };
+      signal.addEventListener("abort", () => fail(new PlayError("cancelled")), { once: true });
+      video.addEventListener("loadeddata", () => { clearTimeout(deadline); resolve(); }, { once: true });
+      video.addEventListener("error", () => void refusal(this.url, video.error).then(fail), { once: true });
+      video.src = this.url;
+      video.play().catch(() => {});
+    });
+    if (this.over) return;
+    video.addEventListener("error", () => void refusal(this.url, video.error).then((e) => this.#ended(e)));
+    video.addEventListener("ended", () => this.#ended(new PlayError("stream_over")));
+  }
+
+  stop() {
+    this.over = true;
+  }
+
+  async stats() {
+    const { seekable, currentTime } = this.video;
+    const edge = seekable.length ? seekable.end(seekable.length - 1) : 0;
+    const track = this.video.audioTracks;
+    return {
+      video: "", audio: track && track.length ? "AAC" : "", bytes: 0,
+      delay: Number.isFinite(edge) && edge > currentTime ? edge - currentTime : null,
+    };
+  }
+
+  #ended(error) {
+    if (this.over) return;
+    this.stop();
+    this.onEnd(error);
+  }
+}
+
+async function refusal(url, mediaError) {
+  try {
+    const answer = await fetch(url, { cache: "no-store" });
+    if (!answer.ok) return await problemOf(answer);
+  } catch (error) {
+    return asPlayError(error);
+  }
+  return new PlayError("hls_failed", mediaError ? mediaError.message : "");
+}
