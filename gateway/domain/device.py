@@ -149,6 +149,9 @@ class Device:
     """A registered (or once registered) device or lower platform; owned by the registry."""
 
     device_id: str
+    local: bool = False
+    """A part of this gateway that holds foreign sources as channels: there while the gateway runs, without a SIP
+    address, never asked anything."""
     address: DeviceAddress | None = None
     contact: str = ""
     """Contact URI as the device wrote it; often a private address."""

@@ -62,6 +62,14 @@ class EndReason(enum.StrEnum):
     NOT_DECODABLE = "not_decodable"
     SOURCE_LOST = "source_lost"
     CODEC_UNSUPPORTED = "codec_unsupported"
+    SOURCE_UNREACHABLE = "source_unreachable"
+    """A foreign source did not answer."""
+    SOURCE_REFUSED = "source_refused"
+    """A foreign source answered that we may not, or that there is no such thing."""
+    NO_PUBLISHER = "no_publisher"
+    """Nobody publishes to this channel."""
+    PUBLISHER_LEFT = "publisher_left"
+    """Whoever published has ended."""
     DEVICE_OFFLINE = "device_offline"
     DEVICE_BYE = "device_bye"
     NO_READERS = "no_readers"
@@ -105,8 +113,11 @@ class SessionRecord:
     device_id: str
     channel_id: str
     transport: str
-    """`udp`, `tcp_passive` or `tcp_active`: the gateway's own role in the offer."""
+    """`udp`, `tcp_passive` or `tcp_active`: the gateway's own role in the offer; of a foreign source `rtsp_tcp`,
+    `rtsp_udp`, `rtmp` or `rtmp_push`."""
     created_at: datetime
+    foreign: bool = False
+    """Media comes from a foreign source: there is no INVITE, no port and no SSRC."""
     stream: int = 0
     """0 the main stream, 1 the first sub stream."""
     state: SessionState = SessionState.IDLE

@@ -49,6 +49,7 @@ class RelayFan:
     Args:
         hub: The source for remuxing.
         reliable: Whether the source comes over TCP.
+        made: Whether there are no packets to pass on, only units: PS is made here for whoever relays.
         on_crash: Told of a fault that concerns the whole stream.
     """
 
@@ -60,7 +61,9 @@ class RelayFan:
         options: MediaOptions,
         clock: Callable[[], float],
         on_crash: Callable[[Exception], None],
+        made: bool = False,
     ) -> None:
+        self._made = made
         self.relays: tuple[Relay, ...] = ()
         """Those that get batches as they come."""
         self._hub = hub
@@ -109,6 +112,8 @@ class RelayFan:
                 self._pace()
                 return
         self.relays = (*self.relays, relay)
+        if self._made and self._remuxer is None:
+            self._start_remuxer()
 
     def remove(self, relay: Relay) -> None:
         """Stop; idempotent."""

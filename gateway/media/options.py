@@ -42,6 +42,8 @@ class MediaOptions:
     """Viewers at once; one more is refused."""
     max_viewers_per_stream: int = 2_000
     """Viewers of one stream at once."""
+    max_pulls: int = 256
+    """Foreign sources fetched or tried at once; each takes a thread."""
     workers: int = 2
     """Threads that open, close, decode and encode with PyAV."""
     relay_buffer: int = 1024 * 1024

@@ -23,9 +23,14 @@ from gateway.domain.media import (
     Viewer,
     ViewerSink,
 )
+from gateway.domain.source import Ingest, IngestEvents, IngestSpec, Inlet, ProbeReport, PullSpec
+from gateway.media.ingest.ingest import MediaIngest
+from gateway.media.ingest.inlet import PushInlet
+from gateway.media.ingest.pull import probe_in_thread
 from gateway.media.options import MediaOptions
 from gateway.media.receiver import MediaReceiver
 from gateway.media.sender import MediaSender
+from gateway.media.source import StreamSource
 from gateway.media.stream import LiveStream
 from gateway.media.worker import MediaWorker
 from gb28181.aio.clock import monotonic
@@ -41,7 +46,7 @@ TICK = 0.5
 
 
 class EmbeddedMedia:
-    """Receives and fans out in this process; implements `gateway.domain.media.MediaPlane`.
+    """Receives and fans out in this process; implements `gateway.domain.media.MediaPlane` and `IngestPlane`.
 
     An async context manager: leaving it closes every receiver.
 
@@ -70,7 +75,8 @@ class EmbeddedMedia:
         self._clock = clock
         self._scope = TaskScope(self._crashed)
         self._worker = MediaWorker(self._options.workers)
-        self._receivers: dict[str, MediaReceiver] = {}
+        self._receivers: dict[str, StreamSource] = {}
+        self._probes = 0
         self._senders: dict[str, MediaSender] = {}
         self._local = None if host in {"", "0.0.0.0", "::"} else host  # noqa: S104 - compared only
         self._stopping = asyncio.Event()
@@ -98,19 +104,9 @@ class EmbeddedMedia:
             Conflict: `stream_exists`: the stream is being received already.
             Unavailable: `rtp_ports_exhausted`, or `shutdown`.
         """
-        if self._stopping.is_set():
-            raise Unavailable("shutdown", "The gateway is stopping")
-        if spec.stream_id in self._receivers:
-            raise Conflict("stream_exists", f"Stream {spec.stream_id} is being received already")
+        self._check_free(spec.stream_id)
         lease = self._lease(spec.transport)
-        stream = LiveStream(
-            spec.stream_id,
-            events,
-            worker=self._worker,
-            options=self._options,
-            clock=self._clock,
-            spawn=self._spawn,
-        )
+        stream = self._stream(spec.stream_id, events)
         receiver = MediaReceiver(
             spec,
             events,
@@ -124,6 +120,50 @@ class EmbeddedMedia:
         )
         self._receivers[spec.stream_id] = receiver
         return receiver
+
+    async def open_ingest(self, spec: IngestSpec, events: IngestEvents) -> Ingest:
+        """Begin to fetch a foreign source, or to take from an inlet.
+
+        Raises:
+            Conflict: `stream_exists`.
+            Unavailable: `too_many_pulls`, or `shutdown`.
+        """
+        self._check_free(spec.stream_id)
+        if spec.pull is not None:
+            self._check_pulls()
+        ingest = MediaIngest(
+            spec,
+            events,
+            self._stream(spec.stream_id, events),
+            options=self._options,
+            clock=self._clock,
+            on_closed=self._forget,
+        )
+        self._receivers[spec.stream_id] = ingest
+        ingest.start()
+        return ingest
+
+    def open_inlet(self, name: str) -> Inlet:
+        """Make a place where somebody may publish."""
+        options = self._options
+        return PushInlet(
+            name, max_tags=options.gop_frames, max_bytes=options.gop_bytes, clock=self._clock
+        )
+
+    async def probe(self, pull: PullSpec) -> ProbeReport:
+        """Connect to a source, look at its streams, disconnect.
+
+        Raises:
+            Unavailable: `too_many_pulls`, or `shutdown`.
+        """
+        if self._stopping.is_set():
+            raise Unavailable("shutdown", "The gateway is stopping")
+        self._check_pulls()
+        self._probes += 1
+        try:
+            return await probe_in_thread(pull)
+        finally:
+            self._probes -= 1
 
     def attach(
         self, stream_id: str, output: OutputFormat, sink: ViewerSink, *, audio: bool = True
@@ -220,7 +260,7 @@ class EmbeddedMedia:
             async with asyncio.TaskGroup() as group:
                 for receiver in tuple(self._receivers.values()):
                     group.create_task(
-                        self._close_one(receiver), name=f"media:{receiver.spec.stream_id}:close"
+                        self._close_one(receiver), name=f"media:{receiver.stream_id}:close"
                     )
             for sender in tuple(self._senders.values()):
                 await sender.close()
@@ -230,18 +270,42 @@ class EmbeddedMedia:
             finally:
                 await self._worker.close()
 
+    def _stream(self, stream_id: str, events: MediaEvents) -> LiveStream:
+        return LiveStream(
+            stream_id,
+            events,
+            worker=self._worker,
+            options=self._options,
+            clock=self._clock,
+            spawn=self._spawn,
+        )
+
+    def _check_free(self, stream_id: str) -> None:
+        if self._stopping.is_set():
+            raise Unavailable("shutdown", "The gateway is stopping")
+        if stream_id in self._receivers:
+            raise Conflict("stream_exists", f"Stream {stream_id} is being received already")
+
+    def _check_pulls(self) -> None:
+        pulls = self._probes + sum(
+            isinstance(source, MediaIngest) and source.spec.pull is not None
+            for source in self._receivers.values()
+        )
+        if pulls >= self._options.max_pulls:
+            raise Unavailable("too_many_pulls", f"{pulls} sources are being fetched already")
+
     def _lease(self, transport: MediaTransport) -> PortLease:
         try:
             return self._pool.lease(tcp=transport is MediaTransport.TCP_PASSIVE)
         except PortsExhausted as exc:
             raise Unavailable("rtp_ports_exhausted", f"No media port: {exc}") from exc
 
-    async def _close_one(self, receiver: MediaReceiver) -> None:
+    async def _close_one(self, receiver: StreamSource) -> None:
         try:
             await receiver.close()
         except Exception:
             # A boundary: the other receivers are to be closed as well.
-            log.exception("media_close_failed", stream=receiver.spec.stream_id)
+            log.exception("media_close_failed", stream=receiver.stream_id)
 
     async def _tend(self) -> None:
         while not self._stopping.is_set():
@@ -261,9 +325,9 @@ class EmbeddedMedia:
                     except Exception as exc:  # noqa: BLE001 - boundary: nor have the other relays
                         sender.fail(exc)
 
-    def _forget(self, receiver: MediaReceiver, detail: str) -> None:
-        if self._receivers.get(receiver.spec.stream_id) is receiver:
-            del self._receivers[receiver.spec.stream_id]
+    def _forget(self, receiver: StreamSource, detail: str) -> None:
+        if self._receivers.get(receiver.stream_id) is receiver:
+            del self._receivers[receiver.stream_id]
         for sender in tuple(self._senders.values()):
             if sender.source is receiver:
                 sender.end(detail)

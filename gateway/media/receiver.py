@@ -60,6 +60,7 @@ class MediaReceiver:
         receive_buffer: int,
     ) -> None:
         self.spec = spec
+        self.stream_id = spec.stream_id
         self.stream = stream
         self._events = events
         self._lease = lease

@@ -10,8 +10,8 @@ from gateway.domain.media import SenderEvents, SenderInfo, SenderSpec
 from gateway.media.link import Link, LinkOwner, UdpLink
 from gateway.media.options import MediaOptions
 from gateway.media.rate import RateMeter
-from gateway.media.receiver import MediaReceiver
 from gateway.media.reports import RelayReports
+from gateway.media.source import StreamSource
 from gateway.media.tcp_link import ActiveLink, PassiveLink
 from gb28181.aio.clock import utc_now
 from gb28181.aio.ports import PortLease
@@ -45,7 +45,7 @@ class MediaSender:
         spec: SenderSpec,
         events: SenderEvents,
         lease: PortLease,
-        source: MediaReceiver,
+        source: StreamSource,
         *,
         sequence: int,
         local: str | None,

@@ -28,10 +28,17 @@ _FAILED_AT = {
     EndReason.INVITE_REFUSED: Stage.ANSWERED,
     EndReason.ANSWER_UNUSABLE: Stage.ANSWERED,
     EndReason.CONNECT_FAILED: Stage.CONNECTED,
+    EndReason.SOURCE_UNREACHABLE: Stage.CONNECTED,
+    EndReason.SOURCE_REFUSED: Stage.CONNECTED,
+    EndReason.NO_PUBLISHER: Stage.CONNECTED,
     EndReason.NO_PACKET: Stage.FIRST_PACKET,
     EndReason.NOT_DECODABLE: Stage.DECODABLE,
     EndReason.CODEC_UNSUPPORTED: Stage.DECODABLE,
 }
+
+
+_INVITE_ONLY = frozenset({Stage.PORT_LEASED, Stage.INVITED, Stage.TRYING, Stage.ANSWERED})
+"""What a foreign source never reaches."""
 
 
 def explain(record: SessionRecord) -> Diagnosis:
@@ -63,9 +70,9 @@ def failed_stage(record: SessionRecord) -> Stage | None:
     if ended is None or not ended.reason.is_failure:
         return None
     stage = _FAILED_AT.get(ended.reason)
-    if stage is not None:
+    if stage is not None and not (record.foreign and stage in _INVITE_ONLY):
         return stage
-    optional = {Stage.TRYING, Stage.CONNECTED}
+    optional = set(_INVITE_ONLY) if record.foreign else {Stage.TRYING, Stage.CONNECTED}
     if record.first_reader is None:
         # Nobody watched, so nothing was to be put out.
         optional.add(Stage.FIRST_OUTPUT)

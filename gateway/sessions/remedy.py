@@ -47,6 +47,14 @@ SUMMARY: Mapping[EndReason, Words] = {
     EndReason.CODEC_UNSUPPORTED: Words(
         "收到的编码或封装不受支持", "The codec or packing that arrived is not supported"
     ),
+    EndReason.SOURCE_UNREACHABLE: Words(
+        "外部视频源无法连接", "The foreign source cannot be reached"
+    ),
+    EndReason.SOURCE_REFUSED: Words("外部视频源拒绝了请求", "The foreign source refused"),
+    EndReason.NO_PUBLISHER: Words(
+        "当前没有推流端向该通道推流", "Nobody publishes to this channel now"
+    ),
+    EndReason.PUBLISHER_LEFT: Words("推流端已结束推流", "Whoever published has ended"),
     EndReason.DEVICE_OFFLINE: Words("设备离线", "The device is offline"),
     EndReason.DEVICE_BYE: Words("设备主动结束了会话 (BYE)", "The device ended the session (BYE)"),
     EndReason.INTERNAL_ERROR: Words("网关内部错误", "The gateway met an error of its own"),
@@ -105,7 +113,38 @@ _OVERLOADED = _cause(
     do_en="Ask for fewer streams at once; restart the device if need be",
 )
 
+_PUBLISHER_CAUSE = _cause(
+    "推流端未启动、地址或密钥填错, 或网络中断",
+    "The publisher is not started, has a wrong address or key, or lost its network",
+    do_zh="在推流端核对 RTMP 地址、通道编码和密钥; 用 gateway sources show 查看状态和被拒绝的记录",
+    do_en="Compare RTMP address, channel code and key in the publisher; see gateway sources show",
+)
+
 BY_REASON: Mapping[EndReason, tuple[Cause, ...]] = {
+    EndReason.SOURCE_UNREACHABLE: (
+        _cause(
+            "地址或端口填错, 源设备断电, 或防火墙挡住",
+            "Address or port is wrong, the source is down, or a firewall is in between",
+            do_zh="用 gateway sources test 测试; 在网关所在机器上检查到该地址和端口的连通性",
+            do_en="Try gateway sources test; check from the gateway's machine that address and port answer",
+        ),
+    ),
+    EndReason.SOURCE_REFUSED: (
+        _cause(
+            "用户名或密码不对, 或路径不存在",
+            "User or password is wrong, or there is no such path",
+            do_zh="核对源地址中的路径、用户名和密码; 用 gateway sources test 测试",
+            do_en="Check path, user and password of the source's URL; try gateway sources test",
+        ),
+        _cause(
+            "源设备的取流路数已满",
+            "The source is at its limit of viewers",
+            do_zh="停止其他取流端",
+            do_en="Stop others who take streams from it",
+        ),
+    ),
+    EndReason.NO_PUBLISHER: (_PUBLISHER_CAUSE,),
+    EndReason.PUBLISHER_LEFT: (_PUBLISHER_CAUSE,),
     EndReason.INVITE_TIMEOUT: (
         _SIGNALLING_PATH,
         _OVERLOADED,
