@@ -4,6 +4,7 @@ GatewayError
  +-- Forbidden            403  the sharing policy says no; carries the deciding rule
  +-- NotFound             404  no such device, channel, session or stream
  +-- Conflict             409  the request contradicts the present state
+ +-- Gone                 410  it was there and has ended
  +-- Invalid              422  a value that cannot be used
  +-- Unavailable          503  something the request needs is missing now (device offline, ports, store)
  +-- SessionFailed        502  a session ended before its first output; carries the reason
@@ -15,6 +16,7 @@ __all__ = [
     "Conflict",
     "Forbidden",
     "GatewayError",
+    "Gone",
     "Invalid",
     "NotFound",
     "SessionFailed",
@@ -64,6 +66,12 @@ class Conflict(GatewayError):
     """The request contradicts the present state."""
 
     status = 409
+
+
+class Gone(GatewayError):
+    """It was there and has ended."""
+
+    status = 410
 
 
 class Invalid(GatewayError):

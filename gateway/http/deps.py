@@ -14,9 +14,11 @@ from gateway.domain.device import (
     MediaTransport,
     TimelineEntry,
 )
+from gateway.domain.hls import HlsPlane
 from gateway.domain.media import OutputFormat, StreamInfo, Viewer, ViewerSink
 from gateway.domain.session import SessionRecord
 from gateway.domain.signalling import Origin
+from gateway.domain.snapshot import SnapshotPlane
 from gateway.domain.store import StoreHealth
 from gateway.http.shared import SharingDeps
 from gateway.observe.metrics import Metrics
@@ -233,6 +235,10 @@ class HttpDeps:
     """(transport, host, port) of every SIP listener."""
     loop_lag: Callable[[], float] = _not_late
     """Seconds by which the event loop was late lately."""
+    hls: HlsPlane | None = None
+    """None: no HLS."""
+    snapshots: SnapshotPlane | None = None
+    """None: no pictures."""
     version: str = ""
     wall: Callable[[], datetime] = utc_now
     now: Callable[[], float] = monotonic

@@ -14,6 +14,8 @@ from gateway.http.schemas.base import ProblemOut
 __all__ = ["describe", "describe_bytes"]
 
 _REF = "#/components/schemas/{model}"
+_PLAIN = frozenset({Access.OPEN, Access.VIEWING})
+"""Without a credential of their own."""
 _TOKEN: dict[str, list[str]] = {"bearer": []}
 _SIGNED: dict[str, list[str]] = {"key": [], "timestamp": [], "nonce": [], "signature": []}
 _ERROR_WORDS = {
@@ -126,7 +128,7 @@ def _operation(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]
             "required": route.body_required,
             "content": {"application/json": {"schema": refs[route.body]}},
         }
-    always = (400, 500) if route.access is Access.OPEN else (400, 401, 403, 429, 500)
+    always = (400, 500) if route.access in _PLAIN else (400, 401, 403, 429, 500)
     bodies = (408, 413, 415, 422) if route.body is not None else ()
     for status in sorted({*always, *bodies, *route.errors}):
         operation["responses"][str(status)] = _problem(status, refs)
@@ -134,7 +136,7 @@ def _operation(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]
 
 
 def _security(access: Access) -> list[dict[str, list[str]]]:
-    if access is Access.OPEN:
+    if access in _PLAIN:
         return []
     if access is Access.STREAM:
         return [{"stream_token": []}, _TOKEN, _SIGNED]

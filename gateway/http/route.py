@@ -35,6 +35,8 @@ class Access(enum.Enum):
     """Everybody, without a credential."""
     STREAM = "stream"
     """As `LIVE`, or a stream token in `?token=`."""
+    VIEWING = "viewing"
+    """Whoever knows the address, which nobody can guess; any other is not found (404)."""
     ANY = "any"
     """Whoever has a credential."""
     LOCAL = "local"

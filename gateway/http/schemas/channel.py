@@ -69,6 +69,8 @@ class UrlsOut(OutModel):
     mp4: str
     ws_flv: str
     ws_mp4: str
+    hls: str | None = None
+    """Null where HLS is off."""
 
 
 class PlayOut(OutModel):
