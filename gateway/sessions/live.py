@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from gateway.domain.device import Device, MediaTransport, TimelineKind
+from gateway.domain.device import Device, MediaTransport
 from gateway.domain.errors import Conflict, NotFound, SessionFailed, Unavailable
 from gateway.domain.media import (
     MediaPlane,
@@ -29,10 +29,12 @@ from gateway.domain.session import (
     stream_name,
 )
 from gateway.domain.signalling import Origin, Signaller
+from gateway.sessions.invite import DeviceInvites
 from gateway.sessions.ports import DeviceDirectory, SessionObserver, SessionSettings
+from gateway.sessions.report import report_end
 from gateway.sessions.session import LiveSession
+from gateway.sessions.way import ForeignWays, MediaWay
 from gb28181.aio.tasks import TaskScope
-from gb28181.errors import Gb28181Error
 from gb28181.sdp.ssrc import SsrcPool
 
 __all__ = ["LiveSessions"]
@@ -72,15 +74,18 @@ class LiveSessions:
         observer: SessionObserver | None = None,
     ) -> None:
         self._devices = devices
-        self._signaller = signaller
         self._media = media
-        self._ssrcs = ssrcs
+        self._invites = DeviceInvites(
+            signaller=signaller, media=media, ssrcs=ssrcs, settings=settings, now=now
+        )
         self._settings = settings
         self._scope = scope
         self._now = now
         self._wall = wall
         self._new_id = new_id
         self._observer = observer
+        self.foreign: ForeignWays | None = None
+        """Gets the media of foreign sources."""
         self._running: dict[str, LiveSession] = {}
         self._history: OrderedDict[str, SessionRecord] = OrderedDict()
         self._closed = False
@@ -364,7 +369,7 @@ class LiveSessions:
                 f"Device {device_id} has no channel {channel_id} in its catalogue of "
                 f"{device.channel_count}; sync the catalogue if it is new",
             )
-        if not device.online or device.address is None:
+        if not device.online or not (device.local or device.address is not None):
             why = device.offline_reason.value if device.offline_reason else "no address"
             raise Unavailable(
                 "device_offline", f"Device {device_id} is offline ({why}) and cannot be asked"
@@ -378,6 +383,7 @@ class LiveSessions:
             1
             for session in self._running.values()
             if session.record.device_id == device_id
+            and not session.record.foreign
             and session.record.state is SessionState.INVITING
         )
         if starting >= MAX_STARTS_PER_DEVICE:
@@ -394,36 +400,37 @@ class LiveSessions:
         stream: int,
         origin: Origin | None,
     ) -> LiveSession:
-        chosen = transport or device.settings.media_transport or self._settings.transport
-        try:
-            ssrc = self._ssrcs.lease(self._now())
-        except Gb28181Error as exc:
-            raise Unavailable("ssrc_exhausted", str(exc)) from exc
         record = SessionRecord(
             session_id=self._new_id(),
             kind=SessionKind.LIVE,
             device_id=device.device_id,
             channel_id=channel_id,
-            transport=chosen.value,
+            transport="",
             created_at=self._wall(),
             stream=stream,
         )
-        record.ssrc.offered = f"{ssrc:010d}"
-        session = LiveSession(
-            record,
-            device,
-            ssrc=ssrc,
-            signaller=self._signaller,
-            media=self._media,
-            settings=self._settings,
-            now=self._now,
-            origin=origin,
-        )
+        if device.local:
+            way = self._foreign_way(record, transport)
+        else:
+            way = self._invites.way(record, device, transport, origin)
+        session = LiveSession(record, way, settings=self._settings, now=self._now)
         self._running[record.stream_id] = session
         if self._observer is not None:
             self._observer.session_started(record)
         self._scope.spawn(self._live(session), name=f"session:{record.session_id}")
         return session
+
+    def _foreign_way(self, record: SessionRecord, transport: MediaTransport | None) -> MediaWay:
+        if transport is not None:
+            raise Conflict(
+                "transport_fixed",
+                f"{record.channel_id} is a foreign source, which has a transport of its own; "
+                "ask without one",
+            )
+        if self.foreign is None:
+            raise Unavailable("device_offline", "Foreign sources are not available yet")
+        record.foreign = True
+        return self.foreign.way(record)
 
     async def _live(self, session: LiveSession) -> None:
         record = session.record
@@ -431,39 +438,13 @@ class LiveSessions:
             await session.run()
         finally:
             self._running.pop(record.stream_id, None)
-            self._ssrcs.release(session.ssrc, self._now())
             record.ended_at = self._wall()
             self._history[record.session_id] = record
             while len(self._history) > self._settings.history:
                 self._history.popitem(last=False)
-            self._report(record)
-
-    def _report(self, record: SessionRecord) -> None:
-        ended = record.ended
-        assert ended is not None
-        emit = log.warning if ended.reason.is_failure else log.info
-        emit(
-            "session_ended",
-            session_id=record.session_id,
-            device_id=record.device_id,
-            channel_id=record.channel_id,
-            reason=ended.reason.value,
-            detail=ended.detail,
-            sip_status=ended.sip_status,
-            stage=record.stage_reached.value,
-            stages={stage.value: round(at, 3) for stage, at in record.stages.items()},
-            transport=record.transport,
-            call_id=record.call_id,
-        )
-        if ended.reason.is_failure:
-            self._devices.note(
-                record.device_id,
-                TimelineKind.SESSION_ENDED,
-                f"{record.channel_id}: {ended.reason.value} after {record.stage_reached.value}: "
-                f"{ended.detail}",
-            )
-        if self._observer is not None:
-            self._observer.session_ended(record)
+            report_end(record, self._devices)
+            if self._observer is not None:
+                self._observer.session_ended(record)
 
 
 async def _over(session: LiveSession) -> SessionFailed:

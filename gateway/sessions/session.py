@@ -1,6 +1,6 @@
-"""One live session: one INVITE, one receiver, however many viewers.
+"""One live session: one way to its media, one stream, however many viewers.
 
-The session is an actor: `run` is its only task and owns the dialog, the receiver and the SSRC.
+The session is an actor: `run` is its only task and owns the way with all it holds.
 Callbacks from media and signalling only write facts into the record and wake it.
 """
 
@@ -8,16 +8,11 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 
-from gateway.domain.device import Device, MediaTransport
 from gateway.domain.errors import GatewayError, SessionFailed
-from gateway.domain.media import MediaPlane, Receiver, ReceiverSpec
 from gateway.domain.session import Ended, EndReason, SessionRecord, SessionState, Stage
-from gateway.domain.signalling import InviteFailed, MediaDialog, Origin, Signaller
+from gateway.sessions.invite import reason_of
 from gateway.sessions.ports import SessionSettings
-from gb28181.errors import SdpError
-from gb28181.flow.subject import build_subject
-from gb28181.sdp.answer import LiveAnswer, read_answer
-from gb28181.sdp.offer import build_live_offer
+from gateway.sessions.way import MediaWay
 
 __all__ = ["LiveSession"]
 
@@ -31,45 +26,34 @@ class LiveSession:
 
     Args:
         record: The diagnosis, filled in as things happen.
-        device: Where to send the INVITE.
-        ssrc: SSRC leased for this session; the caller takes it back.
+        way: Gets the media.
+        settings: Deadlines.
         now: Monotonic clock in seconds.
-        origin: Who asked first, for a lower platform.
     """
 
     def __init__(
         self,
         record: SessionRecord,
-        device: Device,
+        way: MediaWay,
         *,
-        ssrc: int,
-        signaller: Signaller,
-        media: MediaPlane,
         settings: SessionSettings,
         now: Callable[[], float],
-        origin: Origin | None = None,
     ) -> None:
-        self._origin = origin
         self.record = record
-        self.device = device
-        self.ssrc = ssrc
-        self._signaller = signaller
-        self._media = media
+        self._way = way
         self._settings = settings
         self._now = now
         self._began = now()
+        self.claims = 0
+        """Requests that wait for it or are about to attach."""
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._finished = asyncio.Event()
         self._ending: Ended | None = None
-        self._receiver: Receiver | None = None
-        self._dialog: MediaDialog | None = None
-        self.claims = 0
-        """Askers between their request and their answer."""
         self._idle_since: float | None = None
-        self._answered_at = 0.0
+        self._established_at = 0.0
         self._first_packet_at: float | None = None
-        self._reach(Stage.REQUESTED)
+        self.reach(Stage.REQUESTED)
 
     # What others may ask of it
 
@@ -93,6 +77,24 @@ class LiveSession:
         if self._ending is None:
             self._ending = Ended(reason, detail, sip_status)
         self._wake.set()
+
+    def reach(self, stage: Stage) -> None:
+        """Note a stage; what still arrives while it ends is no progress."""
+        if stage not in self.record.stages and self._ending is None:
+            self.record.stages[stage] = self._now() - self._began
+            self._wake.set()
+
+    async def until_ending(self, woken: asyncio.Event) -> None:
+        """Wait until it ends, then set `woken`."""
+        while self._ending is None:
+            await self._wake.wait()
+            self._wake.clear()
+        woken.set()
+
+    @property
+    def events(self) -> "LiveSession":
+        """Takes what the media plane tells."""
+        return self
 
     @property
     def ending(self) -> bool:
@@ -122,7 +124,7 @@ class LiveSession:
             self._settled.set()
             await self._supervise()
         except GatewayError as exc:
-            self.finish(_reason_of(exc), exc.detail)
+            self.finish(reason_of(exc), exc.detail)
         except asyncio.CancelledError:
             self.finish(EndReason.SHUTDOWN, "The gateway is stopping")
             raise
@@ -137,92 +139,11 @@ class LiveSession:
     async def _establish(self) -> None:
         record = self.record
         record.state = SessionState.INVITING
-        spec = ReceiverSpec(
-            stream_id=record.stream_id,
-            session_id=record.session_id,
-            transport=MediaTransport(record.transport),
-            ssrc=self.ssrc,
-            device_host=self.device.address.host if self.device.address else "",
-        )
-        self._receiver = await self._media.open_receiver(spec, self)
-        self._reach(Stage.PORT_LEASED)
-        if self._ending is not None:
-            return
-        offer = build_live_offer(
-            owner_id=self._settings.platform_id,
-            host=self._signaller.local_host(self.device),
-            port=self._receiver.port,
-            transport=record.transport,
-            ssrc=self.ssrc,
-            gb_version=self.device.gb_version,
-            # A line that older devices do not know they ignore (protocol 5.11).
-            streamnumber=record.stream if record.stream or _is_2022(self.device) else None,
-        )
-        await self._invite(offer)
-        if self._dialog is not None and self._ending is None:
-            self._take_answer(self._dialog.answer.sdp)
-
-    async def _invite(self, offer: bytes) -> None:
-        """INVITE, unless something ends the session meanwhile; then the INVITE is cancelled."""
-        woken = asyncio.Event()
-        async with asyncio.TaskGroup() as group:
-            invite = group.create_task(self._call(offer), name=f"invite:{self.record.session_id}")
-            invite.add_done_callback(lambda _: woken.set())
-            ender = group.create_task(
-                self._until_ending(woken), name=f"invite-guard:{self.record.session_id}"
-            )
-            await woken.wait()
-            ender.cancel()
-            if self._ending is not None:
-                invite.cancel()
-
-    async def _until_ending(self, woken: asyncio.Event) -> None:
-        while self._ending is None:
-            await self._wake.wait()
-            self._wake.clear()
-        woken.set()
-
-    async def _call(self, offer: bytes) -> None:
-        record = self.record
-        self._reach(Stage.INVITED)
-        try:
-            self._dialog = await self._signaller.invite(
-                self.device,
-                record.channel_id,
-                offer,
-                subject=build_subject(record.channel_id, self.ssrc, self._settings.platform_id),
-                timeout=self._settings.invite_timeout,
-                on_trying=lambda: self._reach(Stage.TRYING),
-                on_bye=self._device_said_bye,
-                origin=self._origin,
-            )
-        except InviteFailed as exc:
-            self.finish(_invite_reason(exc), exc.detail, exc.status)
-            return
-        except GatewayError as exc:
-            # It went offline between the look at it and the INVITE.
-            self.finish(_reason_of(exc), exc.detail)
-            return
-        record.call_id = self._dialog.call_id
-        self._answered_at = self._now()
-        self._reach(Stage.ANSWERED)
-
-    def _device_said_bye(self) -> None:
-        self.finish(EndReason.DEVICE_BYE, "The device ended the session with BYE")
-
-    def _take_answer(self, sdp: bytes) -> None:
-        try:
-            answer: LiveAnswer = read_answer(sdp, transport=self.record.transport, ssrc=self.ssrc)
-        except SdpError as exc:
-            self.finish(EndReason.ANSWER_UNUSABLE, f"The device's answer cannot be used: {exc}")
-            return
-        self.record.remarks.extend(answer.remarks)
-        if answer.ssrc is not None:
-            self.record.ssrc.answered = f"{answer.ssrc:010d}"
-        assert self._receiver is not None
-        self._receiver.answered(ssrc=answer.ssrc, remote=answer.remote, payloads=answer.payloads)
-        self.record.state = SessionState.RUNNING
-        self._idle_since = self._now() if self.record.viewers == 0 else None
+        await self._way.establish(self)
+        if self._ending is None:
+            self._established_at = self._now()
+            record.state = SessionState.RUNNING
+            self._idle_since = self._now() if record.viewers == 0 else None
 
     async def _supervise(self) -> None:
         while self._ending is None:
@@ -240,7 +161,8 @@ class LiveSession:
         settings, stages = self._settings, self.record.stages
         found: list[tuple[float, EndReason, str]] = []
         if Stage.FIRST_PACKET not in stages:
-            found.append((self._answered_at + settings.first_packet_timeout, *self._no_packet()))
+            wait = settings.first_packet_timeout
+            found.append((self._established_at + wait, *self._way.no_packet(self, wait)))
         elif Stage.DECODABLE not in stages and self._first_packet_at is not None:
             found.append(
                 (
@@ -252,7 +174,7 @@ class LiveSession:
                     ),
                 )
             )
-        if self._idle_since is not None:
+        if self._idle_since is not None and not self._way.keeps:
             found.append(
                 (
                     self._idle_since + settings.no_readers_grace,
@@ -262,32 +184,8 @@ class LiveSession:
             )
         return found
 
-    def _no_packet(self) -> tuple[EndReason, str]:
-        wait = f"{self._settings.first_packet_timeout:g} s"
-        port = self._receiver.port if self._receiver else 0
-        if self.record.transport == MediaTransport.UDP:
-            return EndReason.NO_PACKET, (
-                f"The device answered 200 but sent no RTP to UDP port {port} within {wait}"
-            )
-        if Stage.CONNECTED in self.record.stages:
-            return EndReason.NO_PACKET, (
-                f"The media connection stands but carried no RTP within {wait}"
-            )
-        who = (
-            f"The device did not connect to TCP port {port}"
-            if self.record.transport == MediaTransport.TCP_PASSIVE
-            else "The device's media port did not accept our TCP connection"
-        )
-        return EndReason.CONNECT_FAILED, f"{who} within {wait}"
-
     async def _release(self) -> None:
-        ended = self._ending or _INTERNAL
-        try:
-            if self._receiver is not None:
-                await self._receiver.close(ended.reason.value, ended.detail)
-        finally:
-            if self._dialog is not None:
-                await self._dialog.bye()
+        await self._way.release(self._ending or _INTERNAL)
 
     def _conclude(self) -> None:
         self.record.state = SessionState.ENDED
@@ -298,31 +196,25 @@ class LiveSession:
 
     def media_connected(self) -> None:
         """Note the TCP connection."""
-        self._reach(Stage.CONNECTED)
+        self.reach(Stage.CONNECTED)
 
     def media_connect_failed(self, detail: str) -> None:
         """End: no media connection."""
         self.finish(EndReason.CONNECT_FAILED, detail)
 
     def media_first_packet(self, ssrc: int, source: str) -> None:
-        """Note which SSRC really came."""
-        self.record.ssrc.received = f"{ssrc:010d}"
+        """Note that media comes."""
         self._first_packet_at = self._now()
-        self._reach(Stage.FIRST_PACKET)
-        address = self.device.address
-        host = source.rpartition(":")[0].strip("[]")
-        if address is not None and host and host != address.host:
-            self.record.remarks.append(
-                f"media comes from {source}, the device is registered from {address.host}"
-            )
+        self.reach(Stage.FIRST_PACKET)
+        self._way.packet_came(self, ssrc, source)
 
     def media_decodable(self) -> None:
         """Note that a decoder could start."""
-        self._reach(Stage.DECODABLE)
+        self.reach(Stage.DECODABLE)
 
     def media_first_output(self) -> None:
         """Note that a viewer got bytes."""
-        self._reach(Stage.FIRST_OUTPUT)
+        self.reach(Stage.FIRST_OUTPUT)
 
     def media_lost(self, detail: str) -> None:
         """End: the source went away."""
@@ -332,6 +224,10 @@ class LiveSession:
         """End: nobody could play it."""
         self.finish(EndReason.CODEC_UNSUPPORTED, detail)
 
+    def ingest_failed(self, code: str, detail: str) -> None:
+        """End: the foreign source could not be had."""
+        self.finish(EndReason(code), detail)
+
     def media_viewers(self, count: int) -> None:
         """Start or stop the grace period."""
         self.record.viewers = count
@@ -339,26 +235,3 @@ class LiveSession:
             self.record.first_reader = self._now() - self._began
         self._idle_since = self._now() if count == 0 else None
         self._wake.set()
-
-    def _reach(self, stage: Stage) -> None:
-        # What still arrives while it ends is no progress.
-        if stage not in self.record.stages and self._ending is None:
-            self.record.stages[stage] = self._now() - self._began
-            self._wake.set()
-
-
-def _is_2022(device: Device) -> bool:
-    return device.gb_version.startswith("3")
-
-
-def _invite_reason(exc: InviteFailed) -> EndReason:
-    if exc.transport:
-        return EndReason.DEVICE_OFFLINE
-    return EndReason.INVITE_TIMEOUT if exc.status is None else EndReason.INVITE_REFUSED
-
-
-def _reason_of(exc: GatewayError) -> EndReason:
-    try:
-        return EndReason(exc.code)
-    except ValueError:
-        return EndReason.DEVICE_OFFLINE
