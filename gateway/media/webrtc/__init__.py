@@ -1,0 +1,1 @@
+"""WebRTC out: our own sender on shared RTP payloads, with DTLS and SRTP from aiortc and its libraries."""
