@@ -42,7 +42,7 @@ function busy(video, state, t) {
 
 function failure(video, state, t) {
   const { error } = state;
-  const advice = remedy(error.code);
+  const advice = t.has(`do.${error.code}`) ? t(`do.${error.code}`) : remedy(error.code);
   const title = state.phase === "lost" ? t("play.lost") : t("play.none");
   return h("div", {
     class: ["gbv-cover", "gbv-failure", video.hasPicture && "gbv-over-still"], role: "alert", "data-code": error.code,
@@ -53,19 +53,19 @@ function failure(video, state, t) {
     error.detail && !QUOTED.has(error.code)
       ? h("p", { class: "gbv-detail gbv-said", lang: "en", title: error.detail }, error.detail) : null,
     sinceLine(state, t),
-    state.session && explains(error)
-      ? h("gb-stages", { class: "gbv-stages", ".session": state.session, ".compact": true, ".plain": true }) : null,
+    state.session && explains(state.session, error)
+      ? h("gb-stages", { class: "gbv-stages", ".session": state.session, ".compact": true }) : null,
     error.attempts.length ? attempts(error, t) : null,
     h("div", { class: "gbv-next" },
-      h("button", { type: "button", class: "button small", onclick: () => video.retry() },
+      h("button", { type: "button", class: "button button-small", onclick: () => video.retry() },
         t(state.nextAt ? "play.retry" : "play.again")),
       h("span", null, state.nextAt
         ? t("play.next", { n: Math.max(0, Math.ceil((state.nextAt - Date.now()) / 1000)) }) : t("play.no_retry"))));
 }
 
 /** Whether the camera's session tells more about the failure: not when policy or browser is the cause. */
-function explains(error) {
-  return error.status >= 500 || error.status === 0;
+function explains(session, error) {
+  return session.session_id === error.sessionId || Boolean(session.ended && session.ended.reason === error.code);
 }
 
 function sinceLine(state, t) {
@@ -95,8 +95,9 @@ function question(video, state, t) {
     video.viewing.explain(reason);
   };
   const given = video.viewing.desk.reason;
-  const field = (name, longest) => h("label", { class: "field" }, h("span", null, t(`play.${name}`)),
+  const field = (name, longest) => h("label", { class: "gbv-field" }, h("span", null, t(`play.${name}`)),
     h("input", {
+      class: "input",
       name, type: "text", maxlength: longest, autocomplete: "off", required: name === wanted,
       value: given[name] || lastReason[name],
     }));
@@ -105,5 +106,5 @@ function question(video, state, t) {
       h("p", { class: "gbv-title" }, reasonOf(state.error, t)),
       h("p", { class: "gbv-detail" }, t("play.purpose_why")),
       field("purpose", 200), field("ticket", 64),
-      h("button", { type: "submit", class: "button primary small" }, t("play.purpose_ok"))));
+      h("button", { type: "submit", class: "button button-primary button-small" }, t("play.purpose_ok"))));
 }

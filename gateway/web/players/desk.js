@@ -1,7 +1,7 @@
 // Where a viewing is asked for: POST play starts the camera and gives addresses with a token in them.
 
 import { api } from "../lib/api.js";
-import { asPlayError } from "./play_error.js";
+import { asPlayError } from "./play-error.js";
 
 const PATIENCE = 45_000; // milliseconds: a camera behind two platforms may take half a minute
 const PEEK_AFTER = 1_500; // milliseconds of waiting after which it is told how far the camera came

@@ -1,6 +1,7 @@
 // Feeds fragmented MP4 into a video by Media Source Extensions and keeps it close to the live edge.
 
-import { PlayError } from "./play_error.js";
+import { codecName } from "./codec.js";
+import { PlayError } from "./play-error.js";
 
 const MAX_PENDING = 32 * 1024 * 1024; // bytes: a picture that is not decoded must not fill the memory
 const KEEP_BEHIND = 10; // seconds of what was shown
@@ -19,6 +20,14 @@ export const SourceClass = () => window.ManagedMediaSource || window.MediaSource
 export function canDecode(mime) {
   const Source = SourceClass();
   return Boolean(Source) && Source.isTypeSupported(mime);
+}
+
+/** Names of the codecs in a type that this browser does not decode. */
+function lacking(Source, mime) {
+  const [, container, codecs] = /^([^;]+);\s*codecs="([^"]*)"/.exec(mime) || [null, mime, ""];
+  const named = codecs.split(",");
+  const missing = named.filter((codec) => !Source.isTypeSupported(`${container}; codecs="${codec}"`));
+  return (missing.length ? missing : named).map(codecName).join(", ");
 }
 
 /** One media source on one video element. */
@@ -41,7 +50,7 @@ export class MseFeed {
     this.onDrained = null; // called when nothing waits any more
     const Source = SourceClass();
     if (!Source) throw new PlayError("no_mse");
-    if (!Source.isTypeSupported(mime)) throw new PlayError("browser_codec", mime);
+    if (!Source.isTypeSupported(mime)) throw new PlayError("browser_codec", lacking(Source, mime));
     this.source = new Source();
     if (window.ManagedMediaSource) video.disableRemotePlayback = true;
     this.source.addEventListener("sourceopen", () => this.#open(mime), { once: true });
@@ -85,7 +94,7 @@ export class MseFeed {
     try {
       this.buffer = this.source.addSourceBuffer(mime);
     } catch (error) {
-      return this.#fail("browser_codec", mime);
+      return this.#fail("browser_codec", lacking(SourceClass(), mime));
     }
     this.buffer.addEventListener("updateend", () => this.#pump());
     this.buffer.addEventListener("error", () => this.#fail("decode_failed", "the stream cannot be read"));

@@ -1,7 +1,7 @@
 // A JPEG of what is shown: made by the gateway from the camera's own picture, else from the screen.
 
 import { api } from "../lib/api.js";
-import { PlayError, asPlayError } from "./play_error.js";
+import { PlayError, asPlayError } from "./play-error.js";
 
 const QUALITY = 0.92;
 const NOT_BUILT = new Set([404, 405, 406, 501]);

@@ -12,11 +12,11 @@ import { View, define, h, morph } from "../lib/element.js";
 import { words } from "../lib/i18n.js";
 import { bar } from "./bar.js";
 import { cover, reasonOf } from "./cover.js";
-import { asPlayError } from "./play_error.js";
+import { asPlayError } from "./play-error.js";
 import { saveSnapshot } from "./snapshot.js";
 import { SoundLevel } from "./sound.js";
 import { StatsReader } from "./stats.js";
-import { statsTable } from "./stats_view.js";
+import { statsTable } from "./stats-view.js";
 import { strings } from "./text.js";
 import { Viewing } from "./viewing.js";
 
@@ -60,7 +60,7 @@ export class GbVideo extends View {
     if (!this.#frame) {
       this.#still = h("canvas", { class: "gbv-still", hidden: true });
       this.#layer = h("div", { class: "gbv-layer" });
-      this.#frame = h("div", { class: "gbv-frame" }, this.#still, this.#layer);
+      this.#frame = h("div", { class: "gbv-frame dark" }, this.#still, this.#layer);
       this.replaceChildren(this.#frame);
     }
     window.addEventListener("gb-language", () => this.update(), { signal: this.signal });

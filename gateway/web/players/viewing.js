@@ -1,11 +1,11 @@
 // One channel watched: asks for it, tries the ways in turn, and begins anew when the picture is lost.
 
-import { currentSession } from "../lib/session.js";
+import { request } from "../lib/farewell.js";
 import { Desk } from "./desk.js";
-import { NativeHls } from "./hls_native.js";
-import { PlayError, asPlayError, isOfTheWay, nextTry } from "./play_error.js";
+import { NativeHls } from "./hls-native.js";
+import { PlayError, asPlayError, isOfTheWay, nextTry } from "./play-error.js";
 import { Whep } from "./whep.js";
-import { WsFmp4 } from "./ws_fmp4.js";
+import { WsFmp4 } from "./ws-fmp4.js";
 
 const WAYS = [Whep, WsFmp4, NativeHls];
 const STEADY = 10_000; // milliseconds of pictures after which failures before are forgotten
@@ -233,13 +233,6 @@ export class Viewing {
     this.state = state;
     this.host.onChange(state);
   }
-}
-
-/** fetch() with what a session cookie needs besides. */
-function request(url, options = {}) {
-  const csrf = currentSession()?.csrf;
-  const headers = { ...options.headers, ...(csrf && options.method !== "GET" ? { "X-CSRF-Token": csrf } : {}) };
-  return fetch(url, { credentials: "same-origin", ...options, headers });
 }
 
 /** The most telling of several failures, with all of them. */

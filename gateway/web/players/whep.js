@@ -1,6 +1,6 @@
 // Live pictures by WebRTC: WHEP (draft-ietf-wish-whep), one POST with an offer, one DELETE at the end.
 
-import { PlayError, asPlayError, problemOf } from "./play_error.js";
+import { PlayError, asPlayError, problemOf } from "./play-error.js";
 
 const GATHERING = 1_500; // milliseconds for our own addresses; what comes later is not needed
 const ANSWER = 15_000; // milliseconds for the answer: the camera may have to be started
@@ -130,7 +130,7 @@ export class Whep {
       this.failStart = (error) => { clearTimeout(deadline); reject(error); };
       signal.addEventListener("abort", () => this.failStart(new PlayError("cancelled")), { once: true });
       video.addEventListener("loadeddata", () => { clearTimeout(deadline); resolve(); }, { once: true });
-      video.play().catch(() => { /* as in ws_fmp4.js */ });
+      video.play().catch(() => { /* as in ws-fmp4.js */ });
     });
   }
 

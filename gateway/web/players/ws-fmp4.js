@@ -1,7 +1,7 @@
 // Live pictures as fragmented MP4 over a WebSocket: a text message with the codecs, then binary data.
 
 import { LiveEdge, MseFeed, SourceClass } from "./mse.js";
-import { PlayError, asPlayError, closeReason, problemOf } from "./play_error.js";
+import { PlayError, asPlayError, closeReason, problemOf } from "./play-error.js";
 
 const FIRST_MEDIA = 12_000; // milliseconds until the codecs are known: the camera may have to be started
 const FIRST_PICTURE = 10_000; // milliseconds from there to the first picture

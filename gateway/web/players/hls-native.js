@@ -1,6 +1,6 @@
 // Live pictures by HLS where the browser plays it itself (iPhone, Safari); nothing of it is ours.
 
-import { PlayError, asPlayError, problemOf } from "./play_error.js";
+import { PlayError, asPlayError, problemOf } from "./play-error.js";
 
 const FIRST_PICTURE = 20_000; // milliseconds: segments must fill first
 const TYPE = "application/vnd.apple.mpegurl";
