@@ -1,0 +1,35 @@
+// Words for the stable codes that the server speaks: ends, stages, offline reasons, problems, kinds.
+//
+//   codes.code("end", "no_packet")      what happened
+//   codes.code("do", "no_packet", …)    what to do (only where codes.has(`do.${code}`))
+//   problemWords(error)                 {title, hint} of an ApiError
+
+import { currentLanguage, words } from "./i18n.js";
+import { strings } from "./codes-strings.js";
+
+export { strings };
+export const codes = words(strings);
+
+/** What to do about a code, or "". */
+export function remedy(code) {
+  return codes.has(`do.${code}`) ? codes(`do.${code}`) : "";
+}
+
+/** The words of a trouble, an end or a problem, whichever table has them. */
+export function said(code) {
+  for (const prefix of ["end", "offline", "trouble", "denied", "problem"]) {
+    if (codes.has(`${prefix}.${code}`)) return codes(`${prefix}.${code}`);
+  }
+  return code;
+}
+
+/** {title, hint} of an ApiError, in the reader's language. */
+export function problemWords(error) {
+  const { code, status, detail } = error;
+  const known = said(code);
+  const title = known !== code ? known : codes.has(`http.${status}`) ? codes(`http.${status}`) : codes("http.other");
+  // The server's sentence is English and says precisely what it wanted; in Chinese it is a detail, not the message.
+  const hint = remedy(code) || (currentLanguage() === "en" ? detail : "") ||
+    (codes.has(`httpdo.${status}`) ? codes(`httpdo.${status}`) : "");
+  return { title, hint };
+}
