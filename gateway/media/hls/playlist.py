@@ -113,7 +113,9 @@ def _head(segment: Segment, init: int | None) -> list[str]:
     lines = ["#EXT-X-DISCONTINUITY"] if segment.discontinuity else []
     if segment.init != init:
         lines.append(f'#EXT-X-MAP:URI="init-{segment.init}.mp4"')
-    began = datetime.fromtimestamp(segment.began_at, UTC).isoformat(timespec="milliseconds")
+    began = datetime.fromtimestamp(round(segment.began_at, 3), UTC).isoformat(
+        timespec="milliseconds"
+    )
     lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{began.replace('+00:00', 'Z')}")
     return lines
 

@@ -223,10 +223,10 @@ class Segmenter:
         opened = self._open
         assert opened is not None
         lasts = opened.duration + self._pending
-        if keyframe and lasts:
-            return opened.number < WARM_UP or lasts >= ENOUGH * self._options.segment * TICKS
-        return bool(lasts) and (
-            lasts + duration > MAX_SEGMENT_SECONDS * TICKS
+        enough = 0 if opened.number < WARM_UP else ENOUGH * self._options.segment * TICKS
+        return (
+            (keyframe and lasts >= enough)
+            or lasts + duration > MAX_SEGMENT_SECONDS * TICKS
             or opened.size + self._size + size > MAX_SEGMENT_BYTES
         )
 
