@@ -34,6 +34,10 @@ class Refused(Exception):
 _BY_END = {
     EndReason.INVITE_TIMEOUT: 408,
     EndReason.DEVICE_OFFLINE: 480,
+    EndReason.SOURCE_UNREACHABLE: 480,
+    EndReason.SOURCE_REFUSED: 480,
+    EndReason.NO_PUBLISHER: 480,
+    EndReason.PUBLISHER_LEFT: 480,
     EndReason.PORTS_EXHAUSTED: 486,
     EndReason.CODEC_UNSUPPORTED: 488,
     EndReason.SHUTDOWN: 503,
@@ -41,6 +45,7 @@ _BY_END = {
 _BY_CODE = {
     "sub_stream_unavailable": 480,
     "device_offline": 480,
+    "source_disabled": 480,
     "rtp_ports_exhausted": 486,
     "ssrc_exhausted": 486,
     "too_many_sessions": 486,

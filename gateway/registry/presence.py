@@ -126,6 +126,16 @@ class Presence:
         self._adopt(entry)
         return entry
 
+    def begin_local(self, entry: DeviceEntry) -> asyncio.Future[None]:
+        """Take a part of the gateway itself online; nothing supervises it, and only `remove` ends it."""
+        device = entry.device
+        device.local = True
+        device.expires_at = None
+        device.offline_reason = device.offline_reason or OfflineReason.NOT_CONNECTED
+        entry.expires = entry.heard = math.inf
+        self._go_online(entry, self._clock.utc_now())
+        return self.save(entry)
+
     def registered(self, registration: Registration, now: float) -> asyncio.Future[None] | None:
         """Take over a REGISTER; see `DeviceRegistry.registered`."""
         entry = self.entries.get(registration.device_id) or self.admit(registration.device_id)

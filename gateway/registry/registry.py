@@ -27,7 +27,7 @@ from gateway.domain.device import (
     TimelineEntry,
     TimelineKind,
 )
-from gateway.domain.errors import Invalid, NotFound, Unavailable
+from gateway.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from gateway.domain.store import DeviceStore
 from gateway.registry.channel import CatalogChange, ChannelIndex
 from gateway.registry.entry import DeviceEntry
@@ -46,6 +46,8 @@ TIMELINE_LOADED = 50
 
 PATCHES_KEPT = 1_000
 """Single changes of one device remembered while a catalogue answer is under way; a change holds what was told at once."""
+
+OWN_MANUFACTURER = "gb28181-gateway"
 
 _TICK = 1.0
 _CATALOG_RETRY = 10.0
@@ -262,14 +264,48 @@ class DeviceRegistry:
             await self._presence.save(entry)
         return entry.device
 
+    async def add_local(self, device_id: str, *, name: str, model: str = "") -> Device:
+        """Make a part of this gateway known as a device that is there while the gateway runs.
+
+        It has no SIP address and no secret, so nobody can register as it.
+
+        Raises:
+            Conflict: `device_exists`: a device of that id has registered.
+            Unavailable: `too_many_devices`, `store_unavailable`.
+        """
+        entry = self._presence.entries.get(device_id)
+        if entry is not None and entry.device.address is not None:
+            raise Conflict("device_exists", f"A device {device_id} has registered here")
+        fresh = entry is None
+        entry = entry or self._presence.admit(device_id)
+        self._secrets.put(device_id, None)
+        entry.device.name = name
+        entry.device.manufacturer = OWN_MANUFACTURER
+        entry.device.model = model
+        written = self._presence.begin_local(entry)
+        if fresh:
+            await written
+        return entry.device
+
+    async def remove_local(self, device_id: str) -> None:
+        """Delete a device made by `add_local`, with its channels and timeline.
+
+        Raises:
+            NotFound: `device_unknown`.
+            Unavailable: as `forget`.
+        """
+        self._require(device_id).device.local = False
+        await self.forget(device_id)
+
     async def forget(self, device_id: str) -> None:
         """Delete a device with its channels, secret and timeline; it may register again.
 
         Raises:
             NotFound: `device_unknown`.
+            Conflict: `device_is_local`.
             Unavailable: the store failed: the device may be back after a restart.
         """
-        self._require(device_id)
+        self._require_remote(device_id)
         gone = CatalogDiff(removed=tuple(item.channel_id for item in self._channels.all(device_id)))
         self._presence.remove(device_id)
         self._channels.remove(device_id)
@@ -286,6 +322,7 @@ class DeviceRegistry:
 
         Raises:
             Invalid: `invalid_device_id`, `empty_secret`.
+            Conflict: `device_is_local`.
             Unavailable: the store failed; nothing was changed.
         """
         if password == "":
@@ -293,6 +330,7 @@ class DeviceRegistry:
                 "empty_secret", "expected a password, got an empty one; remove the secret instead"
             )
         device = await self.add(device_id)
+        self._require_remote(device_id)
         secret = None if password is None else self._secrets.hash(device_id, password)
         await self._store.save_secret(device, secret)
         self._secrets.put(device_id, secret)
@@ -307,9 +345,10 @@ class DeviceRegistry:
         Raises:
             NotFound: `device_unknown`.
             Invalid: `invalid_setting`.
+            Conflict: `device_is_local`.
             Unavailable: the store failed; nothing was changed.
         """
-        entry = self._require(device_id)
+        entry = self._require_remote(device_id)
         check_settings(settings)
         before = entry.device.settings
         entry.device.settings = replace(settings, has_secret=self._secrets.has_own(device_id))
@@ -509,4 +548,13 @@ class DeviceRegistry:
         entry = self._presence.entries.get(device_id)
         if entry is None:
             raise NotFound("device_unknown", f"no device {device_id[:64]} is known")
+        return entry
+
+    def _require_remote(self, device_id: str) -> DeviceEntry:
+        entry = self._require(device_id)
+        if entry.device.local:
+            raise Conflict(
+                "device_is_local",
+                f"{device_id} holds foreign sources of this gateway; change the sources instead",
+            )
         return entry

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from gateway.domain.device import Device
-from gateway.domain.errors import GatewayError, Invalid, NotFound, Unavailable
+from gateway.domain.errors import Conflict, GatewayError, Invalid, NotFound, Unavailable
 from gateway.domain.signalling import Origin, Signaller
 from gateway.sessions.ports import DeviceDirectory
 from gb28181.aio.tasks import TaskScope
@@ -168,6 +168,7 @@ class DeviceControls:
 
         Raises:
             NotFound: `device_unknown`, `channel_unknown`.
+            Conflict: `not_controllable`: a foreign source.
             Unavailable: `device_offline`, `device_unreachable`, `device_refused`, `device_busy`.
         """
         control = DeviceControl(ptz_cmd=command.serialize())
@@ -273,6 +274,11 @@ class DeviceControls:
             raise NotFound("device_unknown", f"No device {device_id} has ever registered here")
         if channel_id != device_id and self._devices.channel(device_id, channel_id) is None:
             raise NotFound("channel_unknown", f"Device {device_id} has no channel {channel_id}")
+        if device.local:
+            raise Conflict(
+                "not_controllable",
+                f"{channel_id} is a foreign source: it cannot be moved or controlled through this gateway",
+            )
         return device
 
     def _stop(self, place: Place, motion: _Motion, why: str) -> None:

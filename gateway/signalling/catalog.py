@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from gateway.domain.device import CatalogDiff, Device, TimelineKind
-from gateway.domain.errors import GatewayError, NotFound
+from gateway.domain.errors import Conflict, GatewayError, NotFound
 from gateway.domain.signalling import Signaller
 from gateway.observe.log import RateLimitedCounter
 from gateway.observe.metrics import Metrics
@@ -115,6 +115,8 @@ class CatalogSync:
 
         The device first gets the answer to its REGISTER, and a moment to take it in.
         """
+        if device.local:
+            return
         asyncio.get_running_loop().call_later(SETTLE, self._enqueue, device)
 
     def _enqueue(self, device: Device) -> None:
@@ -128,11 +130,16 @@ class CatalogSync:
 
         Raises:
             NotFound: unknown device.
+            Conflict: `device_is_local`.
             Unavailable: offline, unreachable, refusing, or too many are being asked.
         """
         device = self._registry.get(device_id)
         if device is None:
             raise NotFound("device_unknown", f"No device {device_id} has ever registered here")
+        if device.local:
+            raise Conflict(
+                "device_is_local", f"{device_id} is part of this gateway; nothing is asked"
+            )
         self._due.pop(device_id, None)
         await self._ask(device)
         return self._progress[device_id]

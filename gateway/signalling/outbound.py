@@ -371,6 +371,11 @@ class SipSignaller:
 
     def _route(self, device: Device, target: str) -> tuple[Flow, str]:
         address = device.address
+        if device.local:
+            raise Unavailable(
+                "not_controllable",
+                f"{target} is a foreign source of this gateway: it takes no queries and no controls",
+            )
         if not device.online or address is None:
             reason = device.offline_reason.value if device.offline_reason else "no address"
             raise Unavailable("device_offline", f"Device {device.device_id} is offline ({reason})")

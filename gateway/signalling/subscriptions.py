@@ -296,6 +296,8 @@ class _Subscription:
 
 
 def _is_meant(device: Device, whose: Whose) -> bool:
+    if device.local:
+        return False
     if whose == "platforms":
         return DeviceId(device.device_id).kind is IdKind.PLATFORM
     return whose == "all"
