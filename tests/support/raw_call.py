@@ -49,7 +49,11 @@ class RawCall:
         self._socket.bind((host, 0))
 
     async def __aenter__(self) -> Self:
-        await self.sink.open()
+        try:
+            await self.sink.open()
+        except BaseException:
+            self._socket.close()
+            raise
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._receive)
         return self
 

@@ -48,6 +48,14 @@ class LateCall:
 
     async def establish(self, headers: Iterable[tuple[str, str]], timeout: float) -> None:
         """INVITE, then ACK the 200 with our answer."""
+        try:
+            await self._establish(headers, timeout)
+        except BaseException:
+            self._socket.close()
+            await self.sink.close()
+            raise
+
+    async def _establish(self, headers: Iterable[tuple[str, str]], timeout: float) -> None:
         await self.sink.open()
         extra = "".join(f"{name}: {value}\r\n" for name, value in headers)
         async with asyncio.timeout(timeout):
@@ -56,8 +64,6 @@ class LateCall:
             self.status = int(head.split(" ")[1])
             if self.status >= 300:
                 self._send("ACK", 1)
-                self._socket.close()
-                await self.sink.close()
                 raise AssertionError(f"INVITE without SDP was answered {head.splitlines()[0]}")
             self._to = re.search(r"(?im)^(?:To|t)\s*:\s*(.*?)\r?$", head)[1]  # type: ignore[index]
             self._send("ACK", 1, body=self._answer())

@@ -32,17 +32,22 @@ class MediaSink:
 
     async def open(self) -> "MediaSink":
         """Bind a port, listen on it if this side does; for `tcp_active` only keep one to be named."""
-        if self.transport == "udp":
-            await self._open_udp()
-        elif self.transport == "tcp_passive":
-            server = await asyncio.start_server(self._serve, self.host, 0)
-            self.port = server.sockets[0].getsockname()[1]
-            self._closers.append(server)
-        else:
-            held = socket.socket()
-            held.bind((self.host, 0))
-            self.port = held.getsockname()[1]
-            self._closers.append(held)
+        try:
+            if self.transport == "udp":
+                await self._open_udp()
+            elif self.transport == "tcp_passive":
+                server = await asyncio.start_server(self._serve, self.host, 0)
+                self.port = server.sockets[0].getsockname()[1]
+                self._closers.append(server)
+            else:
+                held = socket.socket()
+                self._closers.append(held)
+                held.bind((self.host, 0))
+                self.port = held.getsockname()[1]
+        except BaseException:
+            # Who asked may have lost patience.
+            await self.close()
+            raise
         return self
 
     async def dial(self, host: str, port: int) -> None:
@@ -82,13 +87,15 @@ class MediaSink:
         loop = asyncio.get_running_loop()
         rtp, rtcp = _pair(self.host)
         self.port = rtp.getsockname()[1]
+        self._closers += [rtp, rtcp]
         for sock, take in ((rtp, self.take), (rtcp, self.rtcp.append)):
             sock.setblocking(False)
             transport, _ = await loop.create_datagram_endpoint(
                 lambda take=take: _Datagrams(self, take),  # type: ignore[misc]
                 sock=sock,
             )
-            self._closers.append(transport)
+            # It closes the socket.
+            self._closers[self._closers.index(sock)] = transport
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.keep(writer)
