@@ -13,6 +13,7 @@ from gateway import __version__
 from gateway.app.cascade import CascadeNeeds, CascadeParts
 from gateway.app.convert import flood_limits, registry_settings
 from gateway.app.gauges import SessionMetrics, describe_metrics
+from gateway.app.hls import hls_media
 from gateway.app.listen import bound, free_port, private_directory, tls_context
 from gateway.app.sharing import SharingParts
 from gateway.cascade.book import PlatformBook
@@ -28,6 +29,7 @@ from gateway.http.server import HttpServer
 from gateway.http.shared import SharingDeps
 from gateway.media.options import MediaOptions
 from gateway.media.plane import EmbeddedMedia
+from gateway.media.snapshot import SnapshotMedia
 from gateway.observe.log import RateLimitedCounter
 from gateway.observe.loop import LoopWatch
 from gateway.observe.metrics import Metrics
@@ -158,6 +160,8 @@ class Gateway:
             "platforms_online": sum(link.online for link in links),
             "accesses": sum(1 for _ in self.sharing.access.accesses()),
             "ssrcs": self.ssrcs.in_use,
+            "hls_streams": self.hls.segmenters,
+            "hls_viewings": self.hls.viewings,
         }
 
     def leftovers(self) -> dict[str, int]:
@@ -174,6 +178,8 @@ class Gateway:
             "ssrcs": self.ssrcs.in_use,
             "dialogs": sip.dialogs,
             "streams": len(self.media.streams()),
+            "hls": self.hls.segmenters,
+            "snapshots": self.snapshots.pending,
         }
         return {name: count for name, count in held.items() if count}
 
@@ -196,6 +202,8 @@ class Gateway:
         # Left after everything that still puts something on record.
         self.sharing = await enter(SharingParts(settings, self.store, self.registry, self._crashed))
         self.media = await enter(self._build_media())
+        self.hls = self._stack.enter_context(hls_media(settings, self.media))
+        self.snapshots = SnapshotMedia(self.media)
         self.driver = await enter(self._build_driver())
         self.scope = await enter(TaskScope(self._crashed))
         self.journal = DialogJournal(settings.data_dir / "dialogs.json", self.scope)
@@ -443,6 +451,8 @@ class Gateway:
             stops=sharing.stops,
             departments=sharing.departments,
             keys=sharing.keys,
+            users=sharing.users,
+            logins=sharing.logins,
             webhooks=sharing.webhooks,
             deliveries=self.webhooks,
             platforms=cascade.platforms,
@@ -466,6 +476,8 @@ class Gateway:
             ready=lambda: None if self._ready else "the gateway is starting or stopping",
             sip_addresses=lambda: self.sip_addresses,
             loop_lag=lambda: self.loop_watch.last if self._ready else 0.0,
+            hls=self.hls if self.settings.hls.enabled else None,
+            snapshots=self.snapshots,
             version=__version__,
         )
         return HttpServer(

@@ -50,6 +50,8 @@ def describe_metrics(metrics: Metrics, held: Held) -> None:
     gauge("bridges", "Streams given to upper platforms", count("bridges"))
     gauge("platforms_online", "Upper platforms registered with", count("platforms_online"))
     gauge("accesses", "Accesses open now", count("accesses"))
+    gauge("hls_streams", "Streams being cut into HLS segments", count("hls_streams"))
+    gauge("hls_viewings", "Viewings of HLS", count("hls_viewings"))
     gauge("streams", "Streams open", lambda: len(held.streams()))
     gauge("viewers", "Viewers by format", lambda: _viewers(held), labels=["format"])
     gauge("rtp_port_pairs", "RTP port pairs by state", lambda: _ports(held), labels=["state"])

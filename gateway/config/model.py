@@ -13,6 +13,7 @@ from pydantic_settings import (
 )
 
 from gateway.config.console import ConsoleSettings
+from gateway.config.hls import HlsSettings
 from gateway.config.section import (
     HttpSettings,
     LimitSettings,
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     rtp: RtpSettings = Field(default_factory=RtpSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
+    hls: HlsSettings = Field(default_factory=HlsSettings)
     cascade: CascadeSettings = Field(default_factory=CascadeSettings)
     sharing: SharingSettings = Field(default_factory=SharingSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)

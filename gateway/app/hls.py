@@ -1,0 +1,30 @@
+"""HLS and snapshots put together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gateway.config.model import Settings
+from gateway.media.hls.options import HlsOptions
+from gateway.media.hls.plane import HlsMedia
+from gateway.media.plane import EmbeddedMedia
+
+__all__ = ["hls_media"]
+
+
+@contextmanager
+def hls_media(settings: Settings, media: EmbeddedMedia) -> Iterator[HlsMedia]:
+    """Make segments of streams until the end of the context.
+
+    Args:
+        settings: `[hls]`.
+        media: The streams.
+    """
+    hls = settings.hls
+    plane = HlsMedia(
+        media,
+        HlsOptions(segment=hls.segment, part=hls.part, window=hls.window, idle=hls.idle),
+    )
+    try:
+        yield plane
+    finally:
+        plane.close()
