@@ -350,16 +350,20 @@ class RecordingFiles(Protocol):
             Unavailable: `recording_unreadable`.
         """
 
-    async def clip(
-        self, files: Sequence[RecordFile], begin: datetime, end: datetime, *, whole: bool = False
-    ) -> Clip:
+    async def whole(self, file: RecordFile) -> Clip:
+        """Return one file as it lies on disk.
+
+        Raises:
+            Unavailable: `recording_unreadable`.
+        """
+
+    async def clip(self, files: Sequence[RecordFile], begin: datetime, end: datetime) -> Clip:
         """Cut out what was recorded from the key frame at or before `begin` to `end`.
 
         Args:
             files: Those that overlap, of one channel, in order.
             begin: First instant.
             end: Last instant.
-            whole: One file as it lies on disk.
 
         Raises:
             NotFound: `not_recorded`: nothing of that time is there.

@@ -1,0 +1,1 @@
+"""Recording to fragmented MP4 files, and reading them back."""
