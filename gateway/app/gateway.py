@@ -29,7 +29,6 @@ from gateway.http.server import HttpServer
 from gateway.http.shared import SharingDeps
 from gateway.media.options import MediaOptions
 from gateway.media.plane import EmbeddedMedia
-from gateway.media.snapshot import SnapshotMedia
 from gateway.observe.log import RateLimitedCounter
 from gateway.observe.loop import LoopWatch
 from gateway.observe.metrics import Metrics
@@ -202,8 +201,7 @@ class Gateway:
         # Left after everything that still puts something on record.
         self.sharing = await enter(SharingParts(settings, self.store, self.registry, self._crashed))
         self.media = await enter(self._build_media())
-        self.hls = self._stack.enter_context(hls_media(settings, self.media))
-        self.snapshots = SnapshotMedia(self.media)
+        self.hls, self.snapshots = self._stack.enter_context(hls_media(settings, self.media))
         self.driver = await enter(self._build_driver())
         self.scope = await enter(TaskScope(self._crashed))
         self.journal = DialogJournal(settings.data_dir / "dialogs.json", self.scope)
