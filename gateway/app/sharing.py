@@ -28,6 +28,8 @@ from gateway.sharing.policy.book import PolicyBook
 from gateway.sharing.policy.facts import TreeFacts
 from gateway.sharing.policy.load import load_policy
 from gateway.sharing.stops import StopBook
+from gateway.sharing.users import UserBook
+from gateway.sharing.users_session import SessionBook
 from gateway.sharing.webhooks import WebhookBook
 from gateway.sharing.webhooks_target import TargetRule
 from gateway.store.audit_files import DirectoryAuditFiles
@@ -101,6 +103,15 @@ class SharingParts:
         changes = ChangeLog(self.audit, wall=utc_now, new_id=_new_id)
         self.departments = DepartmentBook(store, changes)
         self.keys = KeyBook(store, box=self.box, departments=self.departments, changes=changes)
+        self.users = UserBook(store, departments=self.departments, keys=self.keys, changes=changes)
+        console = settings.console
+        self.logins = SessionBook(
+            store,
+            self.users,
+            wall=utc_now,
+            idle=timedelta(minutes=console.idle_minutes),
+            longest=timedelta(hours=console.max_hours),
+        )
         self.webhooks = WebhookBook(
             store,
             box=self.box,
@@ -114,6 +125,8 @@ class SharingParts:
             self.stops,
             self.departments,
             self.keys,
+            self.users,
+            self.logins,
             self.webhooks,
         ):
             await book.load()

@@ -40,7 +40,7 @@ class ChannelApi:
         gate: Asks the sharing policy.
         visible: What people outside see.
         tokens: Makes stream tokens.
-        open_by: How many streams a key has open.
+        open_by: How many streams a key or user has open.
     """
 
     def __init__(
@@ -149,7 +149,12 @@ class ChannelApi:
         answer = PlayOut(
             session_id=record.session_id,
             stream=stream,
-            urls=_urls(base + path, token),
+            urls=_urls(
+                base + path,
+                token,
+                hls=self._deps.hls is not None,
+                whep=self._deps.webrtc is not None,
+            ),
             expires_at=datetime.fromtimestamp(expires, UTC),
             single_use=not principal.is_local,
         )
@@ -188,16 +193,15 @@ class ChannelApi:
 
     def _admit(self, principal: Principal) -> None:
         """Promise no more streams than may be open."""
-        key = principal.key
-        if key is None:
+        limit = principal.max_streams
+        if limit is None:
             return
-        taken = self._open_by(key.key_id) + self._tokens.pending(key.key_id)
-        if taken >= key.settings.max_streams:
+        taken = self._open_by(principal.holder) + self._tokens.pending(principal.holder)
+        if taken >= limit:
             raise ApiError(
                 429,
                 "too_many_streams",
-                f"This key may have {key.settings.max_streams} streams at once; {taken} are open "
-                "or promised",
+                f"You may have {limit} streams at once; {taken} are open or promised",
                 headers={"Retry-After": "10"},
             )
 
@@ -215,11 +219,13 @@ def _matches(item: SeenChannel, query: ChannelQuery, words: str) -> bool:
     return not words or item.matches(words)
 
 
-def _urls(url: str, token: str) -> UrlsOut:
+def _urls(url: str, token: str, *, hls: bool, whep: bool) -> UrlsOut:
     socket = "ws" + url.removeprefix("http")
     return UrlsOut(
         flv=f"{url}.flv?token={token}",
         mp4=f"{url}.mp4?token={token}",
         ws_flv=f"{socket}.flv?token={token}",
         ws_mp4=f"{socket}.mp4?token={token}",
+        hls=f"{url}/index.m3u8?token={token}" if hls else None,
+        whep=f"{url.replace('/live/', '/whep/', 1)}?token={token}" if whep else None,
     )

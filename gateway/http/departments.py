@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from aiohttp import web
 
 from gateway.domain.errors import Invalid
+from gateway.http.auth import USER_RATE
 from gateway.http.deps import HttpDeps
 from gateway.http.principal import caller_of, principal_of
 from gateway.http.route import Access, Route, body_of, json_answer, query_of
@@ -33,7 +34,7 @@ class DepartmentApi:
 
     Args:
         deps: What the handlers work with.
-        open_by: How many streams a key has open.
+        open_by: How many streams a key or user has open.
     """
 
     def __init__(self, deps: HttpDeps, open_by: Callable[[str], int]) -> None:
@@ -182,18 +183,20 @@ class DepartmentApi:
     async def me(self, request: web.Request) -> web.Response:
         """Answer GET me."""
         principal = principal_of(request)
-        key, subject = principal.key, principal.subject
+        key, user = principal.key, principal.user
+        rate = key.settings.requests_per_minute if key else USER_RATE if user else None
         answer = MeOut(
-            label=subject.label,
-            department=subject.department,
+            label=principal.subject.label,
+            department=principal.subject.department,
             key_id=key.key_id if key else "",
-            role=subject.role,
+            user=principal.subject.user,
+            role=principal.subject.role,
             scopes=sorted(principal.scopes),
             zone=principal.zone,
-            requests_per_minute=key.settings.requests_per_minute if key else None,
-            max_streams=key.settings.max_streams if key else None,
-            open_streams=self._open_by(key.key_id) if key else 0,
-            expires_at=key.settings.expires_at if key else None,
+            requests_per_minute=rate,
+            max_streams=principal.max_streams,
+            open_streams=self._open_by(principal.holder),
+            expires_at=principal.expires_at,
             now=self._wall(),
         )
         return json_answer(answer)

@@ -4,18 +4,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-import structlog
 from aiohttp import web
 
 from gateway.domain.device import Channel
 from gateway.domain.errors import GatewayError, NotFound, Unavailable
-from gateway.domain.policy import Access as OpenAccess
 from gateway.domain.policy import AccessContext, Action
 from gateway.domain.session import EndReason
-from gateway.domain.signalling import Origin
 from gateway.http.auth import Authenticator
 from gateway.http.deps import HttpDeps
+from gateway.http.entry import Entry
 from gateway.http.gate import ChannelGate
+from gateway.http.language import Language, language_of
 from gateway.http.options import HttpOptions
 from gateway.http.principal import (
     PRINCIPAL,
@@ -25,90 +24,30 @@ from gateway.http.principal import (
     principal_of,
     received_from,
 )
-from gateway.http.problem import ApiError, reason_words, words_of
+from gateway.http.problem import ApiError, words_of
 from gateway.http.route import Access
 from gateway.http.stream_token import StreamTokens
 from gateway.http.tokens import StreamGrant
 from gateway.sharing.keys import ApiKey, Scope
+from gateway.sharing.users_session import ConsoleSession
 
 __all__ = ["StreamEntrance", "Visit"]
 
-log = structlog.get_logger()
-
 SHUTDOWN = EndReason.SHUTDOWN.value
-
-
-class Entry:
-    """Somebody who was let in and watches.
-
-    Args:
-        visit: Who.
-        channel: What.
-        stream: 0 main, 1 first sub stream.
-        what: Face and format, for logs.
-        stop: Called with (code, words) when it must end.
-        on_end: Called once.
-    """
-
-    def __init__(
-        self,
-        visit: "Visit",
-        channel: Channel,
-        stream: int,
-        what: str,
-        *,
-        stop: Callable[[str, str], None],
-        on_end: Callable[["Entry"], None],
-    ) -> None:
-        self.visit = visit
-        self.channel = channel
-        self.stream = stream
-        self.origin = Origin(asker=visit.label)
-        self.access: OpenAccess | None = None
-        self.expiry: asyncio.TimerHandle | None = None
-        self._what = what
-        self._stop = stop
-        self._on_end = on_end
-        self._stopped: tuple[str, str] | None = None
-        self._ended = False
-
-    @property
-    def label(self) -> str:
-        """Who it is, in one word for logs."""
-        return self.visit.label
-
-    @property
-    def stream_id(self) -> str:
-        """The channel, for counting."""
-        return f"{self.channel.device_id}/{self.channel.channel_id}"
-
-    def forbid(self, code: str, detail: str) -> None:
-        """Stop this viewer; it is told less than the record."""
-        if self._stopped is None and not self._ended:
-            self._stopped = (code, detail)
-            plain = self.visit.is_local or code == SHUTDOWN
-            self._stop(code, detail if plain else reason_words(code))
-
-    def end(self, code: str, detail: str = "", *, sent: int = 0) -> None:
-        """It is over; writes result and duration. Idempotent."""
-        if self._ended:
-            return
-        self._ended = True
-        if self._stopped is not None:
-            code, detail = self._stopped
-        if self.expiry is not None:
-            self.expiry.cancel()
-        self._on_end(self)
-        if self.access is not None:
-            self.access.end(code, detail)
-        log.info(
-            "viewer_disconnected",
-            stream_id=self.stream_id,
-            format=self._what,
-            name=self.label,
-            bytes=sent,
-            reason=code,
-        )
+_EXPIRED = {
+    False: ("key_expired", "The key has expired"),
+    True: ("session_expired", "The session is over: log in again"),
+}
+_OVER = {
+    "logged_out": "The session this was opened in was logged out",
+    "session_expired": "The session is over: log in again",
+    "too_many_sessions": "The user has logged in elsewhere too often",
+    "user_disabled": "The account was disabled",
+    "user_removed": "The account was removed",
+    "user_changed": "What the account may do was changed",
+    "password_changed": "The password was changed: log in again",
+}
+"""Why what a session had open ends."""
 
 
 class Visit:
@@ -119,6 +58,7 @@ class Visit:
         principal: Who.
         grant: What the stream token said; empty without one.
         context: The circumstances.
+        language: Of what they are told.
     """
 
     def __init__(
@@ -127,7 +67,9 @@ class Visit:
         principal: Principal,
         grant: StreamGrant,
         context: AccessContext,
+        language: Language = "en",
     ) -> None:
+        self.language: Language = language
         self.principal = principal
         self.grant = grant
         self.context = context
@@ -193,17 +135,19 @@ class StreamEntrance:
         self._authenticator = authenticator
         self._entries: set[Entry] = set()
         self._viewers: Counter[str] = Counter()
-        self._of_key: dict[str, set[Entry]] = {}
+        self._of_holder: dict[str, set[Entry]] = {}
+        self._of_session: dict[str, set[Entry]] = {}
         deps.sharing.keys.on_changed.append(self._key_changed)
+        deps.sharing.logins.on_ended.append(self._session_ended)
 
     @property
     def viewers(self) -> int:
         """Viewers let in, those still waiting for their first picture included."""
         return len(self._entries)
 
-    def open_by(self, key_id: str) -> int:
-        """Return how many streams a key has open."""
-        return len(self._of_key.get(key_id, ()))
+    def open_by(self, holder: str) -> int:
+        """Return how many streams a key or user (`Principal.holder`) has open."""
+        return len(self._of_holder.get(holder, ()))
 
     def close(self) -> None:
         """Tell every viewer that the gateway stops."""
@@ -228,7 +172,7 @@ class StreamEntrance:
         context = context_of(
             principal, self._deps.wall, request, purpose=grant.purpose, ticket=grant.ticket
         )
-        return Visit(self, principal, grant, context)
+        return Visit(self, principal, grant, context, language_of(request))
 
     def by_token(self, token: str, source: str) -> Visit:
         """Return the visit of a stream token.
@@ -326,7 +270,7 @@ class StreamEntrance:
         """
         principal, context = visit.principal, visit.context
         self._admit(f"{channel.device_id}/{channel.channel_id}")
-        self._admit_key(visit, channel)
+        self._admit_holder(visit, channel)
         try:
             self._tokens.use(visit.grant)
         except ApiError as exc:
@@ -343,14 +287,18 @@ class StreamEntrance:
     def _count(self, entry: Entry) -> None:
         self._entries.add(entry)
         self._viewers[entry.stream_id] += 1
-        key = entry.visit.principal.key
-        if key is None:
-            return
-        self._of_key.setdefault(key.key_id, set()).add(entry)
-        if (at := key.settings.expires_at) is not None:
+        principal = entry.visit.principal
+        if principal.holder:
+            self._of_holder.setdefault(principal.holder, set()).add(entry)
+        session = principal.session
+        if session is not None:
+            self._of_session.setdefault(session.session_id, set()).add(entry)
+            self._deps.sharing.logins.hold(session.session_id)
+        if (at := principal.expires_at) is not None:
+            code, words = _EXPIRED[session is not None]
             wait = (at - self._deps.wall()).total_seconds()
             entry.expiry = asyncio.get_running_loop().call_later(
-                max(0.0, wait), entry.forbid, "key_expired", "The key has expired"
+                max(0.0, wait), entry.forbid, code, words
             )
 
     def _forget(self, entry: Entry) -> None:
@@ -358,11 +306,11 @@ class StreamEntrance:
         self._viewers[entry.stream_id] -= 1
         if not self._viewers[entry.stream_id]:
             del self._viewers[entry.stream_id]
-        key = entry.visit.principal.key
-        if key is not None and (mine := self._of_key.get(key.key_id)) is not None:
-            mine.discard(entry)
-            if not mine:
-                del self._of_key[key.key_id]
+        principal = entry.visit.principal
+        _discard(self._of_holder, principal.holder, entry)
+        if principal.session is not None:
+            _discard(self._of_session, principal.session.session_id, entry)
+            self._deps.sharing.logins.release(principal.session.session_id)
 
     def _admit(self, stream_id: str) -> None:
         limits = (
@@ -376,12 +324,13 @@ class StreamEntrance:
                     "too_many_viewers", f"{count} viewers {words}, the limit is {limit}"
                 )
 
-    def _admit_key(self, visit: Visit, channel: Channel) -> None:
-        key = visit.principal.key
-        if key is None or self.open_by(key.key_id) < key.settings.max_streams:
+    def _admit_holder(self, visit: Visit, channel: Channel) -> None:
+        limit, holder = visit.principal.max_streams, visit.principal.holder
+        if limit is None or self.open_by(holder) < limit:
             return
         self._deps.metrics.viewers_refused.labels("too_many_streams").inc()
-        detail = f"This key may have {key.settings.max_streams} streams open at once"
+        whose = "key" if visit.principal.key is not None else "user"
+        detail = f"This {whose} may have {limit} streams open at once"
         self._gate.refuse(
             visit.principal, Action.LIVE, channel, visit.context, "too_many_streams", detail
         )
@@ -392,5 +341,17 @@ class StreamEntrance:
         if why is None and Scope.LIVE not in key.scopes:
             why = "scope_missing"
         if why is not None:
-            for entry in list(self._of_key.get(key.key_id, ())):
+            for entry in list(self._of_holder.get(key.key_id, ())):
                 entry.forbid(why, "The key this stream was opened with may not open it any more")
+
+    def _session_ended(self, session: ConsoleSession, reason: str) -> None:
+        for entry in list(self._of_session.get(session.session_id, ())):
+            entry.forbid(reason, _OVER.get(reason, _OVER["user_changed"]))
+
+
+def _discard(table: dict[str, set[Entry]], name: str, entry: Entry) -> None:
+    mine = table.get(name)
+    if mine is not None:
+        mine.discard(entry)
+        if not mine:
+            del table[name]

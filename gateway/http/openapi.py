@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
+from gateway.http.cookie import COOKIE
 from gateway.http.route import Access, Route
 from gateway.http.schemas.base import ProblemOut
 
@@ -17,6 +18,8 @@ _REF = "#/components/schemas/{model}"
 _PLAIN = frozenset({Access.OPEN, Access.VIEWING})
 """Without a credential of their own."""
 _TOKEN: dict[str, list[str]] = {"bearer": []}
+_COOKIE: dict[str, list[str]] = {"session": []}
+_CSRF: dict[str, list[str]] = {"csrf": []}
 _SIGNED: dict[str, list[str]] = {"key": [], "timestamp": [], "nonce": [], "signature": []}
 _ERROR_WORDS = {
     400: "The request is malformed",
@@ -25,6 +28,7 @@ _ERROR_WORDS = {
     404: "No such thing, or none that may be known",
     408: "The body came too slowly",
     409: "The request contradicts the present state",
+    410: "It has ended",
     413: "The body is too large",
     415: "The body is not JSON",
     422: "A value cannot be used",
@@ -81,6 +85,15 @@ def describe(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
                     "description": "The admin token, this start's CLI token, or the bearer form of a key",
                 },
                 **{name: _header(header, text) for name, header, text in _HEADERS},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": "Of the console: `POST /api/v1/console/login` sets it",
+                },
+                "csrf": _header(
+                    "X-CSRF-Token", "Beside the cookie, as GET /api/v1/console/session tells it"
+                ),
                 "stream_token": {
                     "type": "apiKey",
                     "in": "query",
@@ -116,7 +129,7 @@ def _operation(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]
         "operationId": route.name,
         "summary": route.summary,
         "tags": [route.tag],
-        "security": _security(route.access),
+        "security": _security(route),
         "x-access": route.access.value,
         "responses": {str(route.status): _answer(route, refs)},
     }
@@ -135,12 +148,13 @@ def _operation(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]
     return operation
 
 
-def _security(access: Access) -> list[dict[str, list[str]]]:
-    if access in _PLAIN:
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    if route.access is Access.OPEN:
         return []
-    if access is Access.STREAM:
-        return [{"stream_token": []}, _TOKEN, _SIGNED]
-    return [_TOKEN, _SIGNED]
+    cookie = _COOKIE if route.method in {"GET", "HEAD"} else _COOKIE | _CSRF
+    if route.access is Access.STREAM:
+        return [{"stream_token": []}, _TOKEN, _SIGNED, cookie]
+    return [_TOKEN, _SIGNED, cookie]
 
 
 def _answer(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]:

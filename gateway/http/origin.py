@@ -11,8 +11,8 @@ __all__ = ["Origins"]
 
 _PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Gb-Key, X-Gb-Timestamp, X-Gb-Nonce, "
-    "X-Gb-Signature, X-Gb-Purpose, X-Gb-Ticket",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept-Language, X-Gb-Key, X-Gb-Timestamp, X-Gb-Nonce, "
+    "X-Gb-Signature, X-Gb-Purpose, X-Gb-Ticket, If-Match",
     "Access-Control-Max-Age": "600",
 }
 
@@ -37,7 +37,7 @@ class Origins:
             return {}
         return {
             "Access-Control-Allow-Origin": origin,
-            "Access-Control-Expose-Headers": "WWW-Authenticate, Retry-After",
+            "Access-Control-Expose-Headers": "WWW-Authenticate, Retry-After, Location, ETag, X-Gb-Remark",
             "Vary": "Origin",
         }
 
@@ -50,11 +50,43 @@ class Origins:
         origin = request.headers.get("Origin", "")
         if not origin or self._allows(origin):
             return
-        own = urlsplit(origin).netloc.lower() == request.host.lower()
-        if not own and origin.lower() != self._own:
+        if not self._is_own(origin, request):
             raise ApiError(
                 403, "origin_refused", f"Pages of {origin[:80]} are not in [http] cors_origins"
             )
+
+    def require_own(self, request: web.BaseRequest) -> None:
+        """Refuse what a page of another origin sends with the console's cookie, also one of the same host.
+
+        SameSite keeps the cookie from other sites, but another port of this host is the same site. `*` in
+        cors_origins is for credentials that pages hold themselves: here an origin must be named.
+
+        Raises:
+            ApiError: 403 `origin_refused`.
+        """
+        origin = request.headers.get("Origin", "")
+        if origin:
+            named = origin.lower() in self._allowed
+            if named or self._is_own(origin, request):
+                return
+            raise ApiError(
+                403,
+                "origin_refused",
+                f"This came from a page of {origin[:80]}, not from the console; behind a proxy set [http] public_url",
+            )
+        elsewhere = request.headers.get("Sec-Fetch-Site", "") in {"cross-site", "same-site"}
+        # Browsers always say the origin of a WebSocket; without one it cannot be told whose it is.
+        socket = "websocket" in request.headers.get("Upgrade", "").lower()
+        if elsewhere or socket:
+            raise ApiError(
+                403,
+                "origin_refused",
+                "With the console's cookie only the console's own pages may ask",
+            )
+
+    def _is_own(self, origin: str, request: web.BaseRequest) -> bool:
+        own = urlsplit(origin).netloc.lower() == request.host.lower()
+        return own or origin.lower() == self._own
 
     def middleware(self) -> Middleware:
         """Return the middleware that answers preflights and adds the headers."""

@@ -14,6 +14,8 @@ from gateway.http.problem import OUTSIDE, ApiError
 from gateway.http.route import Access
 from gateway.http.schemas.base import MAX_PURPOSE, MAX_TICKET
 from gateway.sharing.keys import ROLE_SCOPES, ApiKey, Scope
+from gateway.sharing.users_model import User
+from gateway.sharing.users_session import ConsoleSession
 
 __all__ = [
     "PRINCIPAL",
@@ -38,7 +40,11 @@ class Principal:
     source: str = ""
     """Host the request came from."""
     key: ApiKey | None = field(default=None, repr=False)
-    """The key that was used; None for the admin and the CLI token."""
+    """The key that was used; None for the admin and the CLI token and for sessions of the console."""
+    user: User | None = field(default=None, repr=False)
+    """Who is logged in to the console; None with any other credential."""
+    session: ConsoleSession | None = field(default=None, repr=False)
+    """Their session."""
 
     @classmethod
     def admin(cls, source: str = "") -> "Principal":
@@ -50,6 +56,46 @@ class Principal:
     def of_key(cls, key: ApiKey, zone: str, source: str = "") -> "Principal":
         """Return whoever holds a key."""
         return cls(subject=key.subject, scopes=key.scopes, zone=zone, source=source, key=key)
+
+    @classmethod
+    def of_user(
+        cls, user: User, session: ConsoleSession, zone: str, source: str = ""
+    ) -> "Principal":
+        """Return whoever is logged in."""
+        return cls(
+            subject=user.subject,
+            scopes=user.scopes,
+            zone=zone,
+            source=source,
+            user=user,
+            session=session,
+        )
+
+    @property
+    def holder(self) -> str:
+        """By whom streams and promised ones are counted: a key, a user; empty for the admin and the CLI token."""
+        if self.key is not None:
+            return self.key.key_id
+        return f"user:{self.user.name}" if self.user is not None else ""
+
+    @property
+    def max_streams(self) -> int | None:
+        """Streams they may have open at once; None: no limit of their own."""
+        if self.key is not None:
+            return self.key.settings.max_streams
+        return self.user.settings.max_streams if self.user is not None else None
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the credential is worthless at the latest, and what was opened with it ends."""
+        if self.key is not None:
+            return self.key.settings.expires_at
+        return self.session.expires_at if self.session is not None else None
+
+    @property
+    def must_change_password(self) -> bool:
+        """Whether they may do nothing else."""
+        return self.user is not None and self.user.settings.must_change_password
 
     @property
     def is_local(self) -> bool:
@@ -64,8 +110,10 @@ class Principal:
     def may(self, access: Access) -> bool:
         """Whether they may call routes of this kind."""
         role = self.subject.role
+        if self.must_change_password and access not in {Access.OPEN, Access.ANY}:
+            return False
         match access:
-            case Access.OPEN | Access.ANY:
+            case Access.OPEN | Access.VIEWING | Access.ANY:
                 return True
             case Access.LOCAL:
                 return self.is_local
@@ -105,13 +153,19 @@ def authorise(principal: Principal, access: Access) -> None:
     """Let those pass who may call routes of this kind.
 
     Raises:
-        ApiError: 403 `scope_missing` or `role_missing`.
+        ApiError: 403 `scope_missing`, `role_missing` or `password_change_required`.
     """
     if principal.may(access):
         return
+    if principal.must_change_password:
+        raise ApiError(
+            403,
+            "password_change_required",
+            "Change the password first: POST /api/v1/console/password",
+        )
     if access.scope is not None:
         raise ApiError(
-            403, "scope_missing", f"This key has no scope {access.scope}, which this path needs"
+            403, "scope_missing", f"This path needs the scope {access.scope}, which you do not have"
         )
     raise ApiError(
         403, "role_missing", f"This path is for the gateway's own people only ({access.value})"

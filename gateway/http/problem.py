@@ -11,7 +11,11 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from gateway.domain.errors import Forbidden, GatewayError, SessionFailed, Unavailable
+from gateway.domain.errors import Forbidden, GatewayError, Gone, SessionFailed, Unavailable
+from gateway.domain.session import EndReason
+from gateway.http.language import Language, language_of
+from gateway.http.logged import logged_path
+from gateway.http.words_zh import DENIED_ZH, FAILED_ZH, NOT_NOW_ZH, OTHER_ZH, REFUSED_ZH
 from gateway.sharing.policy.error import PolicyError
 
 __all__ = [
@@ -20,11 +24,13 @@ __all__ = [
     "REALM",
     "ApiError",
     "Refused",
+    "end_words",
     "problem",
     "problem_middleware",
     "problem_of",
     "reason_words",
     "render",
+    "stop_words",
     "words_of",
 ]
 
@@ -39,6 +45,9 @@ END_STATUS = {
     "shutdown": 503,
     "stopped": 503,
     "invite_timeout": 504,
+    "source_unreachable": 504,
+    "no_publisher": 503,
+    "publisher_left": 503,
 }
 """Ends of a session that are not the device's bad answer (502)."""
 
@@ -77,17 +86,35 @@ _FAILED = {
     "not_decodable": "What the camera sends cannot be decoded",
     "codec_unsupported": "The camera's codec does not fit this format",
     "source_lost": "The camera has stopped sending",
+    "source_unreachable": "The source of this channel cannot be reached",
+    "source_refused": "The source of this channel refused to send",
+    "source_disabled": "The source of this channel is switched off",
+    "no_publisher": "Nobody sends to this channel now",
+    "publisher_left": "Whoever sent to this channel has ended",
+    "not_controllable": "This camera cannot be controlled from here",
     "device_bye": "The camera ended the stream",
     "device_offline": "The camera is offline",
     "device_busy": "The camera is busy; try again later",
+    "device_silent": "The camera did not answer in time",
+    "device_unreachable": "The camera cannot be reached",
+    "no_output": "The stream gave no output in time",
+    "too_slow": "The connection is too slow for the stream",
     "device_refused": "The camera refused this",
     "unreachable": "The camera did not answer in time",
     "stopped": "An operator has ended this",
     "shutdown": "The gateway is stopping",
     "shutting_down": "The gateway is stopping",
     "audit_unavailable": _DENIED["audit_unavailable"],
+    "hls_late": "The camera has sent nothing new in time",
+    "webrtc_ports_exhausted": "Too many watch by WebRTC; use another way or try again later",
+    "webrtc_not_connected": "The browser did not come through by UDP; use another way",
+    "viewing_ended": "Nobody asked for the playlist for some time; open index.m3u8 again",
+    "no_picture": "The camera has sent no picture in time",
+    "too_many_snapshots": "Too many pictures are being made; try again in a moment",
 }
 """What people outside are told of streams and requests that failed."""
+
+_NOT_NOW = "This is not to be had at the moment; try again later"
 
 OUTSIDE: web.RequestKey[bool] = web.RequestKey("gateway.outside", bool)
 """Under which a request knows that it comes from outside our own domain."""
@@ -134,15 +161,25 @@ class Refused(ApiError):
         self.key_id = key_id
 
 
-def words_of(error: GatewayError, *, outside: bool) -> str:
+def words_of(error: GatewayError, *, outside: bool, language: Language = "en") -> str:
     """Return the sentence of an error.
 
     People outside are not told what is behind a denial, nor which device, port or answer a stream failed for.
+
+    Args:
+        error: What went wrong.
+        outside: Whether somebody outside our own domain reads it.
+        language: Theirs; Chinese for the codes that :mod:`gateway.http.words_zh` knows.
     """
-    if outside and isinstance(error, Forbidden):
+    denied, failed = isinstance(error, Forbidden), _is_failure(error)
+    if language == "zh":
+        generic = (REFUSED_ZH if denied else NOT_NOW_ZH) if outside and (denied or failed) else ""
+        if words := _chinese(error.code, generic, denied=_status(error) == 403):
+            return words
+    if outside and denied:
         return reason_words(error.code)
-    if outside and isinstance(error, SessionFailed | Unavailable):
-        return _FAILED.get(error.code, "This is not to be had at the moment; try again later")
+    if outside and failed:
+        return _FAILED.get(error.code, _NOT_NOW)
     return error.detail
 
 
@@ -151,23 +188,60 @@ def reason_words(reason: str) -> str:
     return _DENIED.get(reason, "The sharing policy denies this")
 
 
-def problem(error: GatewayError, path: str, *, outside: bool = False) -> dict[str, Any]:
+def stop_words(code: str, detail: str, *, outside: bool, language: Language = "en") -> str:
+    """Return what a viewer is told who may not watch any more, or because the gateway stops."""
+    shutdown = code == EndReason.SHUTDOWN
+    outside = outside and not shutdown
+    if language == "zh":
+        found = _chinese(code, REFUSED_ZH if outside else "", denied=not shutdown)
+        return found or detail
+    return reason_words(code) if outside else detail
+
+
+def end_words(code: str, detail: str, *, outside: bool, language: Language = "en") -> str:
+    """Return what a viewer is told about the end of a stream, or that it did not come."""
+    if language == "zh":
+        return _chinese(code, NOT_NOW_ZH if outside else "") or detail
+    return _FAILED.get(code, _NOT_NOW) if outside else detail
+
+
+def _is_failure(error: GatewayError) -> bool:
+    if isinstance(error, SessionFailed | Unavailable | Gone):
+        return True
+    return isinstance(error, ApiError) and error.status >= 500 and error.code in _FAILED
+
+
+def _chinese(code: str, generic: str = "", *, denied: bool = False) -> str:
+    # Some codes are a denial's and a failure's: `stopped`, `too_many_streams`.
+    tables = (DENIED_ZH, FAILED_ZH, OTHER_ZH) if denied else (FAILED_ZH, OTHER_ZH, DENIED_ZH)
+    return next((table[code] for table in tables if code in table), generic)
+
+
+def problem(
+    error: GatewayError, path: str, *, outside: bool = False, language: Language = "en"
+) -> dict[str, Any]:
     """Return the problem object of an error.
 
     Args:
         error: What went wrong.
         path: Of the request.
         outside: Whether somebody outside our own domain reads it.
+        language: Theirs.
     """
     status = _status(error)
+    words = words_of(error, outside=outside, language=language)
+    english = words_of(error, outside=outside)
     body: dict[str, Any] = {
         "type": f"urn:gb28181-gateway:problem:{error.code}",
         "title": HTTPStatus(status).phrase,
         "status": status,
-        "detail": words_of(error, outside=outside).encode("utf-8", "replace").decode(),
+        "detail": _encodable(words),
         "code": error.code,
         "instance": path,
     }
+    if words != english:
+        # It names what the other can only say in general.
+        body["detail_en"] = _encodable(english)
     if isinstance(error, SessionFailed):
         body["session_id"] = error.session_id
         if error.ended.sip_status is not None and not outside:
@@ -194,11 +268,14 @@ def problem(error: GatewayError, path: str, *, outside: bool = False) -> dict[st
 
 def render(error: GatewayError, request: web.BaseRequest) -> web.Response:
     """Return the answer to a request that met an error."""
-    body = problem(error, request.path, outside=request.get(OUTSIDE, False))
+    language = language_of(request)
+    body = problem(error, request.path, outside=request.get(OUTSIDE, False), language=language)
     response = web.json_response(
         body, status=body["status"], content_type="application/problem+json"
     )
     response.headers["Cache-Control"] = "no-store"
+    chinese = language == "zh" and not body["detail"].isascii()
+    response.headers["Content-Language"] = "zh" if chinese else "en"
     if isinstance(error, ApiError):
         response.headers.update(error.headers)
     if body["status"] == 503:
@@ -238,13 +315,17 @@ async def problem_middleware(request: web.Request, handler: Handler) -> web.Stre
         log.error(  # noqa: TRY400 - the trace is there already
             "http_request_crashed",
             method=request.method,
-            path=request.path,
+            path=logged_path(request),
             name=reference,
             error=repr(exc),
             exception="".join(trace),
         )
         detail = f"The gateway met an error of its own; its log has it under {reference}"
         return render(ApiError(500, "internal_error", detail), request)
+
+
+def _encodable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def _leaves(exc: BaseException) -> Iterator[BaseException]:

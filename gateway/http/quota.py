@@ -3,7 +3,7 @@
 import ipaddress
 from collections import OrderedDict
 
-__all__ = ["FailureLimit", "RateQuota"]
+__all__ = ["FailureLimit", "RateQuota", "network_of"]
 
 MAX_SOURCES = 10_000
 """Source addresses remembered; beyond that the one that failed longest ago is forgotten."""
@@ -45,7 +45,7 @@ class FailureLimit:
 
     def note(self, source: str, now: float) -> float:
         """Count a failure; return 0 if it gets its full answer, else the seconds until one does."""
-        name = _network(source)
+        name = network_of(source)
         level, at = self._levels.pop(name, (0.0, now))
         level = max(0.0, level - max(0.0, now - at) * self._per_minute / 60)
         passes = level + 1 <= self._per_minute
@@ -55,7 +55,8 @@ class FailureLimit:
         return 0.0 if passes else (level + 1 - self._per_minute) * 60 / self._per_minute
 
 
-def _network(source: str) -> str:
+def network_of(source: str) -> str:
+    """Return what counts as one source: an IPv4 address, an IPv6 network of 64 bits."""
     try:
         address = ipaddress.ip_address(source.partition("%")[0])
     except ValueError:

@@ -15,6 +15,7 @@ from gateway.http.audit import AuditApi
 from gateway.http.auth import Authenticator, has_credential
 from gateway.http.bridges import BridgeApi
 from gateway.http.channels import ChannelApi
+from gateway.http.console import ConsoleApi
 from gateway.http.controls import ControlApi
 from gateway.http.departments import DepartmentApi
 from gateway.http.deps import HttpDeps
@@ -22,7 +23,9 @@ from gateway.http.devices import DeviceApi
 from gateway.http.entrance import StreamEntrance
 from gateway.http.gate import ChannelGate
 from gateway.http.grants import GrantApi
+from gateway.http.hls import HlsApi
 from gateway.http.keys import KeyApi
+from gateway.http.logged import is_viewing, logged_path
 from gateway.http.openapi import describe_bytes
 from gateway.http.options import HttpOptions
 from gateway.http.origin import Origins
@@ -32,13 +35,18 @@ from gateway.http.principal import authorise, received_from
 from gateway.http.problem import ApiError, problem_middleware
 from gateway.http.route import ROUTE, Access, Route
 from gateway.http.sessions import SessionApi
+from gateway.http.snapshots import SnapshotApi
 from gateway.http.stops import StopApi
 from gateway.http.stream_token import StreamTokens
 from gateway.http.streams import StreamApi
 from gateway.http.system import SystemApi
 from gateway.http.tokens import TokenLedger, Tokens
+from gateway.http.users import UserApi
 from gateway.http.visible import VisibleChannels
 from gateway.http.web import StaticPages
+from gateway.http.whep import WhepApi
+from gateway.observe.log import RateLimitedCounter
+from gateway.sharing.changelog import ChangeLog
 from gb28181.aio.clock import monotonic
 
 __all__ = ["HttpServer"]
@@ -167,7 +175,11 @@ class HttpServer:
             new_id=_new_id,
             skew=options.signature_skew,
             failures=options.auth_failures,
+            users=sharing.users,
+            logins=sharing.logins,
+            origins=origins,
         )
+        changes = ChangeLog(sharing.audit, wall=deps.wall, new_id=_new_id)
         gate = ChannelGate(sharing.access, deps.devices, deps.wall)
         visible = VisibleChannels(sharing.access, deps.devices, deps.wall, deps.now)
         issued = StreamTokens(deps, options, tokens.streams, TokenLedger(_new_id), authenticator)
@@ -187,6 +199,15 @@ class HttpServer:
             *SessionApi(deps, gate, visible).routes(),
             *DepartmentApi(deps, entrance.open_by).routes(),
             *KeyApi(deps, entrance.open_by).routes(),
+            *UserApi(deps, entrance.open_by, changes).routes(),
+            *ConsoleApi(
+                deps,
+                options,
+                origins=origins,
+                is_admin_token=tokens.accepts,
+                changes=changes,
+                limited=RateLimitedCounter(log.warning, "logins_limited"),
+            ).routes(),
             *ControlApi(deps, gate).routes(),
             *PlatformApi(deps).routes(),
             *BridgeApi(deps).routes(),
@@ -196,6 +217,9 @@ class HttpServer:
             *AuditApi(deps).routes(),
             *SystemApi(deps, lambda: description).routes(),
             *streams.routes(),
+            *(WhepApi(deps, deps.webrtc, origins, entrance).routes() if deps.webrtc else ()),
+            *(HlsApi(deps, deps.hls, gate, origins, entrance).routes() if deps.hls else ()),
+            *(SnapshotApi(deps, deps.snapshots, gate).routes() if deps.snapshots else ()),
             *pages.routes(),
         )
         description = describe_bytes(self.routes, version=deps.version or "0")
@@ -224,11 +248,12 @@ class HttpServer:
                 return response
             finally:
                 requests.labels(str(status or 499)).inc()
-                quiet = request.path in {"/healthz", "/readyz", "/metrics"} and status < 400
+                often = request.path in {"/healthz", "/readyz", "/metrics"} or is_viewing(request)
+                quiet = often and status < 400
                 (log.debug if quiet else log.info)(
                     "http_request_handled",
                     method=request.method,
-                    path=request.path,  # without the query: it may hold a token
+                    path=logged_path(request),
                     status=status or 499,
                     source=request.remote,
                     duration_ms=round((monotonic() - began) * 1000, 2),
@@ -250,7 +275,7 @@ def _guard(routes: Sequence[Route], authenticator: Authenticator) -> Middleware:
         route = table.get((request.method, resource.canonical)) if resource else None
         # Strangers are not told what is not served (404, 405).
         access = route.access if route else Access.ANY
-        if access is Access.OPEN:
+        if access in {Access.OPEN, Access.VIEWING}:
             return await handler(request)
         request[ROUTE] = route
         try:

@@ -24,6 +24,8 @@ from gateway.sharing.grants import GrantBook
 from gateway.sharing.keys import KeyBook
 from gateway.sharing.policy.book import PolicyBook
 from gateway.sharing.stops import StopBook
+from gateway.sharing.users import UserBook
+from gateway.sharing.users_session import SessionBook
 from gateway.sharing.webhooks import WebhookBook
 from gateway.sharing.webhooks_delivery import DeliveryStatus
 from gb28181.manscdp.control import DeviceControl
@@ -146,6 +148,8 @@ class SharingDeps:
     stops: StopBook
     departments: DepartmentBook
     keys: KeyBook
+    users: UserBook
+    logins: SessionBook
     webhooks: WebhookBook
     deliveries: DeliveryBook
     platforms: PlatformBook

@@ -50,6 +50,8 @@ class Sink:
         """Code and detail once the stream is over for this viewer."""
         self.forbidden = False
         """Whether it is over because this viewer may not watch any more."""
+        self.told = False
+        """Whether the detail is in the viewer's words already."""
         self.begun = asyncio.Event()
         """Set by the first chunk, and by the end."""
         self.over = asyncio.Event()
@@ -85,6 +87,7 @@ class Sink:
         """Note that this viewer may not watch any more, or that the gateway stops."""
         if self.ended is None:
             self.forbidden = code != EndReason.SHUTDOWN
+            self.told = True
         self.close(code, detail)
 
 
@@ -97,9 +100,15 @@ class WsSink(Sink):
 
     framing = "ws"
 
-    def closing(self) -> tuple[int, bytes]:
-        """Return close code and reason."""
+    def closing(self, told: Callable[[str, str], str]) -> tuple[int, bytes]:
+        """Return close code and reason.
+
+        Args:
+            told: Returns the viewer's words for code and detail of a stream's end.
+        """
         code, detail = self.ended or ("stopped", "")
+        if not self.told:
+            detail = told(code, detail)
         number = {"shutdown": CLOSE_GOING_AWAY, "too_slow": CLOSE_TRY_LATER}.get(
             code, CLOSE_STREAM_OVER
         )

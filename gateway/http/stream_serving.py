@@ -9,8 +9,8 @@ from aiohttp import WSMsgType, web
 from gateway.domain.errors import GatewayError
 from gateway.domain.media import OutputFormat, Viewer
 from gateway.domain.session import stream_name
-from gateway.domain.viewing import StreamEntry
 from gateway.http.deps import HttpDeps
+from gateway.http.entry import Entry
 from gateway.http.options import HttpOptions
 from gateway.http.problem import END_STATUS, ApiError
 from gateway.http.sink import ConnectionTap, Sink, WsSink, info_frame
@@ -27,7 +27,7 @@ CLOSE_PATIENCE = 3.0
 class Viewing:
     """Who watches what, and in which format."""
 
-    entry: StreamEntry
+    entry: Entry
     output: OutputFormat
 
 
@@ -138,7 +138,7 @@ class StreamServing:
             await self._feed_ws(socket, sink, viewing)
         finally:
             tap.release()
-        code, reason = sink.closing()
+        code, reason = sink.closing(viewing.entry.told)
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(CLOSE_PATIENCE):
                 await socket.close(code=code, message=reason)

@@ -37,6 +37,7 @@ class StreamTokens:
         authenticator: Authenticator,
     ) -> None:
         self._keys = deps.sharing.keys
+        self._logins = deps.sharing.logins
         self._wall = deps.wall
         self._options = options
         self._signer = signer
@@ -58,29 +59,28 @@ class StreamTokens:
             Unavailable: `too_many_tokens`.
         """
         now = self._wall().timestamp()
-        key_id, token_id, lifetime = "", "", self._options.token_ttl
-        if principal.key is not None:
-            key_id = principal.key.key_id
+        token_id, lifetime = "", self._options.token_ttl
         if not principal.is_local:
             lifetime = self._options.play_token_ttl
         # Rounded up: a token lives for as long as it was said, not up to a second less.
         expires = ceil(now) + lifetime
         if not principal.is_local:
-            token_id = self._ledger.issue(key_id, expires, now)
+            token_id = self._ledger.issue(principal.holder, expires, now)
         grant = StreamGrant(
             expires=expires,
             stream_id=stream_id,
             stream=stream,
-            key_id=key_id,
+            key_id=principal.key.key_id if principal.key else "",
+            session_id=principal.session.session_id if principal.session else "",
             purpose=context.purpose,
             ticket=context.ticket,
             token_id=token_id,
         )
         return self._signer.sign_grant(grant), expires
 
-    def pending(self, key_id: str) -> int:
-        """Return how many streams of a key are promised and not opened."""
-        return self._ledger.pending(key_id, self._wall().timestamp())
+    def pending(self, holder: str) -> int:
+        """Return how many streams of a key or user are promised and not opened."""
+        return self._ledger.pending(holder, self._wall().timestamp())
 
     def read(self, request: web.Request) -> tuple[Principal, StreamGrant]:
         """Return who a `?token=` belongs to and what it says; it is not used up.
@@ -115,6 +115,13 @@ class StreamTokens:
             )
         if grant.state is TokenState.INVALID:
             raise unauthorized("token_invalid", "This is not a stream token of this gateway")
+        if grant.session_id:
+            found = self._logins.find_id(grant.session_id)
+            if found is None:
+                raise unauthorized(
+                    "token_invalid", "The session this stream token was made in is over"
+                )
+            return self._authenticator.logged_in(*found, source), grant
         if not grant.key_id:
             return Principal.admin(source), grant
         key = self._keys.find(grant.key_id)

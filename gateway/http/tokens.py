@@ -39,8 +39,17 @@ MAX_STREAM_TOKEN = 2048
 MAX_OPEN_TOKENS = 50_000
 """Single-use tokens that may wait to be used; they live for a minute, and quotas keep each key far below."""
 _KEY_SIZE = 32
-_PURPOSE = b"stream-token-2:"
-_FIELDS = ("expires", "stream_id", "stream", "key_id", "purpose", "ticket", "token_id")
+_PURPOSE = b"stream-token-3:"
+_FIELDS = (
+    "expires",
+    "stream_id",
+    "stream",
+    "key_id",
+    "session_id",
+    "purpose",
+    "ticket",
+    "token_id",
+)
 _MAC_SIZE = 16
 """Bytes kept of the HMAC-SHA256: 128 bits, so that URLs stay short enough to be copied."""
 
@@ -94,7 +103,9 @@ class StreamGrant:
     stream: int = 0
     """0 main, 1 first sub stream."""
     key_id: str = ""
-    """Whose; empty: the admin's."""
+    """Whose; empty: the admin's, or a user's."""
+    session_id: str = ""
+    """Of the console, of the user it was given to: it is worthless once that is over."""
     purpose: str = ""
     ticket: str = ""
     token_id: str = ""
@@ -149,10 +160,10 @@ class TokenLedger:
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
         self._open: dict[str, tuple[str, float]] = {}
-        """Key and expiry of the tokens given out and not used, by their identifier."""
+        """Holder and expiry of the tokens given out and not used, by their identifier."""
         self._used: dict[str, float] = {}
 
-    def issue(self, key_id: str, expires: float, now: float) -> str:
+    def issue(self, holder: str, expires: float, now: float) -> str:
         """Return the identifier of a new token.
 
         Raises:
@@ -162,7 +173,7 @@ class TokenLedger:
         if len(self._open) >= MAX_OPEN_TOKENS:
             raise Unavailable("too_many_tokens", f"{MAX_OPEN_TOKENS} stream tokens are unused")
         token_id = self._new_id()
-        self._open[token_id] = (key_id, expires)
+        self._open[token_id] = (holder, expires)
         return token_id
 
     def use(self, token_id: str, now: float) -> bool | None:
@@ -178,9 +189,9 @@ class TokenLedger:
         """Whether a token is still unused."""
         return token_id in self._open
 
-    def pending(self, key_id: str, now: float) -> int:
-        """Return how many tokens of a key are unused and good."""
-        return sum(key == key_id and expires > now for key, expires in self._open.values())
+    def pending(self, holder: str, now: float) -> int:
+        """Return how many tokens of a key or user are unused and good."""
+        return sum(whose == holder and expires > now for whose, expires in self._open.values())
 
     def _purge(self, now: float) -> None:
         # Both are in the order of issue or use and nearly in that of expiry: what is late goes a little later.

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -133,6 +134,11 @@ class SessionBook:
         self.sweep()
         found = [session for session in self._by_id.values() if session.name == name]
         return sorted(found, key=lambda session: session.used_at, reverse=True)
+
+    def counts(self) -> Counter[str]:
+        """Return how many sessions each user has."""
+        self.sweep()
+        return Counter(session.name for session in self._by_id.values())
 
     def __len__(self) -> int:
         return len(self._by_id)

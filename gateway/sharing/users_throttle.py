@@ -93,6 +93,11 @@ class LoginThrottle:
         self._sources.forgive(source)
         self._names.forgive(name)
 
+    def take_back(self, name: str, source: str) -> None:
+        """The try was not decided on: it counts for nothing."""
+        for delay, key in self._places(name, source):
+            delay.forgive(key)
+
     def _places(self, name: str, source: str) -> tuple[tuple[GrowingDelay, str], ...]:
         return (
             (self._pairs, _pair(name, source)),

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -40,6 +40,8 @@ from gateway.sharing.grants import GrantBook
 from gateway.sharing.keys import IssuedKey, KeyBook, KeySettings, Scope
 from gateway.sharing.policy.book import PolicyBook
 from gateway.sharing.stops import StopBook
+from gateway.sharing.users import UserBook
+from gateway.sharing.users_session import SessionBook
 from gateway.sharing.webhooks import WebhookBook
 from gateway.sharing.webhooks_delivery import DeliveryStatus
 from gateway.sharing.webhooks_target import TargetRule
@@ -237,6 +239,8 @@ class SharingBench:
     stops: StopBook
     departments: DepartmentBook
     keys: KeyBook
+    users: UserBook
+    logins: SessionBook
     webhooks: WebhookBook
     platforms: PlatformBook
     documents: MemoryDocuments
@@ -258,6 +262,8 @@ class SharingBench:
             stops=self.stops,
             departments=self.departments,
             keys=self.keys,
+            users=self.users,
+            logins=self.logins,
             webhooks=self.webhooks,
             deliveries=self.deliveries,
             platforms=self.platforms,
@@ -320,6 +326,8 @@ async def sharing_bench(
 
         changes = ChangeLog(audit, wall=clock.utc_now, new_id=new_id)
         departments = DepartmentBook(documents, changes)
+        keys = KeyBook(documents, box=box, departments=departments, changes=changes)
+        users = UserBook(documents, departments=departments, keys=keys, changes=changes)
         policies = PolicyBook(documents, clock.utc_now, audit=audit, new_id=new_id)
         grants = GrantBook(documents, clock.utc_now, audit=audit, new_id=new_id)
         stops = StopBook(documents, clock.utc_now, audit=audit, new_id=new_id)
@@ -343,7 +351,15 @@ async def sharing_bench(
             grants=grants,
             stops=stops,
             departments=departments,
-            keys=KeyBook(documents, box=box, departments=departments, changes=changes),
+            keys=keys,
+            users=users,
+            logins=SessionBook(
+                documents,
+                users,
+                wall=clock.utc_now,
+                idle=timedelta(hours=1),
+                longest=timedelta(hours=12),
+            ),
             webhooks=WebhookBook(
                 documents,
                 box=box,

@@ -171,6 +171,8 @@ class MeOut(OutModel):
     label: Text
     department: Text
     key_id: Text
+    user: Text
+    """Name of the user, of one who is logged in or of a key of our own people."""
     role: Text
     scopes: list[Scope]
     zone: Text
