@@ -16,6 +16,7 @@ from gateway.app.gauges import SessionMetrics, describe_metrics
 from gateway.app.hls import hls_media
 from gateway.app.listen import bound, free_port, private_directory, tls_context
 from gateway.app.sharing import SharingParts
+from gateway.app.webrtc import webrtc_parts
 from gateway.cascade.book import PlatformBook
 from gateway.cascade.links import UpperLinks
 from gateway.config.model import Settings
@@ -29,6 +30,7 @@ from gateway.http.server import HttpServer
 from gateway.http.shared import SharingDeps
 from gateway.media.options import MediaOptions
 from gateway.media.plane import EmbeddedMedia
+from gateway.media.rtp_output import RtpOutputs
 from gateway.observe.log import RateLimitedCounter
 from gateway.observe.loop import LoopWatch
 from gateway.observe.metrics import Metrics
@@ -159,6 +161,7 @@ class Gateway:
             "platforms_online": sum(link.online for link in links),
             "accesses": sum(1 for _ in self.sharing.access.accesses()),
             "ssrcs": self.ssrcs.in_use,
+            "webrtc": self.webrtc.count() if self.webrtc else 0,
             "hls_streams": self.hls.segmenters,
             "hls_viewings": self.hls.viewings,
         }
@@ -173,6 +176,7 @@ class Gateway:
             "subscriptions": self.subscriptions.count,
             "accesses": sum(1 for _ in self.sharing.access.accesses()),
             "senders": len(self.media.senders()),
+            "webrtc": self.webrtc.count() if self.webrtc else 0,
             "ports": leased,
             "ssrcs": self.ssrcs.in_use,
             "dialogs": sip.dialogs,
@@ -201,6 +205,7 @@ class Gateway:
         # Left after everything that still puts something on record.
         self.sharing = await enter(SharingParts(settings, self.store, self.registry, self._crashed))
         self.media = await enter(self._build_media())
+        self.rtp_outputs = RtpOutputs(self.media)
         self.hls, self.snapshots = self._stack.enter_context(hls_media(settings, self.media))
         self.driver = await enter(self._build_driver())
         self.scope = await enter(TaskScope(self._crashed))
@@ -215,6 +220,9 @@ class Gateway:
             scope=self.scope,
             now=monotonic,
             hold=settings.cascade.ptz_hold,
+        )
+        self.webrtc = await enter(
+            webrtc_parts(settings, self.media, self.rtp_outputs, self.controls, self.scope)
         )
         self.cascade = await enter(
             CascadeParts(
@@ -473,6 +481,7 @@ class Gateway:
             sharing=self._sharing_deps(),
             ready=lambda: None if self._ready else "the gateway is starting or stopping",
             sip_addresses=lambda: self.sip_addresses,
+            webrtc=self.webrtc,
             loop_lag=lambda: self.loop_watch.last if self._ready else 0.0,
             hls=self.hls if self.settings.hls.enabled else None,
             snapshots=self.snapshots,

@@ -25,6 +25,7 @@ from gateway.config.section import (
 )
 from gateway.config.sharing import AuditSettings, CascadeSettings, SharingSettings
 from gateway.config.source import ConfigError, ConfigFile, describe, unknown_variables
+from gateway.config.webrtc import WebRtcSettings
 
 __all__ = ["DEFAULT_PATH", "ConfigError", "Settings", "load_settings"]
 
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     rtp: RtpSettings = Field(default_factory=RtpSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
+    webrtc: WebRtcSettings = Field(default_factory=WebRtcSettings)
     hls: HlsSettings = Field(default_factory=HlsSettings)
     cascade: CascadeSettings = Field(default_factory=CascadeSettings)
     sharing: SharingSettings = Field(default_factory=SharingSettings)

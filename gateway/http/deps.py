@@ -20,6 +20,7 @@ from gateway.domain.session import SessionRecord
 from gateway.domain.signalling import Origin
 from gateway.domain.snapshot import SnapshotPlane
 from gateway.domain.store import StoreHealth
+from gateway.domain.webrtc import WebRtcMedia
 from gateway.http.shared import SharingDeps
 from gateway.observe.metrics import Metrics
 from gb28181.aio.clock import monotonic, utc_now
@@ -235,6 +236,8 @@ class HttpDeps:
     """(transport, host, port) of every SIP listener."""
     loop_lag: Callable[[], float] = _not_late
     """Seconds by which the event loop was late lately."""
+    webrtc: WebRtcMedia | None = None
+    """None: no WHEP."""
     hls: HlsPlane | None = None
     """None: no HLS."""
     snapshots: SnapshotPlane | None = None

@@ -5,6 +5,7 @@ from aiohttp import web
 __all__ = ["is_viewing", "logged_path"]
 
 _VIEWINGS = "/hls/"
+_WHEP_SESSIONS = "/whep/sessions/"
 
 
 def is_viewing(request: web.BaseRequest) -> bool:
@@ -16,4 +17,6 @@ def logged_path(request: web.BaseRequest) -> str:
     """Return a request's path without the query, which may hold a token, and without the key of a viewing."""
     if is_viewing(request):
         return f"{_VIEWINGS}.../{request.path.rpartition('/')[2][:40]}"
+    if request.path.startswith(_WHEP_SESSIONS):
+        return f"{_WHEP_SESSIONS}..."
     return request.path

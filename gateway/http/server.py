@@ -275,9 +275,9 @@ def _guard(routes: Sequence[Route], authenticator: Authenticator) -> Middleware:
         route = table.get((request.method, resource.canonical)) if resource else None
         # Strangers are not told what is not served (404, 405).
         access = route.access if route else Access.ANY
+        request[ROUTE] = route
         if access in {Access.OPEN, Access.VIEWING}:
             return await handler(request)
-        request[ROUTE] = route
         try:
             # A stream token is for the handler to read: it is bound to the stream.
             if access is not Access.STREAM or has_credential(request):

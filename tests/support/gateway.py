@@ -19,11 +19,11 @@ SERVER_ID = "34020000002000000001"
 PASSWORD = "the-common-password"
 
 
-def _port_range() -> str:
+def _port_range(offset: int = 0, count: int = 400) -> str:
     # Workers of pytest-xdist run side by side: each gets a range of its own.
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 33_000 + worker * 1_000
-    return f"{first}-{first + 399}"
+    first = 33_000 + worker * 1_000 + offset
+    return f"{first}-{first + count - 1}"
 
 
 def gateway_settings(data_dir: Path, **sections: dict[str, Any]) -> Settings:
@@ -39,6 +39,7 @@ def gateway_settings(data_dir: Path, **sections: dict[str, Any]) -> Settings:
         },
         "http": {"host": "127.0.0.1", "port": 0},
         "rtp": {"host": "127.0.0.1", "port_range": _port_range(), "drain": 0.2},
+        "webrtc": {"port_range": _port_range(offset=400, count=50)},
         "media": {
             "first_packet_timeout": 2.0,
             "decodable_timeout": 3.0,

@@ -71,6 +71,8 @@ class UrlsOut(OutModel):
     ws_mp4: str
     hls: str | None = None
     """Null where HLS is off."""
+    whep: str | None = None
+    """Where to POST a WebRTC offer; null where WebRTC is off."""
 
 
 class PlayOut(OutModel):

@@ -104,7 +104,7 @@ def test_without_any_file_the_defaults_apply() -> None:
         ("[sip]\nid = '34020000002000000001'\npasword = 'x'\n",
          "g.toml, line 3: [sip] pasword is not an option; did you mean password?"),
         ("[spi]\nport = 1\n", "g.toml, line 1: section [spi] is not known; did you mean sip?"),
-        ("port_range = '1-2'\n", "g.toml, line 1: port_range is not known; it belongs into [rtp]"),
+        ("drain = 5\n", "g.toml, line 1: drain is not known; it belongs into [rtp]"),
         ("[sip]\n\nport = 'abc'\n", "g.toml, line 3: [sip] port: expected a whole number, got 'abc'"),
         ("[sip]\nport = 70000\n", "g.toml, line 2: [sip] port: expected at most 65535, got 70000"),
         ("[sip]\nid = '3402'\n", "g.toml, line 2: [sip] id: expected 20 digits, got 4 characters: '3402'"),
