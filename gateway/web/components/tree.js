@@ -92,6 +92,11 @@ export class Tree extends View {
     } else this.#expand(node);
   }
 
+  /** Open or close a branch. */
+  toggle(node) {
+    this.#toggle(node);
+  }
+
   #pick(node) {
     this.#focused = this.keyOf(node);
     this.dispatchEvent(new CustomEvent("pick", { detail: node }));

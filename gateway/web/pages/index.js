@@ -27,7 +27,8 @@ export const groups = ["watch", "share", "manage"];
 export const pages = [
   { path: "overview", nav: "overview", group: "watch", icon: "overview", role: "any", menu: true,
     load: () => import("./overview.js") },
-  { path: "live", nav: "live", group: "watch", icon: "live", role: "live", menu: true, load: null },
+  { path: "live", nav: "live", group: "watch", icon: "live", role: "live", menu: true,
+    load: () => import("./live.js") },
   { path: "devices", nav: "devices", group: "watch", icon: "devices", role: "catalog", menu: true,
     load: () => import("./devices.js") },
   { path: "devices/:device", nav: "devices", role: "catalog", load: () => import("./device.js") },
