@@ -20,7 +20,7 @@ from gateway.http.schemas.system import (
     TroubleOut,
 )
 
-__all__ = ["MAX_OFFLINE", "status_report"]
+__all__ = ["MAX_OFFLINE", "failed_lately", "machine_troubles", "status_report", "stranger_troubles"]
 
 MAX_OFFLINE = 100
 """Offline devices named one by one."""
@@ -39,14 +39,12 @@ def status_report(deps: HttpDeps) -> StatusOut:
     streams = deps.media.streams()
     leased, draining, pairs = deps.media.ports_in_use()
     health = deps.store_health()
-    failed = [record for record in records if _failed_lately(record, now)]
+    failed = [record for record in records if failed_lately(record, now)]
     troubles = [
-        *_store_troubles(health),
-        *_port_troubles(leased, draining, pairs),
-        *_loop_troubles(deps.loop_lag()),
+        *machine_troubles(deps),
         *_offline_troubles(deps.devices.devices() if online < total else ()),
         *_session_troubles(failed),
-        *_stranger_troubles(deps, now),
+        *stranger_troubles(deps, now),
         *sharing_troubles(deps.sharing, now),
     ]
     severities = {trouble.severity for trouble in troubles}
@@ -76,7 +74,18 @@ def status_report(deps: HttpDeps) -> StatusOut:
     )
 
 
-def _failed_lately(record: SessionRecord, now: datetime) -> bool:
+def machine_troubles(deps: HttpDeps) -> list[TroubleOut]:
+    """Return what is wrong with the store, the ports and the event loop."""
+    leased, draining, pairs = deps.media.ports_in_use()
+    return [
+        *_store_troubles(deps.store_health()),
+        *_port_troubles(leased, draining, pairs),
+        *_loop_troubles(deps.loop_lag()),
+    ]
+
+
+def failed_lately(record: SessionRecord, now: datetime) -> bool:
+    """Return whether a session failed within the last hour."""
     if record.ended is None or not record.ended.reason.is_failure:
         return False
     return now - (record.ended_at or record.created_at) <= LATELY
@@ -177,7 +186,8 @@ def _session_troubles(failed: list[SessionRecord]) -> list[TroubleOut]:
     return troubles
 
 
-def _stranger_troubles(deps: HttpDeps, now: datetime) -> list[TroubleOut]:
+def stranger_troubles(deps: HttpDeps, now: datetime) -> list[TroubleOut]:
+    """Return which ids tried to register lately and never did."""
     return [
         TroubleOut(
             severity="warning",

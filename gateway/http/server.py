@@ -29,6 +29,7 @@ from gateway.http.logged import is_viewing, logged_path
 from gateway.http.openapi import describe_bytes
 from gateway.http.options import HttpOptions
 from gateway.http.origin import Origins
+from gateway.http.overview import OverviewApi
 from gateway.http.platforms import PlatformApi
 from gateway.http.policy import PolicyApi
 from gateway.http.principal import authorise, received_from
@@ -41,6 +42,7 @@ from gateway.http.stream_token import StreamTokens
 from gateway.http.streams import StreamApi
 from gateway.http.system import SystemApi
 from gateway.http.tokens import TokenLedger, Tokens
+from gateway.http.tree import TreeApi
 from gateway.http.users import UserApi
 from gateway.http.visible import VisibleChannels
 from gateway.http.web import StaticPages
@@ -197,6 +199,8 @@ class HttpServer:
                 open_by=entrance.open_by,
             ).routes(),
             *SessionApi(deps, gate, visible).routes(),
+            *TreeApi(deps, gate, visible).routes(),
+            *OverviewApi(deps, options, visible).routes(),
             *DepartmentApi(deps, entrance.open_by).routes(),
             *KeyApi(deps, entrance.open_by).routes(),
             *UserApi(deps, entrance.open_by, changes).routes(),
