@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
@@ -26,6 +27,7 @@ _ERROR_WORDS = {
     401: "No usable credential",
     403: "The key or token is not for this, or the sharing policy says no",
     404: "No such thing, or none that may be known",
+    406: "Nothing that is on offer can be taken",
     408: "The body came too slowly",
     409: "The request contradicts the present state",
     410: "It has ended",
@@ -149,7 +151,7 @@ def _operation(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    if route.access is Access.OPEN:
+    if route.access in _PLAIN:
         return []
     cookie = _COOKIE if route.method in {"GET", "HEAD"} else _COOKIE | _CSRF
     if route.access is Access.STREAM:
@@ -174,7 +176,7 @@ def _media_schema(kind: str) -> dict[str, Any]:
 
 def _problem(status: int, refs: dict[type[BaseModel], Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {
-        "description": _ERROR_WORDS[status],
+        "description": _ERROR_WORDS.get(status, HTTPStatus(status).phrase),
         "content": {"application/problem+json": {"schema": refs[ProblemOut]}},
     }
     if status == 401:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from fractions import Fraction
 from time import monotonic
 from typing import Any
 
@@ -185,7 +186,7 @@ def make_jpeg(units: list[MediaUnit], width: int | None = None) -> Snapshot:
     )
     encoder: Any = av.CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = wide, high, "yuvj420p"
-    encoder.time_base = "1/25"
+    encoder.time_base = Fraction(1, 25)
     encoder.qmin = encoder.qmax = QUALITY
     picture.pts = 0
     packets = [bytes(packet) for packet in (*encoder.encode(picture), *encoder.encode(None))]
