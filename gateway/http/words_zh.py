@@ -65,6 +65,10 @@ FAILED_ZH: Mapping[str, str] = {
     "ssrc_exhausted": "媒体标识已用完, 请稍后再试",
     "too_many_viewers": "观看人数已达上限",
     "too_many_sessions": "视频会话数已达上限",
+    "hls_late": "摄像机没有及时送来新的视频",
+    "viewing_ended": "长时间没有请求播放列表, 观看已结束, 请重新打开",
+    "no_picture": "摄像机没有及时送来图像",
+    "too_many_snapshots": "截图请求过多, 请稍后再试",
     "sub_stream_unavailable": "此通道没有子码流",
 }
 """Streams and controls that did not come about, and ends of streams."""
@@ -127,6 +131,8 @@ _OBJECTS: Mapping[str, str] = {
     "device_unknown": "没有此设备",
     "session_unknown": "没有此会话",
     "stream_not_found": "没有此视频流",
+    "viewing_unknown": "没有此次观看, 请重新打开视频",
+    "segment_unknown": "没有此视频片段",
     "platform_unknown": "没有此平台",
     "platform_exists": "此平台已存在",
     "platform_offline": "平台离线",

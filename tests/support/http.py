@@ -12,6 +12,7 @@ import aiohttp
 
 from gateway.domain.device import CatalogDiff, Device, MediaTransport
 from gateway.domain.errors import NotFound, SessionFailed, Unavailable
+from gateway.domain.hls import HlsPlane
 from gateway.domain.media import OutputFormat, StreamInfo, TrackInfo, ViewerSink
 from gateway.domain.session import (
     Ended,
@@ -23,6 +24,7 @@ from gateway.domain.session import (
     stream_name,
 )
 from gateway.domain.signalling import Origin
+from gateway.domain.snapshot import SnapshotPlane
 from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
 from gateway.http.options import HttpOptions
@@ -304,7 +306,12 @@ class HttpBench:
 
 @asynccontextmanager
 async def http_bench(
-    data_dir: Path, *, audit_files: bool = False, **options: Any
+    data_dir: Path,
+    *,
+    audit_files: bool = False,
+    hls: HlsPlane | None = None,
+    snapshots: SnapshotPlane | None = None,
+    **options: Any,
 ) -> AsyncIterator[HttpBench]:
     """Two devices online, one with cameras 1, 2 and 7, one with camera 7."""
     clock, store = ManualClock(), MemoryStore()
@@ -327,6 +334,8 @@ async def http_bench(
             metrics=Metrics(process=False),
             store_health=lambda: health[-1],
             sharing=sharing.deps(),
+            hls=hls,
+            snapshots=snapshots,
             sip_addresses=lambda: [("UDP", "127.0.0.1", 5060)],
             version="0.1.0",
             wall=clock.utc_now,
