@@ -112,10 +112,14 @@ class Output:
         """Count the chunks that viewers lost because they were too slow."""
         return self._skipped_before + sum(feed.skipped for feed in self._feeds)
 
-    def attach(self, sink: ViewerSink, *, audio: bool) -> SinkFeed:
+    def attach(self, sink: ViewerSink, *, audio: bool, kind: str = "") -> SinkFeed:
         """Add a viewer; it gets the header and the last group of pictures as soon as they exist."""
         feed = SinkFeed(
-            sink, self.format.value, audio=audio, options=self._options, on_detach=self._detached
+            sink,
+            kind or self.format.value,
+            audio=audio,
+            options=self._options,
+            on_detach=self._detached,
         )
         self._add(feed)
         return feed

@@ -107,13 +107,21 @@ class LiveStream:
                 self._note_audio(unit, now)
             publish(unit)
 
-    def attach(self, output: OutputFormat, sink: ViewerSink, *, audio: bool) -> Viewer:
+    def attach(
+        self, output: OutputFormat, sink: ViewerSink, *, audio: bool, kind: str = ""
+    ) -> Viewer:
         """Add a viewer, and the output if it is the first.
+
+        Args:
+            output: The container.
+            sink: Where the bytes go.
+            audio: Whether it wants sound.
+            kind: Under which name it counts; empty: the container's.
 
         Raises:
             Unavailable: `too_many_viewers`.
         """
-        return self._output(output).attach(sink, audio=audio)
+        return self._output(output).attach(sink, audio=audio, kind=kind)
 
     def tap(self, output: OutputFormat, sink: ChunkSink, kind: str) -> ChunkFeed:
         """Add a taker of an output's chunks within this process; it shares the muxer of all viewers of the format.

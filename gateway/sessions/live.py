@@ -309,14 +309,16 @@ class LiveSessions:
 
     async def _make_room(self, device_id: str) -> bool:
         """End the session of a device that nobody has watched for longest; False if all are watched."""
+        relayed = {sender.stream_id for sender in self._media.senders()}
         idle = [
             (session.idle_since, session)
             for session in self._running.values()
             if session.record.device_id == device_id
             and session.record.state is SessionState.RUNNING
             and session.idle_since is not None
-            # Whoever asked for it may be about to attach.
+            # Whoever asked for it may be about to attach, or to acknowledge.
             and not session.claims
+            and session.record.stream_id not in relayed
         ]
         if not idle:
             return False
