@@ -15,6 +15,9 @@ from gateway.app.convert import flood_limits, registry_settings
 from gateway.app.gauges import SessionMetrics, describe_metrics
 from gateway.app.hls import hls_media
 from gateway.app.listen import bound, free_port, private_directory, tls_context
+from gateway.app.push import push_service
+from gateway.app.recording import RecordingNeeds, RecordingParts
+from gateway.app.rtsp import rtsp_base, rtsp_parts
 from gateway.app.sharing import SharingParts
 from gateway.app.webrtc import webrtc_parts
 from gateway.cascade.book import PlatformBook
@@ -54,6 +57,7 @@ from gb28181.aio.tasks import TaskScope
 from gb28181.flow.catalog import CatalogCollector, CatalogTimes
 from gb28181.flow.flood import FloodControl
 from gb28181.flow.registrar import Registrar
+from gb28181.manscdp.alarm import AlarmNotify
 from gb28181.sdp.ssrc import SsrcPool
 from gb28181.sip.digest import DigestServer
 from gb28181.sip.endpoint import MessageRefused
@@ -161,9 +165,12 @@ class Gateway:
             "platforms_online": sum(link.online for link in links),
             "accesses": sum(1 for _ in self.sharing.access.accesses()),
             "ssrcs": self.ssrcs.in_use,
+            "rtsp": self.rtsp.connections if self.rtsp else 0,
             "webrtc": self.webrtc.count() if self.webrtc else 0,
             "hls_streams": self.hls.segmenters,
             "hls_viewings": self.hls.viewings,
+            "recordings": self.recording.active,
+            "pushes": self.pushes.running_count,
         }
 
     def leftovers(self) -> dict[str, int]:
@@ -176,12 +183,15 @@ class Gateway:
             "subscriptions": self.subscriptions.count,
             "accesses": sum(1 for _ in self.sharing.access.accesses()),
             "senders": len(self.media.senders()),
+            "rtsp": self.rtsp.held() if self.rtsp else 0,
             "webrtc": self.webrtc.count() if self.webrtc else 0,
             "ports": leased,
             "ssrcs": self.ssrcs.in_use,
             "dialogs": sip.dialogs,
             "streams": len(self.media.streams()),
             "hls": self.hls.segmenters,
+            "recordings": self.recording.active,
+            "pushes": self.pushes.running_count,
             "snapshots": self.snapshots.pending,
         }
         return {name: count for name, count in held.items() if count}
@@ -224,6 +234,29 @@ class Gateway:
         self.webrtc = await enter(
             webrtc_parts(settings, self.media, self.rtp_outputs, self.controls, self.scope)
         )
+        self.recording = await enter(
+            RecordingParts(
+                RecordingNeeds(
+                    settings=settings,
+                    store=self.store,
+                    sharing=self.sharing,
+                    media=self.media,
+                    sessions=self.sessions,
+                    metrics=self.metrics,
+                    scope=self.scope,
+                )
+            )
+        )
+        self.pushes = await enter(
+            push_service(
+                store=self.store,
+                registry=self.registry,
+                sharing=self.sharing,
+                sessions=self.sessions,
+                media=self.media,
+                scope=self.scope,
+            )
+        )
         self.cascade = await enter(
             CascadeParts(
                 CascadeNeeds(
@@ -249,6 +282,9 @@ class Gateway:
         self.webhooks = self._build_webhooks(await enter(HttpPoster(self.sharing.targets)))
         self.sharing.access.on_owner_notice.append(self.webhooks.owner_notice)
         self.http = await enter(self._build_http())
+        self.rtsp = await enter(
+            rtsp_parts(settings, self.http.entrance, self.sessions, self.rtp_outputs, self._crashed)
+        )
         await self._listen()
         self.loop_watch = LoopWatch(self.metrics)
         self.scope.spawn(self.loop_watch.run(), name="loop-watch")
@@ -259,6 +295,8 @@ class Gateway:
         self.catalog.start()
         self._ready = True
         await self.cascade.start()
+        await self.pushes.start()
+        self.recording.start()
         for device in self.registry.devices():
             if device.online:
                 self._end_ghosts(device)
@@ -398,7 +436,7 @@ class Gateway:
             platform_id=sip.id,
             scope=self.scope,
             resync=self.catalog.request,
-            on_alarm=self.cascade.alarm,
+            on_alarm=self._alarm,
         )
         return SipRouter(
             registrar=registrar,
@@ -481,10 +519,12 @@ class Gateway:
             sharing=self._sharing_deps(),
             ready=lambda: None if self._ready else "the gateway is starting or stopping",
             sip_addresses=lambda: self.sip_addresses,
+            rtsp_base=rtsp_base(self.settings, lambda: self.rtsp.port if self.rtsp else 0),
             webrtc=self.webrtc,
             loop_lag=lambda: self.loop_watch.last if self._ready else 0.0,
             hls=self.hls if self.settings.hls.enabled else None,
             snapshots=self.snapshots,
+            pushes=self.pushes,
             version=__version__,
         )
         return HttpServer(
@@ -535,6 +575,10 @@ class Gateway:
         self.registry.connection_lost(connection, monotonic())
         self.cascade.connection_lost(connection, reason)
 
+    def _alarm(self, device_id: str, alarm: AlarmNotify) -> None:
+        self.cascade.alarm(device_id, alarm)
+        self.recording.alarm(device_id, alarm)
+
     def _facts_changed(self, device_id: str, diff: CatalogDiff) -> None:
         changed = {*diff.added, *diff.removed, *diff.changed}
         self.sharing.access.touch(device_id, changed)
@@ -550,6 +594,7 @@ class Gateway:
         self.catalog.request(device)
         self.subscriptions.device_online(device)
         self.cascade.device_changed(device)
+        self.recording.device_online(device)
         self.webhooks.touch(device.device_id)
 
     def _device_offline(self, device: Device) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import audit, grants, platforms, policy, ptz, running, share, starting
+from gateway.cli import audit, grants, platforms, policy, ptz, push, running, share, starting
 from gateway.cli.context import Cli
 from gateway.cli.text import language_of
 
@@ -56,6 +56,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(grants.app, name="grants")
 app.add_typer(audit.app, name="audit")
 app.add_typer(ptz.app, name="ptz")
+app.add_typer(push.app, name="push")
 
 
 def main(**extra: Any) -> None:  # noqa: ANN401 - as Typer takes them

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from gateway.cli.text_county import COUNTY_TEXT
+from gateway.cli.text_push import PUSH_TEXT
 from gateway.cli.text_sharing import SHARING_TEXT
 
 __all__ = ["LANGUAGES", "TEXT", "Language", "Say", "language_of"]
@@ -192,6 +193,7 @@ TEXT: _Catalog = {
     **_SERVE,
     **_DEMO,
     **SHARING_TEXT,
+    **PUSH_TEXT,
     **COUNTY_TEXT,
 }
 

@@ -27,6 +27,8 @@ class AuditKind(enum.StrEnum):
     KEY = "key"
     USER = "user"
     """Accounts, and who logs in and out."""
+    PUSH = "push"
+    """Targets to which channels are re-published."""
     AUDIT = "audit"
     """The audit itself: started, searched, exported, segment sealed, retention applied."""
 

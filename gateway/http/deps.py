@@ -23,6 +23,7 @@ from gateway.domain.store import StoreHealth
 from gateway.domain.webrtc import WebRtcMedia
 from gateway.http.shared import SharingDeps
 from gateway.observe.metrics import Metrics
+from gateway.sessions.pushes import PushService
 from gb28181.aio.clock import monotonic, utc_now
 
 __all__ = [
@@ -236,12 +237,16 @@ class HttpDeps:
     """(transport, host, port) of every SIP listener."""
     loop_lag: Callable[[], float] = _not_late
     """Seconds by which the event loop was late lately."""
+    rtsp_base: Callable[[str], str] | None = None
+    """Makes the beginning of an RTSP URL from the host of a request; None: no RTSP."""
     webrtc: WebRtcMedia | None = None
     """None: no WHEP."""
     hls: HlsPlane | None = None
     """None: no HLS."""
     snapshots: SnapshotPlane | None = None
     """None: no pictures."""
+    pushes: PushService | None = None
+    """None: no push targets."""
     version: str = ""
     wall: Callable[[], datetime] = utc_now
     now: Callable[[], float] = monotonic

@@ -34,6 +34,7 @@ from gateway.http.platforms import PlatformApi
 from gateway.http.policy import PolicyApi
 from gateway.http.principal import authorise, received_from
 from gateway.http.problem import ApiError, problem_middleware
+from gateway.http.pushes import PushApi
 from gateway.http.route import ROUTE, Access, Route
 from gateway.http.sessions import SessionApi
 from gateway.http.snapshots import SnapshotApi
@@ -219,6 +220,7 @@ class HttpServer:
             *GrantApi(deps).routes(),
             *StopApi(deps).routes(),
             *AuditApi(deps).routes(),
+            *(PushApi(deps, deps.pushes).routes() if deps.pushes else ()),
             *SystemApi(deps, lambda: description).routes(),
             *streams.routes(),
             *(WhepApi(deps, deps.webrtc, origins, entrance).routes() if deps.webrtc else ()),

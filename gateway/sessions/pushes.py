@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from gateway.domain.audit import AuditKind
 from gateway.domain.device import Channel
 from gateway.domain.document import DocumentStore, SecretBox
 from gateway.domain.errors import Conflict, Forbidden, GatewayError, Invalid, NotFound
@@ -270,7 +271,7 @@ class PushService:
         await self._store.delete_document(_COLLECTION, push_id)
         del self._configs[push_id]
         self._end(push_id)
-        self._changes.record("delete", f"push:{push_id}", by, source=source)
+        self._changes.record("delete", f"push:{push_id}", by, source=source, kind=AuditKind.PUSH)
 
     def retry(self, push_id: str) -> None:
         """Try again now instead of at the end of the wait.
@@ -292,7 +293,14 @@ class PushService:
             f"{' for ' + config.department if config.department else ''}"
             f"{'' if config.enabled else ' (disabled)'}"
         )
-        self._changes.record(action, f"push:{config.push_id}", by, detail=detail, source=source)
+        self._changes.record(
+            action,
+            f"push:{config.push_id}",
+            by,
+            detail=detail,
+            source=source,
+            kind=AuditKind.PUSH,
+        )
         self._end(config.push_id)
         self._begin(config)
 

@@ -1,0 +1,58 @@
+"""Pushes put together."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from gateway.app.sharing import SharingParts
+from gateway.domain.document import DocumentStore
+from gateway.media.plane import EmbeddedMedia
+from gateway.media.push.media import EmbeddedPush
+from gateway.registry.registry import DeviceRegistry
+from gateway.sessions.live import LiveSessions
+from gateway.sessions.pushes import PushService
+from gateway.sharing.changelog import ChangeLog
+from gb28181.aio.clock import monotonic, utc_now
+from gb28181.aio.tasks import TaskScope
+
+__all__ = ["push_service"]
+
+
+@asynccontextmanager
+async def push_service(
+    *,
+    store: DocumentStore,
+    registry: DeviceRegistry,
+    sharing: SharingParts,
+    sessions: LiveSessions,
+    media: EmbeddedMedia,
+    scope: TaskScope,
+) -> AsyncIterator[PushService]:
+    """Build the pushes; end them with the context. `start` is to be called once all else serves.
+
+    Args:
+        store: Keeps them.
+        registry: Knows the channels.
+        sharing: The policy, the audit, the box for secrets.
+        sessions: Starts streams.
+        media: Has them.
+        scope: Owner of the tasks.
+    """
+    service = PushService(
+        store=store,
+        box=sharing.box,
+        channels=registry,
+        sessions=sessions,
+        media=EmbeddedPush(media),
+        access=sharing.access,
+        changes=ChangeLog(sharing.audit, wall=utc_now, new_id=lambda: secrets.token_hex(8)),
+        scope=scope,
+        wall=utc_now,
+        now=monotonic,
+        new_id=lambda: secrets.token_hex(6),
+        spread=lambda: 0.5 + secrets.randbelow(1 << 30) / (1 << 30),
+    )
+    try:
+        yield service
+    finally:
+        service.close()
