@@ -234,19 +234,7 @@ class Gateway:
         self.webrtc = await enter(
             webrtc_parts(settings, self.media, self.rtp_outputs, self.controls, self.scope)
         )
-        self.recording = await enter(
-            RecordingParts(
-                RecordingNeeds(
-                    settings=settings,
-                    store=self.store,
-                    sharing=self.sharing,
-                    media=self.media,
-                    sessions=self.sessions,
-                    metrics=self.metrics,
-                    scope=self.scope,
-                )
-            )
-        )
+        self.recording = await enter(self._build_recording())
         self.pushes = await enter(
             push_service(
                 store=self.store,
@@ -413,6 +401,19 @@ class Gateway:
             yield sessions
         finally:
             await sessions.close()
+
+    def _build_recording(self) -> RecordingParts:
+        return RecordingParts(
+            RecordingNeeds(
+                settings=self.settings,
+                store=self.store,
+                sharing=self.sharing,
+                media=self.media,
+                sessions=self.sessions,
+                metrics=self.metrics,
+                scope=self.scope,
+            )
+        )
 
     def _build_router(self) -> SipRouter:
         sip = self.settings.sip

@@ -14,6 +14,8 @@ from pydantic_settings import (
 
 from gateway.config.console import ConsoleSettings
 from gateway.config.hls import HlsSettings
+from gateway.config.record import RecordSettings
+from gateway.config.rtsp import RtspSettings
 from gateway.config.section import (
     HttpSettings,
     LimitSettings,
@@ -51,8 +53,10 @@ class Settings(BaseSettings):
     rtp: RtpSettings = Field(default_factory=RtpSettings)
     store: StoreSettings = Field(default_factory=StoreSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
+    rtsp: RtspSettings = Field(default_factory=RtspSettings)
     webrtc: WebRtcSettings = Field(default_factory=WebRtcSettings)
     hls: HlsSettings = Field(default_factory=HlsSettings)
+    record: RecordSettings = Field(default_factory=RecordSettings)
     cascade: CascadeSettings = Field(default_factory=CascadeSettings)
     sharing: SharingSettings = Field(default_factory=SharingSettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)

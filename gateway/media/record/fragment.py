@@ -1,5 +1,7 @@
 """Gathers the chunks of a stream's MP4 output into fragments of about a second."""
 
+from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass
 
 from gateway.media.record.box import TICKS, Head, Run, Sample, build_fragment, parse_samples
@@ -8,7 +10,9 @@ __all__ = ["SPAN", "Fragment", "FragmentMaker"]
 
 SPAN = TICKS
 """Video ticks of a fragment; a crash loses at most this much and what waits for the disk."""
-MAX_SOUND = 3 * TICKS
+SOUND_LATE = TICKS
+"""Video ticks for which pictures wait for their sound."""
+MAX_SOUND = 4 * TICKS
 """Video ticks of sound that are gathered while no picture comes."""
 
 
@@ -29,17 +33,32 @@ class Fragment:
     """Bytes of its samples."""
 
     def serialize(self, sequence: int, base: int) -> bytes:
-        """Return its bytes in a file that begins at `base` (video ticks)."""
+        """Return its bytes in a file that begins at `base` (video ticks); what was heard before is left out."""
         moved = []
         for run in self.runs:
             scale = self.head.tracks[run.track].timescale
             shift = base if scale == TICKS else round(base * scale / TICKS)
-            moved.append(Run(run.track, max(0, run.dts - shift), run.samples))
+            samples = run.samples
+            if run.dts < shift:
+                samples = [sample for sample in samples if sample.dts >= shift]
+            if samples:
+                moved.append(Run(run.track, samples[0].dts - shift, samples))
         return build_fragment(sequence, moved)
+
+
+@dataclass(slots=True)
+class _Group:
+    """Pictures that wait for the sound of their time."""
+
+    pictures: list[Sample]
+    end: int
+    """Video ticks."""
 
 
 class FragmentMaker:
     """Takes chunks, gives fragments: one ends before each key frame, or when it has lasted `SPAN`.
+
+    Sound comes later than the pictures of its time, since it is transcoded: pictures wait for it, a while.
 
     Args:
         head: Head of the output.
@@ -48,10 +67,12 @@ class FragmentMaker:
     def __init__(self, head: Head) -> None:
         self.head = head
         self._video = head.video.number
-        self._audio = head.audio
+        self._scale = head.audio.timescale if head.audio is not None else 0
         self._pictures: list[Sample] = []
         self._sound: list[Sample] = []
-        self._end = 0
+        self._groups: deque[_Group] = deque()
+        self._heard = 0
+        """Video ticks up to which there was sound."""
 
     def add(self, data: bytes) -> list[Fragment]:
         """Take one chunk; return the fragments it completes.
@@ -59,27 +80,32 @@ class FragmentMaker:
         Raises:
             BoxError: it is none of the output's.
         """
-        done: list[Fragment] = []
         for sample in parse_samples(data, self.head):
             if sample.track == self._video:
-                self._picture(sample, done)
-            else:
-                self._hear(sample, done)
+                self._picture(sample)
+            elif self._scale:
+                self._hear(sample)
+        done: list[Fragment] = []
+        newest = self._pictures[-1].dts if self._pictures else 0
+        while self._groups and self._is_ready(self._groups[0], newest):
+            done.append(self._complete(self._groups.popleft()))
+        if self._scale and self._span_of_sound() > MAX_SOUND:
+            # No picture comes.
+            done += self.flush()
         return done
 
     def flush(self) -> list[Fragment]:
         """Return what was gathered; sound that goes beyond the last picture is left out."""
-        if not self._pictures:
-            return []
-        last = self._pictures[-1]
-        self._end = last.dts + last.duration
-        audio = self._audio
-        if audio is not None:
-            limit = self._end * audio.timescale // TICKS
-            self._sound = [item for item in self._sound if item.dts + item.duration <= limit]
-        return self._complete()
+        pictures = self._pictures
+        if pictures:
+            self._pictures = []
+            self._groups.append(_Group(pictures, pictures[-1].dts + pictures[-1].duration))
+        done = [self._complete(group) for group in self._groups]
+        self._groups.clear()
+        self._sound = []
+        return done
 
-    def _picture(self, sample: Sample, done: list[Fragment]) -> None:
+    def _picture(self, sample: Sample) -> None:
         pictures = self._pictures
         if pictures:
             last = pictures[-1]
@@ -87,48 +113,39 @@ class FragmentMaker:
                 # What the muxer said is a guess: the next picture's time decides.
                 last.duration = sample.dts - last.dts
             if sample.sync or sample.dts - pictures[0].dts >= SPAN:
-                self._end = last.dts + last.duration
-                done += self._complete()
-        self._pictures.append(sample)
+                self._groups.append(_Group(pictures, last.dts + last.duration))
+                self._pictures = pictures = []
+        pictures.append(sample)
 
-    def _hear(self, sample: Sample, done: list[Fragment]) -> None:
-        audio = self._audio
-        if audio is None:
-            return
+    def _hear(self, sample: Sample) -> None:
         sound = self._sound
-        if sound:
-            last = sound[-1]
-            if sample.dts > last.dts:
-                last.duration = sample.dts - last.dts
-            if sample.dts - sound[0].dts > MAX_SOUND * audio.timescale // TICKS:
-                self._end = sample.dts * TICKS // audio.timescale
-                done += self._complete()
-        self._sound.append(sample)
+        if sound and sample.dts > sound[-1].dts:
+            sound[-1].duration = sample.dts - sound[-1].dts
+        sound.append(sample)
+        self._heard = (sample.dts + sample.duration) * TICKS // self._scale
 
-    def _complete(self) -> list[Fragment]:
-        pictures, sound = self._pictures, self._sound
-        self._pictures, self._sound = [], []
-        runs = [
-            Run(samples[0].track, samples[0].dts, samples)
-            for samples in (pictures, sound)
-            if samples
-        ]
-        if not runs:
-            return []
-        audio = self._audio
-        begin = self._end
-        if pictures:
-            begin = pictures[0].dts
-        elif audio is not None:
-            begin = sound[0].dts * TICKS // audio.timescale
-        return [
-            Fragment(
-                head=self.head,
-                runs=tuple(runs),
-                keyframe=bool(pictures) and pictures[0].sync,
-                begin=begin,
-                end=max(self._end, begin),
-                frames=len(pictures),
-                size=sum(len(item.payload) for run in runs for item in run.samples),
-            )
-        ]
+    def _is_ready(self, group: _Group, newest: int) -> bool:
+        return not self._scale or self._heard >= group.end or newest - group.end >= SOUND_LATE
+
+    def _span_of_sound(self) -> int:
+        sound = self._sound
+        return (sound[-1].dts - sound[0].dts) * TICKS // self._scale if sound else 0
+
+    def _complete(self, group: _Group) -> Fragment:
+        pictures = group.pictures
+        runs = [Run(pictures[0].track, pictures[0].dts, pictures)]
+        if self._scale:
+            limit = group.end * self._scale // TICKS
+            count = bisect_left(self._sound, limit, key=lambda sample: sample.dts)
+            sound, self._sound = self._sound[:count], self._sound[count:]
+            if sound:
+                runs.append(Run(sound[0].track, sound[0].dts, sound))
+        return Fragment(
+            head=self.head,
+            runs=tuple(runs),
+            keyframe=pictures[0].sync,
+            begin=pictures[0].dts,
+            end=group.end,
+            frames=len(pictures),
+            size=sum(len(item.payload) for run in runs for item in run.samples),
+        )

@@ -1,6 +1,7 @@
 """Records one stream: from the chunks of its MP4 output to files."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +30,8 @@ log = structlog.get_logger()
 KIND = "record"
 DRIFT = timedelta(seconds=0.5)
 """By which the camera's time and ours may differ before a new file begins at ours."""
+ESTIMATES = 64
+"""Chunks by whose arrival the time is judged: a second or two."""
 CLOSE_WAIT = 15.0
 """Seconds for the disk to take what is left."""
 
@@ -104,6 +107,8 @@ class StreamRecorder:
         self._maker: FragmentMaker | None = None
         self._anchor: datetime | None = None
         """Wall time at which the output began."""
+        self._began: deque[datetime] = deque(maxlen=ESTIMATES)
+        """The same as the latest chunks have it."""
         self._fresh = False
         self._writing = not spec.armed
         self._cause = spec.cause
@@ -171,6 +176,7 @@ class StreamRecorder:
             return
         self._maker = FragmentMaker(head)
         self._anchor, self._fresh = None, False
+        self._began.clear()
         if chunks:
             self._anchor = self._parts.wall() - _span(chunks[-1].dts)
         for chunk in chunks:
@@ -179,8 +185,10 @@ class StreamRecorder:
 
     def take(self, chunk: Chunk) -> None:
         """Take one more."""
+        began = self._parts.wall() - _span(chunk.dts)
+        self._began.append(began)
         if self._anchor is None:
-            self._anchor = self._parts.wall() - _span(chunk.dts)
+            self._anchor = began
         self._take(chunk)
 
     def end(self, code: str, detail: str) -> None:
@@ -315,12 +323,12 @@ class StreamRecorder:
     def _begin_of(self, fragment: Fragment, *, fresh: bool) -> datetime:
         now = self._parts.wall()
         begin = now if self._anchor is None else self._anchor + _span(fragment.begin)
-        if fresh:
-            # The camera's clock drifts, and ours may be set.
-            arrived = now - _span(fragment.end - fragment.begin)
-            if abs(arrived - begin) > DRIFT:
-                self._anchor = arrived - _span(fragment.begin)
-                begin = arrived
+        if fresh and self._anchor is not None and self._began:
+            # The camera's clock drifts, and ours may be set. Packets come late, never early.
+            began = min(self._began)
+            if abs(began - self._anchor) > DRIFT:
+                self._anchor = began
+                begin = began + _span(fragment.begin)
         last = self._last_end
         if last is not None and timedelta() < last - begin < 4 * DRIFT:
             begin = last
