@@ -60,6 +60,8 @@ class TimelineKind(enum.StrEnum):
     """A subscription of ours with the device began, failed or ended."""
     MESSAGE_REJECTED = "message_rejected"
     SETTINGS_CHANGED = "settings_changed"
+    SOURCE_CHANGED = "source_changed"
+    """A foreign source became usable or failed, a publisher came, went or was refused."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -225,6 +225,9 @@ class IngestPlane(Protocol):
     def open_inlet(self, name: str) -> Inlet:
         """Make a place where somebody may publish."""
 
+    def stream(self, stream_id: str) -> StreamInfo | None:
+        """Facts of one stream."""
+
     async def probe(self, pull: PullSpec) -> ProbeReport:
         """Connect, look at the streams, disconnect.
 

@@ -84,6 +84,12 @@ class LiveSession:
             self.record.stages[stage] = self._now() - self._began
             self._wake.set()
 
+    async def until_reached(self, stage: Stage) -> None:
+        """Wait until a stage is reached, or it ends."""
+        while self._ending is None and stage not in self.record.stages:
+            await self._wake.wait()
+            self._wake.clear()
+
     async def until_ending(self, woken: asyncio.Event) -> None:
         """Wait until it ends, then set `woken`."""
         while self._ending is None:

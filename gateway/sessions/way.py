@@ -30,6 +30,9 @@ class SessionCore(Protocol):
     def finish(self, reason: EndReason, detail: str, sip_status: int | None = None) -> None:
         """Begin to end; the first reason stays."""
 
+    async def until_reached(self, stage: Stage) -> None:
+        """Wait until a stage is reached, or it ends."""
+
     async def until_ending(self, woken: asyncio.Event) -> None:
         """Wait until it ends, then set `woken`."""
 

@@ -1,0 +1,1 @@
+"""RTMP server that only takes publishers: drones, encoders, other gateways."""

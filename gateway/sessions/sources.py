@@ -1,0 +1,380 @@
+"""Foreign sources: channels of one local device, watched, shared and cascaded like any other."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import structlog
+
+from gateway.domain.audit import AuditSink
+from gateway.domain.device import TimelineKind
+from gateway.domain.errors import Conflict, NotFound, Unavailable
+from gateway.domain.policy import Subject
+from gateway.domain.session import Ended, SessionRecord
+from gateway.domain.source import (
+    IngestPlane,
+    ProbeReport,
+    SourceConfig,
+    SourceState,
+    SourceStatus,
+)
+from gateway.sessions.foreign import ForeignWay, pull_spec, transport_of
+from gateway.sessions.source_book import IssuedSource, SourceBook
+from gateway.sessions.source_desk import PublishDesk
+from gateway.sessions.source_live import LiveSource, channel_of
+from gateway.sessions.source_ports import LocalDevices, SourceSessions, SourceSettings
+from gateway.sessions.source_watch import SourceWatch
+from gb28181.aio.tasks import TaskScope
+
+__all__ = ["ForeignSources"]
+
+log = structlog.get_logger()
+
+FIRST_SERIAL = 900_001
+"""Serial numbers of codes made here begin high, away from those that people count up."""
+LAST_SERIAL = 999_999
+DEVICE_TYPE, CAMERA_TYPE = "118", "132"
+
+
+class ForeignSources:
+    """Implements `ForeignWays` for sessions, and what operators do with sources.
+
+    Args:
+        book: Keeps them.
+        devices: The registry.
+        sessions: Starts and ends sessions.
+        media: Fetches, and takes what is published.
+        scope: Owner of the tasks.
+        wall: Wall clock, timezone-aware.
+        now: Monotonic seconds.
+        new_id: Makes identifiers of records.
+    """
+
+    def __init__(
+        self,
+        book: SourceBook,
+        *,
+        devices: LocalDevices,
+        sessions: SourceSessions,
+        media: IngestPlane,
+        audit: AuditSink,
+        settings: SourceSettings,
+        scope: TaskScope,
+        wall: Callable[[], datetime],
+        now: Callable[[], float],
+        new_id: Callable[[], str],
+    ) -> None:
+        self.book = book
+        self._devices = devices
+        self._sessions = sessions
+        self._media = media
+        self._settings = settings
+        self._scope = scope
+        self._wall = wall
+        self._now = now
+        self._sources: dict[str, LiveSource] = {}
+        self._lock = asyncio.Lock()
+        self._dirty = asyncio.Event()
+        self._watch = SourceWatch(
+            self._sources,
+            device_id=lambda: self.device_id,
+            changed=self._settle,
+            sessions=sessions,
+            media=media,
+            settings=settings,
+            scope=scope,
+            now=now,
+        )
+        self.desk = PublishDesk(
+            book,
+            self._sources.get,
+            self._publisher_changed,
+            audit=audit,
+            wall=wall,
+            now=now,
+            new_id=new_id,
+        )
+        """Where publishers come in."""
+
+    async def start(self) -> None:
+        """Read the sources, make them channels and begin to look after them.
+
+        Raises:
+            Unavailable: the store failed.
+        """
+        await self.book.load()
+        for config in self.book.all():
+            self._sources[config.source_id] = self._live(config)
+        if self._sources or self.book.device_id:
+            await self._list()
+        self._scope.spawn(self._watch.run(), name="sources")
+        self._scope.spawn(self._tell(), name="sources:catalog")
+
+    def close(self) -> None:
+        """End all publishers and forget what they left."""
+        for source in self._sources.values():
+            self.desk.expel(source, "The gateway is stopping")
+            if source.inlet is not None:
+                source.inlet.close()
+
+    # Looking
+
+    @property
+    def device_id(self) -> str:
+        """The local device that holds the channels; empty before the first source."""
+        return self.book.device_id
+
+    @property
+    def publishers(self) -> int:
+        """Publishers connected."""
+        return sum(source.publisher is not None for source in self._sources.values())
+
+    def all(self) -> list[tuple[SourceConfig, SourceStatus]]:
+        """Return all sources, oldest first."""
+        return [(config, self.status(config.source_id)) for config in self.book.all()]
+
+    def status(self, source_id: str) -> SourceStatus:
+        """Return how a source is.
+
+        Raises:
+            NotFound: `source_unknown`.
+        """
+        status = self._get(source_id).status()
+        record = self._sessions.running(self.device_id, source_id)
+        stream = self._media.stream(record.stream_id) if record is not None else None
+        if stream is not None:
+            status.bitrate_kbps = stream.bitrate_kbps
+        return status
+
+    # What operators do
+
+    async def create(self, config: SourceConfig, *, by: Subject) -> IssuedSource:
+        """Add a source; without a code it gets one.
+
+        Raises:
+            Invalid: `invalid_source`, `invalid_url`.
+            Conflict: `source_exists`, `channel_exists`, `too_many_sources`.
+            Unavailable: the store cannot keep it.
+        """
+        async with self._lock:
+            if config.source_id:
+                self._check_free(config.source_id)
+            else:
+                config = replace(config, source_id=self._new_code(CAMERA_TYPE))
+            issued = await self.book.create(config, by=by)
+            self._sources[config.source_id] = self._live(config)
+            await self._list()
+        return issued
+
+    async def change(self, config: SourceConfig, *, by: Subject) -> SourceConfig:
+        """Replace a source's settings; what is fetched from another address now begins anew.
+
+        Raises:
+            NotFound: `source_unknown`.
+            Invalid: `invalid_source`, `invalid_url`, `kind_fixed`.
+            Unavailable: the store cannot keep it.
+        """
+        async with self._lock:
+            old = self.book.get(config.source_id)
+            changed = await self.book.change(config, by=by)
+            source = self._sources[config.source_id]
+            source.configure(changed)
+            source.probe_at = self._now()
+            if not changed.enabled:
+                self.desk.expel(source, "The source was switched off")
+            record = self._sessions.running(self.device_id, config.source_id)
+            unwanted = old.always and not changed.always and record and not record.viewers
+            if _fetched_otherwise(old, changed) or unwanted:
+                await self._stop(config.source_id)
+            await self._list()
+        return changed
+
+    async def rotate(self, source_id: str, *, by: Subject) -> IssuedSource:
+        """Give a source a new stream key; who publishes with the old one is ended.
+
+        Raises:
+            NotFound: `source_unknown`.
+            Invalid: `no_stream_key`.
+            Unavailable: the store cannot keep it.
+        """
+        issued = await self.book.rotate(source_id, by=by)
+        self.desk.expel(self._get(source_id), "The stream key was changed")
+        return issued
+
+    async def delete(self, source_id: str, *, by: Subject) -> None:
+        """Delete a source and its channel; who watches or publishes is ended.
+
+        Raises:
+            NotFound: `source_unknown`.
+            Unavailable: the store cannot do it.
+        """
+        async with self._lock:
+            await self.book.delete(source_id, by=by)
+            source = self._sources.pop(source_id)
+            self.desk.expel(source, "The source was deleted")
+            await self._stop(source_id)
+            if source.inlet is not None:
+                source.inlet.close()
+            await self._list()
+
+    async def test(self, source_id: str) -> ProbeReport:
+        """Look at a source now; of one that is pushed say whether somebody publishes.
+
+        Raises:
+            NotFound: `source_unknown`.
+            Unavailable: `too_many_pulls`.
+        """
+        source = self._get(source_id)
+        if source.inlet is None:
+            return await self._watch.look(source)
+        info = source.inlet.info()
+        if not source.inlet.publishing:
+            return ProbeReport(
+                ok=False, code="no_publisher", detail="Nobody publishes to this channel now"
+            )
+        return ProbeReport(ok=True, detail=f"{info.source} publishes {info.bitrate_kbps:g} kbit/s")
+
+    # For sessions
+
+    def way(self, record: SessionRecord) -> ForeignWay:
+        """Return the way to a source's media.
+
+        Raises:
+            NotFound: `channel_unknown`.
+            Unavailable: `source_disabled`.
+        """
+        source = self._sources.get(record.channel_id)
+        if source is None or record.device_id != self.device_id:
+            raise NotFound("channel_unknown", f"There is no source {record.channel_id}")
+        config = source.config
+        if not config.enabled:
+            raise Unavailable("source_disabled", f"Source {config.source_id} is switched off")
+        record.transport = transport_of(config)
+        pull = None
+        if config.kind.is_pulled:
+            pull = pull_spec(config, self._settings.connect_timeout, self._settings.read_timeout)
+        return ForeignWay(
+            lambda: self.book.find(record.channel_id),
+            record,
+            media=self._media,
+            owner=self,
+            pull=pull,
+            inlet=source.inlet,
+        )
+
+    def session_began(self, source_id: str) -> None:
+        """A session asks for a source's media."""
+        source = self._sources.get(source_id)
+        if source is not None:
+            source.began()
+            self._settle(source)
+
+    def session_connected(self, source_id: str) -> None:
+        """A source's media can come."""
+        source = self._sources.get(source_id)
+        if source is not None:
+            source.connected()
+            self._settle(source)
+
+    def session_over(self, source_id: str, ended: Ended) -> None:
+        """A source's session ended."""
+        source = self._sources.get(source_id)
+        if source is not None:
+            source.over(ended)
+            source.probe_at = self._now() + self._settings.probe_interval
+            self._settle(source)
+
+    # Inside
+
+    def _get(self, source_id: str) -> LiveSource:
+        found = self._sources.get(source_id)
+        if found is None:
+            raise NotFound("source_unknown", f"There is no source {source_id[:64]}")
+        return found
+
+    def _live(self, config: SourceConfig) -> LiveSource:
+        inlet = None if config.kind.is_pulled else self._media.open_inlet(config.source_id)
+        source = LiveSource(config, inlet, self._wall)
+        source.probe_at = self._now()
+        return source
+
+    def _check_free(self, source_id: str) -> None:
+        others = [
+            channel
+            for channel in self._devices.find_channel(source_id)
+            if channel.device_id != self.device_id
+        ]
+        if others or self._devices.get(source_id) is not None:
+            where = others[0].device_id if others else "the devices"
+            raise Conflict("channel_exists", f"{source_id} is a channel of {where} already")
+
+    def _new_code(self, kind: str) -> str:
+        for serial in range(FIRST_SERIAL, LAST_SERIAL + 1):
+            code = f"{self._settings.domain}{kind}0{serial}"
+            taken = self._devices.get(code) is not None or self._devices.find_channel(code)
+            if not taken and self.book.find(code) is None:
+                return code
+        raise Conflict("no_code_left", f"All codes {self._settings.domain}{kind}0... are taken")
+
+    async def _stop(self, source_id: str) -> None:
+        record = self._sessions.running(self.device_id, source_id)
+        if record is not None:
+            await self._sessions.stop(record.session_id)
+
+    async def _list(self) -> None:
+        """Make the channels of the local device those of the sources; without sources there is no such device."""
+        device_id = self.device_id
+        if not self._sources:
+            if device_id and self._devices.get(device_id) is not None:
+                await self._devices.remove_local(device_id)
+            return
+        if not device_id:
+            device_id = self._new_code(DEVICE_TYPE)
+            await self.book.choose_device(device_id)
+        await self._devices.add_local(device_id, name=self._settings.name, model="foreign sources")
+        channels = [
+            channel_of(self._sources[config.source_id], device_id) for config in self.book.all()
+        ]
+        await self._devices.replace_catalog(device_id, channels, complete=True)
+
+    def _publisher_changed(self, source: LiveSource, detail: str) -> None:
+        self._settle(source, detail)
+
+    def _settle(self, source: LiveSource, detail: str = "") -> None:
+        """Tell of a changed state; the channel follows soon."""
+        if not source.settle() and not detail:
+            return
+        status = source.status()
+        source_id = source.config.source_id
+        failed = status.state is SourceState.FAILED
+        if failed or detail:
+            words = detail or f"{source_id}: {status.reason}: {status.detail}"
+            self._devices.note(self.device_id, TimelineKind.SOURCE_CHANGED, words)
+        log.info(
+            "source_changed", channel_id=source_id, kind=status.state.value, reason=status.reason
+        )
+        if self._is_stale(source):
+            self._dirty.set()
+
+    async def _tell(self) -> None:
+        """Bring on- and offline into the catalogue; what changes meanwhile follows in the next round."""
+        while True:
+            await self._dirty.wait()
+            self._dirty.clear()
+            async with self._lock:
+                statuses = {
+                    source_id: source.usable
+                    for source_id, source in self._sources.items()
+                    if self._is_stale(source)
+                }
+                if statuses:
+                    await self._devices.patch_catalog(self.device_id, statuses=statuses)
+
+    def _is_stale(self, source: LiveSource) -> bool:
+        channel = self._devices.channel(self.device_id, source.config.source_id)
+        return channel is not None and channel.online is not source.usable
+
+
+def _fetched_otherwise(old: SourceConfig, new: SourceConfig) -> bool:
+    return not new.enabled or old.url != new.url or old.rtsp_transport != new.rtsp_transport
