@@ -94,6 +94,9 @@ def _ports(settings: Settings, *, running: bool) -> Iterator[Finding]:
     if settings.sip.tls:
         wanted.append(("SIP TLS", socket.SOCK_STREAM, settings.sip.host, settings.sip.tls_port))
     wanted.append(("HTTP", socket.SOCK_STREAM, settings.http.host, settings.http.port))
+    if settings.rtsp.enabled:
+        host = settings.rtsp.host or settings.http.host
+        wanted.append(("RTSP", socket.SOCK_STREAM, host, settings.rtsp.port))
     first, last = settings.rtp.ports
     wanted += [
         ("RTP", socket.SOCK_DGRAM, settings.rtp.host, port)

@@ -219,6 +219,7 @@ def _settings(level: Level, folder: Path, options: SiteOptions) -> Settings:
         "data_dir": folder,
         "sip": {"id": level.code, "password": PASSWORD, "host": HOST, "port": 0},
         "http": {"host": HOST, "port": 0},
+        "rtsp": {"port": 0},
         "rtp": {"host": HOST, "port_range": f"{first}-{first + RTP_PORTS - 1}"},
         "media": {"transport": options.transport, "no_readers_grace": 1.0},
         # Changes are told at once: whoever watches the demo does not want to wait a second for each level.

@@ -89,6 +89,7 @@ class Demo:
                     "port": _free(5060, udp=True),
                 },
                 "http": {"host": "127.0.0.1", "port": _free(8080)},
+                "rtsp": {"port": _free(8554)},
                 "rtp": {"host": "127.0.0.1"},
                 "media": {"transport": self._options.transport},
             }

@@ -1,6 +1,7 @@
 """Errors of the gateway.
 
 GatewayError
+ +-- Unauthorized         401  no credential that can be used
  +-- Forbidden            403  the sharing policy says no; carries the deciding rule
  +-- NotFound             404  no such device, channel, session or stream
  +-- Conflict             409  the request contradicts the present state
@@ -20,6 +21,7 @@ __all__ = [
     "Invalid",
     "NotFound",
     "SessionFailed",
+    "Unauthorized",
     "Unavailable",
 ]
 
@@ -38,6 +40,12 @@ class GatewayError(Exception):
         super().__init__(detail)
         self.code = code
         self.detail = detail
+
+
+class Unauthorized(GatewayError):
+    """There is no credential that can be used."""
+
+    status = 401
 
 
 class Forbidden(GatewayError):

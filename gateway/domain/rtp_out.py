@@ -65,6 +65,9 @@ class RtpViewer(Protocol):
     def detach(self) -> None:
         """Stop; idempotent."""
 
+    def replay(self) -> None:
+        """Hand over the frames since the last key frame, again; without any, go on with the next key frame."""
+
     def skipped(self, frames: int) -> None:
         """Count frames that this viewer was too slow for."""
 

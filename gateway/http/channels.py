@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
@@ -146,12 +146,14 @@ class ChannelApi:
         token, expires = self._tokens.issue(principal, f"{device_id}/{channel_id}", stream, context)
         base = self._options.public_url or f"{request.scheme}://{request.host}"
         path = f"/live/{quote(device_id, safe='')}/{quote(channel_id, safe='')}"
+        rtsp = self._deps.rtsp_base
         answer = PlayOut(
             session_id=record.session_id,
             stream=stream,
             urls=_urls(
                 base + path,
                 token,
+                rtsp=None if rtsp is None else rtsp(urlsplit(base).hostname or "") + path,
                 hls=self._deps.hls is not None,
                 whep=self._deps.webrtc is not None,
             ),
@@ -219,13 +221,14 @@ def _matches(item: SeenChannel, query: ChannelQuery, words: str) -> bool:
     return not words or item.matches(words)
 
 
-def _urls(url: str, token: str, *, hls: bool, whep: bool) -> UrlsOut:
+def _urls(url: str, token: str, *, rtsp: str | None, hls: bool, whep: bool) -> UrlsOut:
     socket = "ws" + url.removeprefix("http")
     return UrlsOut(
         flv=f"{url}.flv?token={token}",
         mp4=f"{url}.mp4?token={token}",
         ws_flv=f"{socket}.flv?token={token}",
         ws_mp4=f"{socket}.mp4?token={token}",
+        rtsp=f"{rtsp}?token={token}" if rtsp else None,
         hls=f"{url}/index.m3u8?token={token}" if hls else None,
         whep=f"{url.replace('/live/', '/whep/', 1)}?token={token}" if whep else None,
     )

@@ -202,8 +202,10 @@ class StreamEntrance:
 
     def refused(self, error: GatewayError, *, source: str, claimed: str, what: str) -> GatewayError:
         """Count a 401 against its source and put it on record; return what is to be answered."""
-        if error.status != 401 or not isinstance(error, ApiError):
+        if error.status != 401:
             return error
+        if not isinstance(error, ApiError):
+            error = ApiError(401, error.code, error.detail)
         return self._authenticator.note_refusal(
             error, source=source, claimed=claimed, what=what, via="rtsp"
         )

@@ -32,17 +32,25 @@ class RtpFeed:
         sink: Where the frames go.
         kind: Under which name it counts as a viewer.
         awaiting: Whether it begins with the next key frame.
+        gop: Returns the frames since the last key frame.
         on_detach: Called once when it is gone.
     """
 
     def __init__(
-        self, sink: RtpSink, kind: str, *, awaiting: bool, on_detach: Callable[["RtpFeed"], None]
+        self,
+        sink: RtpSink,
+        kind: str,
+        *,
+        awaiting: bool,
+        gop: Callable[[], Sequence[RtpFrame]],
+        on_detach: Callable[["RtpFeed"], None],
     ) -> None:
         self.kind = kind
         self.lost = 0
         """Frames it was too slow for."""
         self._sink = sink
         self._awaiting = awaiting
+        self._gop = gop
         self._on_detach: Callable[[RtpFeed], None] | None = on_detach
 
     def detach(self) -> None:
@@ -55,6 +63,10 @@ class RtpFeed:
         """Count frames that this viewer was too slow for."""
         self.lost += frames
 
+    def replay(self) -> None:
+        """Hand over the frames since the last key frame, again; without any, go on with the next key frame."""
+        self._begin(self._gop())
+
     def end(self, code: str, detail: str) -> None:
         """Stop and tell the sink why."""
         if self._on_detach is not None:
@@ -62,14 +74,16 @@ class RtpFeed:
             with _Guard(self):
                 self._sink.close(code, detail)
 
-    def start(self, tracks: tuple[RtpTrack, ...], gop: Sequence[RtpFrame]) -> None:
+    def start(self, tracks: tuple[RtpTrack, ...]) -> None:
         """Tell the tracks, and hand over the frames since the last key frame."""
         with _Guard(self):
             self._sink.start(tracks)
-        if gop and not self._awaiting:
-            self._hand_on(gop)
-        else:
-            self._awaiting = True
+        self._begin(() if self._awaiting else self._gop())
+
+    def _begin(self, frames: Sequence[RtpFrame]) -> None:
+        self._awaiting = not frames
+        if frames:
+            self._hand_on(frames)
 
     def offer(self, frames: Sequence[RtpFrame]) -> None:
         """Hand on what goes out together."""
@@ -168,11 +182,17 @@ class RtpOutput:
 
     def attach(self, sink: RtpSink, kind: str, *, from_gop: bool) -> RtpFeed:
         """Add a viewer; it gets the tracks and the last group of pictures as soon as they exist."""
-        feed = RtpFeed(sink, kind, awaiting=not from_gop, on_detach=self._detached)
+        feed = RtpFeed(
+            sink,
+            kind,
+            awaiting=not from_gop,
+            gop=lambda: tuple(self._gop),
+            on_detach=self._detached,
+        )
         self._feeds = (*self._feeds, feed)
         self.live.viewers_changed()
         if self._tracks is not None:
-            feed.start(self._tracks.tracks, tuple(self._gop))
+            feed.start(self._tracks.tracks)
             self._note_sent()
         return feed
 
@@ -230,10 +250,10 @@ class RtpOutput:
         self._priming = True
         self._drain()
         self._priming = False
-        tracks, gop = self._tracks.tracks, tuple(self._gop)
+        tracks = self._tracks.tracks
         if not self.closed:
             for feed in self._feeds:
-                feed.start(tracks, gop)
+                feed.start(tracks)
             self._note_sent()
 
     def _on_units(self) -> None:

@@ -115,6 +115,7 @@ def main() -> int:
             "GATEWAY__SIP__HOST": "127.0.0.1",
             "GATEWAY__SIP__PORT": str(port),
             "GATEWAY__HTTP__PORT": "0",
+            "GATEWAY__RTSP__PORT": "0",
             "GATEWAY__LOG__LEVEL": "warning",
         }
         gateway = subprocess.Popen(

@@ -57,6 +57,7 @@ class Gateway:
             "GATEWAY__SIP__PORT": str(SIP),
             "GATEWAY__SIP__KEEPALIVE_INTERVAL": str(KEEPALIVE),
             "GATEWAY__HTTP__PORT": str(HTTP),
+            "GATEWAY__RTSP__PORT": "0",
             "GATEWAY__RTP__HOST": "127.0.0.1",
             "GATEWAY__MEDIA__NO_READERS_GRACE": "2",
             "GATEWAY__LOG__LEVEL": "warning",

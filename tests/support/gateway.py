@@ -39,6 +39,7 @@ def gateway_settings(data_dir: Path, **sections: dict[str, Any]) -> Settings:
         },
         "http": {"host": "127.0.0.1", "port": 0},
         "rtp": {"host": "127.0.0.1", "port_range": _port_range(), "drain": 0.2},
+        "rtsp": {"port": 0, "udp_ports": _port_range(offset=450, count=200)},
         "webrtc": {"port_range": _port_range(offset=400, count=50)},
         "media": {
             "first_packet_timeout": 2.0,

@@ -63,6 +63,7 @@ class GatewayProcess:
             sip__catalog_silence=1,
             http__port=self.http_port,
             http__admin_token=ADMIN_TOKEN,
+            rtsp__port=0,
             rtp__host="127.0.0.1",
             rtp__port_range="36000-36999",
             rtp__drain=0.2,

@@ -69,6 +69,7 @@ class UrlsOut(OutModel):
     mp4: str
     ws_flv: str
     ws_mp4: str
+    rtsp: str | None = None
     hls: str | None = None
     """Null where HLS is off."""
     whep: str | None = None

@@ -95,6 +95,7 @@ def test_serve_prints_the_first_token_once_and_ends_cleanly_on_sigterm(tmp_path:
         "GATEWAY__SIP__HOST": "127.0.0.1",
         "GATEWAY__SIP__PORT": "0",
         "GATEWAY__HTTP__PORT": "0",
+        "GATEWAY__RTSP__PORT": "0",
     }
     outputs = []
     for _ in range(2):

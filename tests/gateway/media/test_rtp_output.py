@@ -175,6 +175,20 @@ async def test_a_late_viewer_begins_with_the_last_key_frame_or_waits_for_the_nex
         assert waiting.of(0) == first.of(0)[-10:]
 
 
+async def test_a_viewer_can_ask_for_the_frames_since_the_last_key_frame_again() -> None:
+    async with running() as bench:
+        taker = Taker()
+        viewer = bench.outputs.attach(NAME, taker, "rtsp", from_gop=False)
+        whole = interleave(video_units(count=60, gop=25), g711_units(60))
+        await bench.play(whole[:60])
+        taker.batches.clear()
+        viewer.replay()
+        assert [frame.keyframe for frame in taker.of(0)] == [True, False, False, False, False]
+        bench.feed(whole[60:64])
+        numbers = [frame.sequence for frame in taker.of(0)]
+        assert numbers == sorted(set(numbers))
+
+
 async def test_sequence_numbers_and_time_stamps_go_on_without_a_gap() -> None:
     async with running() as bench:
         taker = await bench.join()
