@@ -76,7 +76,7 @@ class ConsoleApi:
                 method="GET",
                 path=_BASE,
                 handler=self.console,
-                name="get_console",
+                name="get_console_state",
                 summary="What a login page must know",
                 tag=tag,
                 access=Access.OPEN,

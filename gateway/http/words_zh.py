@@ -44,6 +44,8 @@ FAILED_ZH: Mapping[str, str] = {
     "source_refused": "外部视频源拒绝了请求",
     "no_publisher": "目前没有向此通道推流",
     "publisher_left": "推流已结束",
+    "source_disabled": "此外部视频源已停用",
+    "not_controllable": "此通道不能控制",
     "device_bye": "摄像机结束了视频",
     "device_offline": "摄像机离线",
     "device_busy": "摄像机忙, 请稍后再试",

@@ -32,7 +32,6 @@ AT_ONCE = 2
 MAX_WAITING = 32
 """Hashes that may wait, about a second's worth; beyond that logins are refused for the moment."""
 
-_FRESH = f"$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$"
 _TRIED_FIRST = """
 abcdef administrator admin asdfgh asdfghjkl baseball camera changeme china computer control default dragon football
 gateway gb28181 guest hello hikvision dahua iloveyou letmein login master monitor monkey operator p@ssw0rd passw0rd
@@ -42,7 +41,7 @@ surveillance system test trustno1 uniview user video viewer welcome woaini zaq12
 """
 _COMMON = frozenset(_TRIED_FIRST.split())
 """Beginnings that everybody tries; digits and signs around one, or the same again, do not make it a password."""
-_AROUND = re.compile(r"^[\W\d_]+|[\W\d_]+$")
+_LETTER = re.compile(r"[^\W\d_]")
 _ROWS = ("01234567890123456789", "abcdefghijklmnopqrstuvwxyz", "qwertyuiopasdfghjklzxcvbnm")
 _FEWEST = 5
 """Different characters."""
@@ -92,19 +91,23 @@ def _is_row(folded: str) -> bool:
 
 def _is_common(folded: str) -> bool:
     # "password2026!", "123admin123", "qwertyqwerty".
-    bases = {folded, _AROUND.sub("", folded), folded.rstrip("0123456789!@#$%^&*._-")}
-    bases |= {base[: len(base) // 2] for base in bases if base[: len(base) // 2] * 2 == base}
-    return not bases.isdisjoint(_COMMON)
+    return any(word in folded and not _LETTER.search(folded.replace(word, "")) for word in _COMMON)
 
 
 class PasswordHasher:
-    """Computes hashes in threads, a bounded number at a time."""
+    """Computes hashes in threads, a bounded number at a time.
 
-    def __init__(self) -> None:
+    Args:
+        memory_kib: What one costs.
+    """
+
+    def __init__(self, memory_kib: int = MEMORY_KIB) -> None:
+        self._memory = memory_kib
+        self._fresh = f"$argon2id$v=19$m={memory_kib},t={PASSES},p={LANES}$"
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         # Looks like a hash and fits no password: what a name nobody has is compared with.
-        self._decoy = f"{_FRESH}{_encoded(SALT)}${_encoded(LENGTH)}"
+        self._decoy = f"{self._fresh}{_encoded(SALT)}${_encoded(LENGTH)}"
 
     async def hash(self, plain: str) -> str:
         """Return the PHC string of a password in its hashed form.
@@ -113,7 +116,7 @@ class PasswordHasher:
             Unavailable: `logins_busy`.
         """
         async with self._slot():
-            return await asyncio.to_thread(_derive, plain)
+            return await asyncio.to_thread(_derive, plain, self._memory)
 
     async def verify(self, plain: str, encoded: str | None) -> bool:
         """Whether a password fits; without a hash to compare with it takes as long and is False.
@@ -127,7 +130,7 @@ class PasswordHasher:
 
     def is_outdated(self, encoded: str) -> bool:
         """Whether a hash was made with other parameters than those of now."""
-        return not encoded.startswith(_FRESH)
+        return not encoded.startswith(self._fresh)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -141,13 +144,13 @@ class PasswordHasher:
             self._waiting -= 1
 
 
-def _derive(plain: str) -> str:
+def _derive(plain: str, memory_kib: int) -> str:
     kdf = Argon2id(
         salt=os.urandom(SALT),
         length=LENGTH,
         iterations=PASSES,
         lanes=LANES,
-        memory_cost=MEMORY_KIB,
+        memory_cost=memory_kib,
     )
     return kdf.derive_phc_encoded(plain.encode("utf-8", "surrogatepass"))
 

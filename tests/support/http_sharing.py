@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -41,6 +42,8 @@ from gateway.sharing.keys import IssuedKey, KeyBook, KeySettings, Scope
 from gateway.sharing.policy.book import PolicyBook
 from gateway.sharing.stops import StopBook
 from gateway.sharing.users import UserBook
+from gateway.sharing.users_model import User, UserSettings
+from gateway.sharing.users_password import PasswordHasher
 from gateway.sharing.users_session import SessionBook
 from gateway.sharing.webhooks import WebhookBook
 from gateway.sharing.webhooks_delivery import DeliveryStatus
@@ -52,8 +55,9 @@ from gb28181.manscdp.ptz import PtzCommand
 from tests.support.platform_book import OWN_ID, UPPER_ID, MemoryDocuments, PlainBox, platform
 from tests.support.registry import ManualClock
 
-__all__ = ["BOSS", "ScriptedControls", "SharingBench", "sharing_bench"]
+__all__ = ["BOSS", "USER_PASSWORD", "ScriptedControls", "SharingBench", "sharing_bench"]
 
+USER_PASSWORD = "seven-lamps-on-the-quay"
 BOSS = Subject(role=Role.ADMIN.value)
 
 
@@ -292,12 +296,21 @@ class SharingBench:
             await self.departments.save(department, name=department, by=BOSS)
         return await self.keys.create(chosen, department=department, by=BOSS)
 
+    async def user(
+        self, name: str = "alice", role: Role = Role.VIEWER, department: str = "", **settings: Any
+    ) -> User:
+        """Make an account, and its department if need be; its password is `USER_PASSWORD`."""
+        if department and self.departments.find(department) is None:
+            await self.departments.save(department, name=department, by=BOSS)
+        chosen = UserSettings(role=role, department=department, **settings)
+        return await self.users.create(name, USER_PASSWORD, chosen, by=BOSS)
+
     @property
     def accesses(self) -> list[tuple[str, str, str, str]]:
         """(subject, action, result, reason) of every access on record."""
         return [
             (
-                entry.subject.get("key", entry.subject.get("role", "?")),
+                entry.subject.get("key", entry.subject.get("user", entry.subject.get("role", "?"))),
                 entry.action,
                 entry.result,
                 entry.reason,
@@ -327,7 +340,13 @@ async def sharing_bench(
         changes = ChangeLog(audit, wall=clock.utc_now, new_id=new_id)
         departments = DepartmentBook(documents, changes)
         keys = KeyBook(documents, box=box, departments=departments, changes=changes)
-        users = UserBook(documents, departments=departments, keys=keys, changes=changes)
+        users = UserBook(
+            documents,
+            departments=departments,
+            keys=keys,
+            changes=changes,
+            hasher=PasswordHasher(memory_kib=64),
+        )
         policies = PolicyBook(documents, clock.utc_now, audit=audit, new_id=new_id)
         grants = GrantBook(documents, clock.utc_now, audit=audit, new_id=new_id)
         stops = StopBook(documents, clock.utc_now, audit=audit, new_id=new_id)
