@@ -100,13 +100,14 @@ class Visit:
         via: str,
         format: str,  # noqa: A002 - the domain's word
         stop: Callable[[str, str], None],
+        action: Action = Action.LIVE,
     ) -> Entry:
         """Count, decide, record.
 
         Raises:
             GatewayError: 401, 403, 429, 503; recorded.
         """
-        return self._entrance.enter(self, channel, via, format, stop)
+        return self._entrance.enter(self, channel, via, format, stop, action)
 
 
 class StreamEntrance:
@@ -265,6 +266,7 @@ class StreamEntrance:
         via: str,
         format: str,  # noqa: A002 - the domain's word
         stop: Callable[[str, str], None],
+        action: Action = Action.LIVE,
     ) -> Entry:
         """Count, decide, record, as :meth:`Visit.enter`.
 
@@ -272,14 +274,14 @@ class StreamEntrance:
         """
         principal, context = visit.principal, visit.context
         self._admit(f"{channel.device_id}/{channel.channel_id}")
-        self._admit_holder(visit, channel)
+        self._admit_holder(visit, channel, action)
         try:
             self._tokens.use(visit.grant)
         except ApiError as exc:
-            self._gate.refuse(principal, Action.LIVE, channel, context, exc.code, exc.detail)
+            self._gate.refuse(principal, action, channel, context, exc.code, exc.detail)
             raise
         entry = Entry(visit, channel, visit.grant.stream, format, stop=stop, on_end=self._forget)
-        access = self._gate.open(principal, Action.LIVE, channel, context, entry.forbid, via=via)
+        access = self._gate.open(principal, action, channel, context, entry.forbid, via=via)
         entry.access = access
         if access.decision.obligations.sub_stream:
             entry.stream = 1
@@ -326,7 +328,7 @@ class StreamEntrance:
                     "too_many_viewers", f"{count} viewers {words}, the limit is {limit}"
                 )
 
-    def _admit_holder(self, visit: Visit, channel: Channel) -> None:
+    def _admit_holder(self, visit: Visit, channel: Channel, action: Action) -> None:
         limit, holder = visit.principal.max_streams, visit.principal.holder
         if limit is None or self.open_by(holder) < limit:
             return
@@ -334,16 +336,17 @@ class StreamEntrance:
         whose = "key" if visit.principal.key is not None else "user"
         detail = f"This {whose} may have {limit} streams open at once"
         self._gate.refuse(
-            visit.principal, Action.LIVE, channel, visit.context, "too_many_streams", detail
+            visit.principal, action, channel, visit.context, "too_many_streams", detail
         )
         raise ApiError(429, "too_many_streams", detail, headers={"Retry-After": "10"})
 
     def _key_changed(self, key: ApiKey) -> None:
-        why = key.unusable(self._deps.wall())
-        if why is None and Scope.LIVE not in key.scopes:
-            why = "scope_missing"
-        if why is not None:
-            for entry in list(self._of_holder.get(key.key_id, ())):
+        unusable = key.unusable(self._deps.wall())
+        for entry in list(self._of_holder.get(key.key_id, ())):
+            access = entry.access
+            needed = Scope.LIVE if access is None else Scope(access.request.action.value)
+            why = unusable or ("scope_missing" if needed not in key.scopes else None)
+            if why is not None:
                 entry.forbid(why, "The key this stream was opened with may not open it any more")
 
     def _session_ended(self, session: ConsoleSession, reason: str) -> None:
