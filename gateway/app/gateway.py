@@ -19,6 +19,7 @@ from gateway.app.push import push_service
 from gateway.app.recording import RecordingNeeds, RecordingParts
 from gateway.app.rtsp import rtsp_base, rtsp_parts
 from gateway.app.sharing import SharingParts
+from gateway.app.sources import foreign_sources, rtmp_base, rtmp_parts
 from gateway.app.webrtc import webrtc_parts
 from gateway.cascade.book import PlatformBook
 from gateway.cascade.links import UpperLinks
@@ -171,6 +172,7 @@ class Gateway:
             "hls_viewings": self.hls.viewings,
             "recordings": self.recording.active,
             "pushes": self.pushes.running_count,
+            "publishers": self.sources.publishers,
         }
 
     def leftovers(self) -> dict[str, int]:
@@ -192,6 +194,8 @@ class Gateway:
             "hls": self.hls.segmenters,
             "recordings": self.recording.active,
             "pushes": self.pushes.running_count,
+            "publishers": self.sources.publishers,
+            "rtmp": self.rtmp.connections if self.rtmp else 0,
             "snapshots": self.snapshots.pending,
         }
         return {name: count for name, count in held.items() if count}
@@ -220,7 +224,7 @@ class Gateway:
         self.driver = await enter(self._build_driver())
         self.scope = await enter(TaskScope(self._crashed))
         self.journal = DialogJournal(settings.data_dir / "dialogs.json", self.scope)
-        ghosts = await self.journal.load()
+        self._ghosts = await self.journal.load()
         self._stack.push_async_callback(self.journal.flush)
         self._build_signalling()
         self.sessions = await enter(self._build_sessions())
@@ -237,6 +241,17 @@ class Gateway:
         self.recording = await enter(self._build_recording())
         self.pushes = await enter(
             push_service(
+                store=self.store,
+                registry=self.registry,
+                sharing=self.sharing,
+                sessions=self.sessions,
+                media=self.media,
+                scope=self.scope,
+            )
+        )
+        self.sources = await enter(
+            foreign_sources(
+                settings,
                 store=self.store,
                 registry=self.registry,
                 sharing=self.sharing,
@@ -273,7 +288,12 @@ class Gateway:
         self.rtsp = await enter(
             rtsp_parts(settings, self.http.entrance, self.sessions, self.rtp_outputs, self._crashed)
         )
+        self.rtmp = await enter(rtmp_parts(settings, self.sources))
         await self._listen()
+        await self._begin()
+
+    async def _begin(self) -> None:
+        """Let everything run, now that all is there."""
         self.loop_watch = LoopWatch(self.metrics)
         self.scope.spawn(self.loop_watch.run(), name="loop-watch")
         self.scope.spawn(self.registry.supervise(), name="registry")
@@ -298,7 +318,7 @@ class Gateway:
             devices=known,
             online=online,
             channels=channels,
-            ghosts=ghosts,
+            ghosts=self._ghosts,
         )
 
     def _build_media(self) -> EmbeddedMedia:
@@ -315,6 +335,7 @@ class Gateway:
                 audio=media.audio,
                 max_viewers=limits.max_viewers,
                 max_viewers_per_stream=limits.max_viewers_per_stream,
+                max_pulls=self.settings.sources.max_pulls,
             ),
         )
 
@@ -524,8 +545,11 @@ class Gateway:
             webrtc=self.webrtc,
             loop_lag=lambda: self.loop_watch.last if self._ready else 0.0,
             hls=self.hls if self.settings.hls.enabled else None,
+            recordings=self.recording.desk,
             snapshots=self.snapshots,
             pushes=self.pushes,
+            sources=self.sources,
+            rtmp_base=rtmp_base(self.settings, lambda: self.rtmp.port if self.rtmp else 0),
             version=__version__,
         )
         return HttpServer(

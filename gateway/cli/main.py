@@ -5,7 +5,18 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli import audit, grants, platforms, policy, ptz, push, running, share, starting
+from gateway.cli import (
+    audit,
+    grants,
+    platforms,
+    policy,
+    ptz,
+    push,
+    running,
+    share,
+    sources,
+    starting,
+)
 from gateway.cli.context import Cli
 from gateway.cli.text import language_of
 
@@ -57,6 +68,7 @@ app.add_typer(grants.app, name="grants")
 app.add_typer(audit.app, name="audit")
 app.add_typer(ptz.app, name="ptz")
 app.add_typer(push.app, name="push")
+app.add_typer(sources.app, name="sources")
 
 
 def main(**extra: Any) -> None:  # noqa: ANN401 - as Typer takes them

@@ -7,6 +7,8 @@ from typing import Literal
 from gateway.cli.text_county import COUNTY_TEXT
 from gateway.cli.text_push import PUSH_TEXT
 from gateway.cli.text_sharing import SHARING_TEXT
+from gateway.cli.text_sources import SOURCE_TEXT
+from gateway.cli.text_users import USERS_TEXT
 
 __all__ = ["LANGUAGES", "TEXT", "Language", "Say", "language_of"]
 
@@ -148,6 +150,10 @@ _SERVE: _Catalog = {
         "首次启动, 管理令牌 (只显示这一次, 请保存):",
         "First start. The admin token (shown only this once, keep it):",
     ),
+    "first_account": (
+        "在浏览器中打开 {url}, 用此令牌创建第一个管理员账号",
+        "Open {url} in a browser and make the first admin's account with it",
+    ),
     "config_ok": ("配置可用", "The configuration is fine"),
     "config_bad": ("配置有 {count} 处错误:", "The configuration has {count} problems:"),
     "sim_started": (
@@ -194,6 +200,8 @@ TEXT: _Catalog = {
     **_DEMO,
     **SHARING_TEXT,
     **PUSH_TEXT,
+    **SOURCE_TEXT,
+    **USERS_TEXT,
     **COUNTY_TEXT,
 }
 

@@ -15,6 +15,7 @@ from pydantic_settings import (
 from gateway.config.console import ConsoleSettings
 from gateway.config.hls import HlsSettings
 from gateway.config.record import RecordSettings
+from gateway.config.rtmp import RtmpSettings, SourceSettings
 from gateway.config.rtsp import RtspSettings
 from gateway.config.section import (
     HttpSettings,
@@ -54,6 +55,8 @@ class Settings(BaseSettings):
     store: StoreSettings = Field(default_factory=StoreSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
     rtsp: RtspSettings = Field(default_factory=RtspSettings)
+    rtmp: RtmpSettings = Field(default_factory=RtmpSettings)
+    sources: SourceSettings = Field(default_factory=SourceSettings)
     webrtc: WebRtcSettings = Field(default_factory=WebRtcSettings)
     hls: HlsSettings = Field(default_factory=HlsSettings)
     record: RecordSettings = Field(default_factory=RecordSettings)

@@ -21,9 +21,11 @@ from gateway.domain.signalling import Origin
 from gateway.domain.snapshot import SnapshotPlane
 from gateway.domain.store import StoreHealth
 from gateway.domain.webrtc import WebRtcMedia
+from gateway.http.recordings_desk import RecordingDesk
 from gateway.http.shared import SharingDeps
 from gateway.observe.metrics import Metrics
 from gateway.sessions.pushes import PushService
+from gateway.sessions.sources import ForeignSources
 from gb28181.aio.clock import monotonic, utc_now
 
 __all__ = [
@@ -247,6 +249,12 @@ class HttpDeps:
     """None: no pictures."""
     pushes: PushService | None = None
     """None: no push targets."""
+    sources: ForeignSources | None = None
+    """None: no foreign sources."""
+    rtmp_base: Callable[[str], str] | None = None
+    """Makes the beginning of a publish URL from the host of a request; None: nobody may publish."""
+    recordings: RecordingDesk | None = None
+    """None: no recordings."""
     version: str = ""
     wall: Callable[[], datetime] = utc_now
     now: Callable[[], float] = monotonic

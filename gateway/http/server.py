@@ -35,9 +35,13 @@ from gateway.http.policy import PolicyApi
 from gateway.http.principal import authorise, received_from
 from gateway.http.problem import ApiError, problem_middleware
 from gateway.http.pushes import PushApi
+from gateway.http.recordings import RecordingApi
+from gateway.http.recordings_plans import RecordPlanApi
+from gateway.http.recordings_play import RecordingPlayApi
 from gateway.http.route import ROUTE, Access, Route
 from gateway.http.sessions import SessionApi
 from gateway.http.snapshots import SnapshotApi
+from gateway.http.sources import SourceApi
 from gateway.http.stops import StopApi
 from gateway.http.stream_token import StreamTokens
 from gateway.http.streams import StreamApi
@@ -221,11 +225,13 @@ class HttpServer:
             *StopApi(deps).routes(),
             *AuditApi(deps).routes(),
             *(PushApi(deps, deps.pushes).routes() if deps.pushes else ()),
+            *(SourceApi(deps, deps.sources).routes() if deps.sources else ()),
             *SystemApi(deps, lambda: description).routes(),
             *streams.routes(),
             *(WhepApi(deps, deps.webrtc, origins, entrance).routes() if deps.webrtc else ()),
             *(HlsApi(deps, deps.hls, gate, origins, entrance).routes() if deps.hls else ()),
             *(SnapshotApi(deps, deps.snapshots, gate).routes() if deps.snapshots else ()),
+            *_recording_routes(deps, gate, entrance),
             *pages.routes(),
         )
         description = describe_bytes(self.routes, version=deps.version or "0")
@@ -270,6 +276,20 @@ class HttpServer:
 
 def _new_id() -> str:
     return secrets.token_hex(8)
+
+
+def _recording_routes(
+    deps: HttpDeps, gate: ChannelGate, entrance: StreamEntrance
+) -> Sequence[Route]:
+    desk = deps.recordings
+    if desk is None:
+        return ()
+    return (
+        # The first that fits a path answers: `files/ID.mp4` before `files/ID`.
+        *RecordingPlayApi(deps, desk, gate, entrance).routes(),
+        *RecordPlanApi(deps, desk, gate).routes(),
+        *RecordingApi(deps, desk, gate).routes(),
+    )
 
 
 def _guard(routes: Sequence[Route], authenticator: Authenticator) -> Middleware:
