@@ -1,6 +1,8 @@
 """Pushes put together."""
 
+import asyncio
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -43,7 +45,7 @@ async def push_service(
         box=sharing.box,
         channels=registry,
         sessions=sessions,
-        media=EmbeddedPush(media),
+        media=EmbeddedPush(media, ffmpeg=await asyncio.to_thread(shutil.which, "ffmpeg")),
         access=sharing.access,
         changes=ChangeLog(sharing.audit, wall=utc_now, new_id=lambda: secrets.token_hex(8)),
         scope=scope,

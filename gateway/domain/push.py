@@ -88,7 +88,7 @@ class PushSpec:
     push_id: str
     kind: PushKind
     url: str = field(repr=False)
-    connect_timeout: float = 20.0
+    connect_timeout: float
     """Seconds until the target must have taken the stream."""
 
 

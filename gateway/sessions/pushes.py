@@ -49,6 +49,7 @@ LONGEST_WAIT: Final = 60.0
 """Seconds between tries, doubled from the first to this."""
 SOUND: Final = 30.0
 """Seconds a push must have run for the next wait to be the first one again."""
+CONNECT_TIMEOUT: Final = 20.0
 DENIED_WAIT: Final = 30.0
 """Seconds after which the policy is asked again though nothing has told that it changed."""
 _COLLECTION: Final = "pushes"
@@ -161,6 +162,8 @@ class PushService:
         self._now = now
         self._new_id = new_id
         self._spread = spread
+        self.connect_timeout = CONNECT_TIMEOUT
+        """Seconds a target may take to accept a stream."""
         self._configs: dict[str, PushConfig] = {}
         self._runners: dict[str, _Runner] = {}
         access.on_changed.append(self._policy_changed)
@@ -414,7 +417,12 @@ class PushService:
         ended = ("stopped", "")
         try:
             stream = 1 if access.decision.obligations.sub_stream else config.stream
-            spec = PushSpec(push_id=config.push_id, kind=config.kind, url=config.url)
+            spec = PushSpec(
+                push_id=config.push_id,
+                kind=config.kind,
+                url=config.url,
+                connect_timeout=self.connect_timeout,
+            )
             _, push = await self._sessions.join(
                 config.device_id,
                 config.channel_id,

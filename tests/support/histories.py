@@ -62,6 +62,8 @@ class World:
     metro: UpperPlatform
     """It speaks TCP, so that its going is noticed."""
     disturbing: asyncio.Lock
+    failed_in_calm: list[str]
+    """Histories that ended in a refusal though nothing disturbed them."""
     calm: bool = True
     """Whether nothing befalls everybody, so that a sound camera can be watched."""
     guests: int = 0
@@ -310,7 +312,7 @@ async def world(folder: Path) -> AsyncIterator[World]:
             options = _options(row[0], f"371326010011800001{number:02d}", count, quirks)
             simulators[kind] = await enter(Simulator(options))
         http = await enter(aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)))
-        made = World(row, http, simulators, city, metro, asyncio.Lock())
+        made = World(row, http, simulators, city, metro, asyncio.Lock(), [])
         for simulator in simulators.values():
             await simulator.wait_registered()
         county = row[2].gateway

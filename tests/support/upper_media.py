@@ -34,7 +34,7 @@ class MediaSink:
         """Bind a port, listen on it if this side does; for `tcp_active` only keep one to be named."""
         try:
             if self.transport == "udp":
-                await self._open_udp()
+                self._open_udp()
             elif self.transport == "tcp_passive":
                 server = await asyncio.start_server(self._serve, self.host, 0)
                 self.port = server.sockets[0].getsockname()[1]
@@ -83,19 +83,12 @@ class MediaSink:
         self._closers.clear()
         await asyncio.sleep(0)
 
-    async def _open_udp(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _open_udp(self) -> None:
         rtp, rtcp = _pair(self.host)
         self.port = rtp.getsockname()[1]
-        self._closers += [rtp, rtcp]
         for sock, take in ((rtp, self.take), (rtcp, self.rtcp.append)):
             sock.setblocking(False)
-            transport, _ = await loop.create_datagram_endpoint(
-                lambda take=take: _Datagrams(self, take),  # type: ignore[misc]
-                sock=sock,
-            )
-            # It closes the socket.
-            self._closers[self._closers.index(sock)] = transport
+            self._closers.append(_Datagrams(self, sock, take))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.keep(writer)
@@ -109,14 +102,27 @@ class MediaSink:
             writer.close()
 
 
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, sink: MediaSink, take: Any) -> None:
-        self._sink = sink
-        self._take = take
+class _Datagrams:
+    """Reads one socket; nothing is awaited to open it, so that whoever is interrupted leaves none behind."""
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._sink.sources.add(addr[:2])
-        self._take(data)
+    def __init__(self, sink: MediaSink, sock: socket.socket, take: Any) -> None:
+        self._sink = sink
+        self._socket = sock
+        self._take = take
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(sock.fileno(), self._read)
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+            self._socket.close()
+
+    def _read(self) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionRefusedError):
+            for _ in range(64):
+                data, source = self._socket.recvfrom(65_535)
+                self._sink.sources.add(source[:2])
+                self._take(data)
 
 
 class _Framed(asyncio.Protocol):

@@ -3,7 +3,7 @@
 from gateway.domain.media import OutputFormat
 from gateway.domain.push import Push, PushEvents, PushKind, PushSpec
 from gateway.media.plane import EmbeddedMedia
-from gateway.media.push.process import PushProcess, ffmpeg_path
+from gateway.media.push.process import PushProcess
 
 __all__ = ["EmbeddedPush"]
 
@@ -13,14 +13,16 @@ class EmbeddedPush:
 
     Args:
         plane: Has the streams.
+        ffmpeg: Path of the program; None if it is not installed.
     """
 
-    def __init__(self, plane: EmbeddedMedia) -> None:
+    def __init__(self, plane: EmbeddedMedia, *, ffmpeg: str | None) -> None:
         self._plane = plane
+        self._ffmpeg = ffmpeg
 
     def missing(self, kind: PushKind) -> str | None:
         """Return what this machine lacks for a kind of target, None if nothing."""
-        if kind is PushKind.SRT and ffmpeg_path() is None:
+        if kind is PushKind.SRT and self._ffmpeg is None:
             return "SRT targets need the program ffmpeg, which is not installed here"
         return None
 
@@ -31,7 +33,7 @@ class EmbeddedPush:
             NotFound: `stream_not_found`.
             Unavailable: `too_many_viewers`.
         """
-        process = PushProcess(spec, events)
+        process = PushProcess(spec, events, ffmpeg=self._ffmpeg or "")
         process.viewer = self._plane.live(stream_id).attach(
             OutputFormat.MP4, process, audio=True, kind="push"
         )

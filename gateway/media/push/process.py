@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import shutil
 import sys
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from gateway.domain.media import Viewer
 from gateway.domain.push import PushEvents, PushKind, PushSpec
 from gateway.domain.source import shown_url
 
-__all__ = ["PushProcess", "ffmpeg_path"]
+__all__ = ["PushProcess"]
 
 log = structlog.get_logger()
 
@@ -30,17 +29,12 @@ MAX_LINE = 65_536
 _URL = re.compile(r"\b(?:rtmps?|rtsps?|srt)://\S+", re.IGNORECASE)
 
 
-def ffmpeg_path() -> str | None:
-    """Return where the `ffmpeg` program is."""
-    return shutil.which("ffmpeg")
-
-
-def _command(spec: PushSpec) -> list[str]:
+def _command(spec: PushSpec, ffmpeg: str) -> list[str]:
     if spec.kind is not PushKind.SRT:
         return [sys.executable, "-m", "gateway.media.push.child"]
     # The program takes its target from the command line only.
     return [
-        ffmpeg_path() or "ffmpeg",
+        ffmpeg,
         *("-hide_banner", "-loglevel", "error", "-nostats", "-progress", "pipe:1"),
         *("-probesize", "32", "-analyzeduration", "0", "-f", "mp4", "-i", "pipe:0"),
         *("-map", "0", "-c", "copy", "-f", "mpegts", spec.url),
@@ -53,15 +47,17 @@ class PushProcess:
     Args:
         spec: The target.
         events: Told of its life.
+        ffmpeg: Path of the program, for SRT.
     """
 
     framing = "raw"
 
-    def __init__(self, spec: PushSpec, events: PushEvents) -> None:
+    def __init__(self, spec: PushSpec, events: PushEvents, *, ffmpeg: str = "") -> None:
         self.sent = 0
         self.viewer: Viewer | None = None
         """Set once it is attached to the stream."""
         self._spec = spec
+        self._ffmpeg = ffmpeg
         self._events = events
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
@@ -115,7 +111,7 @@ class PushProcess:
 
     async def _live(self) -> None:
         process = await asyncio.create_subprocess_exec(
-            *_command(self._spec),
+            *_command(self._spec, self._ffmpeg),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
