@@ -10,6 +10,7 @@ from typing import Self
 from gateway.app.sharing import SharingParts
 from gateway.config.model import Settings
 from gateway.domain.device import Device
+from gateway.http.recordings_desk import RecordingDesk
 from gateway.media.plane import EmbeddedMedia
 from gateway.media.record.directory import RecordDirectory
 from gateway.media.record.media import RecordMedia
@@ -112,6 +113,13 @@ class RecordingParts:
         """Begin to record, once everything else listens."""
         if self.enabled:
             self.service.start()
+
+    @property
+    def desk(self) -> RecordingDesk | None:
+        """What is served by HTTP; None if nothing is recorded at all."""
+        if not self.enabled:
+            return None
+        return RecordingDesk(service=self.service, library=self.library)
 
     @property
     def active(self) -> int:

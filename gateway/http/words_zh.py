@@ -72,6 +72,9 @@ FAILED_ZH: Mapping[str, str] = {
     "no_picture": "摄像机没有及时送来图像",
     "too_many_snapshots": "截图请求过多, 请稍后再试",
     "sub_stream_unavailable": "此通道没有子码流",
+    "recording_unreadable": "录像文件的一部分已无法读取",
+    "disk_full": "录像磁盘已满, 有空间后自动恢复",
+    "disk_failed": "录像磁盘故障, 恢复后自动继续",
 }
 """Streams and controls that did not come about, and ends of streams."""
 
@@ -128,6 +131,17 @@ _REQUESTS: Mapping[str, str] = {
     "store_overloaded": "存储繁忙, 请稍后再试",
 }
 _OBJECTS: Mapping[str, str] = {
+    "not_recorded": "此时间段没有录像",
+    "recording_unknown": "没有此录像文件",
+    "recording_locked": "此录像已锁定, 请先解锁",
+    "recording_open": "此录像正在写入, 请先停止录像",
+    "plan_unknown": "此通道没有录像计划",
+    "invalid_plan": "录像计划不正确",
+    "invalid_duration": "录像时长不正确",
+    "invalid_range": "时间范围不正确",
+    "invalid_zone": "没有此时区",
+    "no_event": "此通道没有正在进行的事件录像",
+    "range_not_satisfiable": "请求的字节范围超出文件大小",
     "channel_unknown": "没有此通道",
     "channel_ambiguous": "多台设备有此通道编码, 请指明设备",
     "device_unknown": "没有此设备",
