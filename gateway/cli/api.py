@@ -30,6 +30,8 @@ class ApiRefused(Exception):
         self.problem = problem
         self.code = str(problem.get("code", "unknown"))
         self.detail = str(problem.get("detail", ""))
+        if english := problem.get("detail_en"):
+            self.detail += f" ({english})"
         super().__init__(f"{status} {self.code}: {self.detail}")
 
 
@@ -41,9 +43,9 @@ def segment(value: str) -> str:
 class Api:
     """One gateway; use as an async context manager."""
 
-    def __init__(self, url: str, token: str, *, purpose: str = "") -> None:
+    def __init__(self, url: str, token: str, *, purpose: str = "", language: str = "en") -> None:
         self.url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {"Authorization": f"Bearer {token}", "Accept-Language": language}
         if purpose:
             self._headers["X-Gb-Purpose"] = quote(purpose)
         self._http: aiohttp.ClientSession | None = None

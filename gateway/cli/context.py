@@ -60,7 +60,7 @@ class Cli:
     def ask(self, work: Callable[[Api], Awaitable[_Value]]) -> _Value:
         """Run one piece of work against the running gateway; its failures end the command."""
         url, token = self.address()
-        return self.run(_with_api(url, token, work))
+        return self.run(_with_api(url, token, self.language, work))
 
     def run(self, work: Awaitable[_Value]) -> _Value:
         """Run a coroutine; known failures and Ctrl-C end the command."""
@@ -115,8 +115,10 @@ class Cli:
         return url, token
 
 
-async def _with_api(url: str, token: str, work: Callable[[Api], Awaitable[_Value]]) -> _Value:
-    async with Api(url, token) as api:
+async def _with_api(
+    url: str, token: str, language: Language, work: Callable[[Api], Awaitable[_Value]]
+) -> _Value:
+    async with Api(url, token, language=language) as api:
         return await work(api)
 
 

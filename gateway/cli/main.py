@@ -8,6 +8,7 @@ import typer
 from gateway.cli import (
     audit,
     grants,
+    keys,
     platforms,
     policy,
     ptz,
@@ -16,6 +17,7 @@ from gateway.cli import (
     share,
     sources,
     starting,
+    users,
 )
 from gateway.cli.context import Cli
 from gateway.cli.text import language_of
@@ -63,6 +65,8 @@ starting.register(app)
 running.register(app)
 app.add_typer(platforms.app, name="platforms")
 app.add_typer(share.app, name="share")
+app.add_typer(users.app, name="users")
+app.add_typer(keys.app, name="keys")
 app.add_typer(policy.app, name="policy")
 app.add_typer(grants.app, name="grants")
 app.add_typer(audit.app, name="audit")

@@ -106,7 +106,18 @@ def serve(
     if token is not None:
         cli.err.print(cli.say("first_token"), style="yellow")
         cli.err.print(token, soft_wrap=True)
+        cli.err.print(cli.say("first_account", url=_console_url(settings)), soft_wrap=True)
     _serve(cli, settings)
+
+
+def _console_url(settings: Settings) -> str:
+    http = settings.http
+    base = http.public_url.rstrip("/")
+    if not base:
+        host = f"[{http.host}]" if ":" in http.host else http.host
+        host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - a comparison
+        base = f"http://{host}:{http.port}"
+    return f"{base}/console/"
 
 
 def _serve(cli: Cli, settings: Settings) -> None:
