@@ -186,7 +186,7 @@ export class Ptz extends View {
     return h("button", {
       type: "button", class: ["ptz-key", `ptz-${name}`, lit && "ptz-lit"], disabled, title: t(name), "aria-label": t(name),
       ...this.#holding(name, () => this.#drive.move("move", speedsOf(direction, speed))),
-    }, icon("chevron", { size: 20 }));
+    }, icon(name.includes("_") ? "diagonal" : "chevron", { size: 20 }));
   }
 
   #pair(name, less, more, disabled, move) {
@@ -208,11 +208,11 @@ export class Ptz extends View {
     const id = this.presetId ||= newId("preset");
     const call = (value) => this.#once({ command: "preset_call", number: value }, t("called", { n: value }));
     return h("div", { class: "ptz-presets" },
+      h("label", { for: id, class: "ptz-word" }, t("preset")),
       h("div", { class: "ptz-quick", role: "group", "aria-label": t("presets") }, QUICK.map((value) =>
         h("button", { type: "button", class: "ptz-number", disabled, title: t("call_n", { n: value }),
           "aria-label": t("call_n", { n: value }), onclick: () => void call(value) }, value))),
       h("div", { class: "ptz-preset" },
-        h("label", { for: id, class: "ptz-word" }, t("preset")),
         h("input", { id, type: "number", class: "input ptz-input", min: 1, max: PRESETS, disabled, ".value": this.#preset,
           oninput: (event) => { this.#preset = event.target.value; this.update(); } }),
         button(t("call"), { small: true, disabled: disabled || !valid, onclick: () => void call(number()) }),

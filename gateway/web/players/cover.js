@@ -1,7 +1,6 @@
 // What stands over (or instead of) a picture: what is being done, or why there is none and since when.
 
-import "../components/stages.js";
-
+import { stagesOf } from "../components/stages.js";
 import { codes, remedy, said } from "../lib/codes.js";
 import { h } from "../lib/element.js";
 import { duration, timeOfDay } from "../lib/i18n.js";
@@ -53,14 +52,22 @@ function failure(video, state, t) {
     error.detail && !QUOTED.has(error.code)
       ? h("p", { class: "gbv-detail gbv-said", lang: "en", title: error.detail }, error.detail) : null,
     sinceLine(state, t),
-    state.session && explains(state.session, error)
-      ? h("gb-stages", { class: "gbv-stages", ".session": state.session, ".compact": true }) : null,
+    state.session && explains(state.session, error) ? stagesLine(state.session, t) : null,
     error.attempts.length ? attempts(error, t) : null,
     h("div", { class: "gbv-next" },
       h("button", { type: "button", class: "button button-small", onclick: () => video.retry() },
         t(state.nextAt ? "play.retry" : "play.again")),
       h("span", null, state.nextAt
         ? t("play.next", { n: Math.max(0, Math.ceil((state.nextAt - Date.now()) / 1000)) }) : t("play.no_retry"))));
+}
+
+/** How far the camera came: the diagram, and the missing stage in words. */
+function stagesLine(session, t) {
+  const missing = stagesOf(session).find((item) => item.state === "failed");
+  return [
+    h("gb-stages", { class: "gbv-stages", ".session": session }),
+    missing ? h("p", { class: "gbv-stuck" }, t("play.stuck", { stage: codes.code("stage", missing.stage) })) : null,
+  ];
 }
 
 /** Whether the camera's session tells more about the failure: not when policy or browser is the cause. */

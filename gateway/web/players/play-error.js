@@ -1,5 +1,8 @@
 // Why there is no picture, or none any more; and whether trying again can help.
 
+/** An operator's end of one session and an order in force have one code; only the order forbids to ask again. */
+const BY_STOP_ORDER = /^(Forced stop|Sharing of this was stopped)/;
+
 /** What ended a viewing: a stable code, and the gateway's sentence about it. */
 export class PlayError extends Error {
   /**
@@ -10,7 +13,7 @@ export class PlayError extends Error {
   constructor(code, detail = "", facts = {}) {
     super(detail || code);
     this.name = "PlayError";
-    this.code = code;
+    this.code = code === "stopped" && BY_STOP_ORDER.test(detail) ? "forced_stop" : code;
     this.detail = detail;
     this.status = facts.status || 0;
     this.sessionId = facts.sessionId || "";
@@ -59,8 +62,7 @@ const OF_THE_WAY = new Set([
   "codec_not_supported", "browser_codec", "no_mse", "no_webrtc", "no_native_hls", "not_offered",
   "webrtc_failed", "webrtc_no_media", "websocket_blocked", "no_media_yet", "decode_failed", "stalled", "hls_failed",
   "http_404", "http_405", "http_406", "http_415", "http_501", "not_found", "method_not_allowed",
-  "sdp_invalid", "offer_unusable", "ice_failed", "ice_timeout", "too_many_sessions", "too_many_peers",
-  "codec_unsupported", "ports_exhausted", "encoder_missing", "browser_lost_connection",
+  "codec_unsupported", "webrtc_ports_exhausted", "webrtc_not_connected", "viewer_lost", "offer_invalid", "wrong_content_type",
 ]);
 
 /** Nobody is helped by asking again: somebody decided, or it does not exist. */

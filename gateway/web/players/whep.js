@@ -6,6 +6,7 @@ const GATHERING = 1_500; // milliseconds for our own addresses; what comes later
 const ANSWER = 15_000; // milliseconds for the answer: the camera may have to be started
 const FIRST_PICTURE = 8_000; // milliseconds from the answer to the first picture
 const DISCONNECTED = 5_000; // milliseconds without a path before it counts as lost
+const LOOK = 1_000; // milliseconds between two looks whether pictures still come
 
 /** One viewing; `start` resolves at the first picture, `onEnd` is called once after that. */
 export class Whep {
@@ -39,6 +40,7 @@ export class Whep {
       await this.#negotiate(signal);
       await this.#firstPicture(signal);
       this.started = true;
+      this.#watch();
     } catch (error) {
       this.stop();
       throw asPlayError(error);
@@ -76,10 +78,9 @@ export class Whep {
       found.video = name;
       found.lost = item.packetsLost || 0;
       found.frames = item.framesDecoded;
-      found.waited = waited(item, this.previous);
+      found.delay = travel + held(item, this.previous);
       this.previous = item;
     }
-    found.delay = (found.waited || 0) + travel;
     return found;
   }
 
@@ -134,6 +135,21 @@ export class Whep {
     });
   }
 
+  // A viewer that is stopped is told nothing by WebRTC itself: when pictures stay away the gateway is asked.
+  #watch() {
+    let before = -1;
+    this.watch = setInterval(async () => {
+      const { totalVideoFrames } = this.video.getVideoPlaybackQuality();
+      const stands = totalVideoFrames === before && !document.hidden;
+      before = totalVideoFrames;
+      if (!stands || this.asking) return;
+      this.asking = true;
+      const error = await this.#reason();
+      this.asking = false;
+      if (error.code !== "connection_lost") this.#finish(error);
+    }, LOOK);
+  }
+
   #listen(track) {
     track.onunmute = () => { this.hasAudio = true; };
   }
@@ -151,6 +167,11 @@ export class Whep {
     const error = await this.#reason();
     if (this.over) return;
     if (!this.started && this.failStart) return this.failStart(error);
+    this.#finish(error);
+  }
+
+  #finish(error) {
+    if (this.over) return;
     this.stop();
     this.onEnd(error);
   }
@@ -164,21 +185,19 @@ export class Whep {
         const problem = await problemOf(answer);
         return problem.status === 404 || problem.status === 405 ? fallback : problem;
       }
-      const body = await answer.json();
-      const ended = body.ended || body;
-      const code = ended.code || ended.reason;
-      return code ? new PlayError(code, ended.detail || "") : fallback;
+      const { code, detail } = await answer.json();
+      return code ? new PlayError(code, detail) : fallback;
     } catch {
       return fallback;
     }
   }
 }
 
-/** Seconds a frame waited in the jitter buffer lately. */
-function waited(now, before) {
-  const past = before || { jitterBufferDelay: 0, jitterBufferEmittedCount: 0 };
-  const count = now.jitterBufferEmittedCount - past.jitterBufferEmittedCount;
-  return count > 0 ? (now.jitterBufferDelay - past.jitterBufferDelay) / count : 0;
+/** Seconds from a picture's first packet until it was decoded, lately. */
+function held(now, before) {
+  const past = before || { totalProcessingDelay: 0, framesDecoded: 0 };
+  const count = now.framesDecoded - past.framesDecoded;
+  return count > 0 && now.totalProcessingDelay ? (now.totalProcessingDelay - past.totalProcessingDelay) / count : 0;
 }
 
 function gathered(peer) {
