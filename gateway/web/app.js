@@ -33,10 +33,11 @@ import { View, define, h, morph } from "./lib/element.js";
 import { icon } from "./lib/icons.js";
 import { currentLanguage, setLanguage, words } from "./lib/i18n.js";
 import { api, useSession } from "./lib/api.js";
-import { currentSession, loadSession, may } from "./lib/session.js";
+import { currentSession, loadSession, logout, may } from "./lib/session.js";
 import { currentRoute, go, link, matched } from "./lib/route.js";
 import { empty, errorState, iconButton, linkButton } from "./lib/ui.js";
 import { groups, pages, strings as pageStrings } from "./pages/index.js";
+import { changePassword } from "./components/password.js";
 import { askAgain } from "./components/relogin.js";
 import { userMenu } from "./components/user-menu.js";
 import "./components/quick-find.js";
@@ -102,6 +103,12 @@ class App extends View {
   async #show(state) {
     if (state === "setup" || state === "login") await import("./pages/login.js");
     this.#state = state;
+    if (state === "ready" && currentSession().must_change_password) {
+      if (!(await changePassword({ must: true }))) {
+        await logout();
+        return;
+      }
+    }
     if (state === "ready") this.#route();
     this.update();
   }
@@ -111,7 +118,7 @@ class App extends View {
     if (!session && this.#state === "ready") {
       this.#page = { entry: null, type: null, failed: false, element: null };
       this.#show("login");
-    } else if (session && this.#state !== "ready") {
+    } else if (session && this.#state !== "ready" && this.#state !== "starting") {
       this.#facts.setup_required = false;
       this.#show("ready");
     } else this.update();

@@ -41,7 +41,9 @@ export class List extends View {
   }
 
   start() {
-    this.on("click", "[data-index]", (event, row) => this.#pick(Number(row.dataset.index)));
+    this.on("click", "[data-index]", (event, row) => {
+      if (!event.target.closest("a, button")) this.#pick(Number(row.dataset.index));
+    });
     const watch = new ResizeObserver(() => this.update());
     watch.observe(this);
     this.signal.addEventListener("abort", () => watch.disconnect());

@@ -20,7 +20,7 @@ const t = words(strings);
 export function userMenu(update) {
   const who = currentSession();
   if (!who) return null;
-  const role = isLocal(who) ? codes.code("role", who.role) : `${codes("role.department")} ${who.department || ""}`;
+  const role = isLocal(who) ? codes.code("role", who.role) : `${who.department} · ${codes.code("role", who.role)}`;
   const shut = (event) => {
     const menu = event.currentTarget.closest("details");
     menu.open = false;
@@ -44,9 +44,9 @@ export function userMenu(update) {
     },
   },
   h("summary", { class: "user-button", "aria-label": t("label", { user: who.user }) }, icon("user"),
-    h("span", { class: "user-name" }, who.user), icon("down", { size: 14, class: "user-arrow" })),
+    h("span", { class: "user-name" }, who.display_name || who.user), icon("down", { size: 14, class: "user-arrow" })),
   h("div", { class: "menu-panel" },
-    h("div", { class: "menu-head" }, h("strong", null, who.user), h("span", null, role)),
+    h("div", { class: "menu-head" }, h("strong", null, who.display_name || who.user), who.display_name && h("span", null, who.user), h("span", null, role)),
     h("div", { class: "menu-section" }, h("span", { class: "menu-label" }, t("language")),
       segmented(Object.entries(LANGUAGES), currentLanguage(), setLanguage, { label: t("language") })),
     h("div", { class: "menu-section" }, h("span", { class: "menu-label" }, t("theme")),

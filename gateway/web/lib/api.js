@@ -7,6 +7,7 @@
 // (`isAbort(error)`). When the session has expired a dialog asks for the password, and the request goes on after it.
 
 import { problemWords } from "./codes.js";
+import { currentLanguage } from "./i18n.js";
 
 const BASE = "/api/v1/";
 const TIMEOUT = 30_000; // milliseconds; a camera may take its time to answer
@@ -64,6 +65,8 @@ async function send(method, path, { query, body, signal, timeout = TIMEOUT, head
       method,
       headers: {
         Accept: "application/json, application/problem+json",
+        // Errors come in this language where the server has words for them.
+        "Accept-Language": currentLanguage() === "zh" ? "zh-CN" : "en",
         ...(body === undefined ? {} : { "Content-Type": "application/json" }),
         ...(state.csrf && method !== "GET" ? { "X-CSRF-Token": state.csrf } : {}),
         ...headers,

@@ -27,9 +27,11 @@ export function said(code) {
 export function problemWords(error) {
   const { code, status, detail } = error;
   const known = said(code);
-  const title = known !== code ? known : codes.has(`http.${status}`) ? codes(`http.${status}`) : codes("http.other");
-  // The server's sentence is English and says precisely what it wanted; in Chinese it is a detail, not the message.
-  const hint = remedy(code) || (currentLanguage() === "en" ? detail : "") ||
-    (codes.has(`httpdo.${status}`) ? codes(`httpdo.${status}`) : "");
+  // The server says precisely what it wanted; in Chinese only for codes that it has Chinese words for.
+  const readable = detail && (currentLanguage() === "en" || /[\u4e00-\u9fff]/.test(detail)) ? detail : "";
+  const general = codes.has(`http.${status}`) ? codes(`http.${status}`) : codes("http.other");
+  const title = known !== code ? known : readable && readable.length <= 60 ? readable : general;
+  const todo = codes.has(`httpdo.${status}`) ? codes(`httpdo.${status}`) : "";
+  const hint = remedy(code) || (readable !== title ? readable : "") || (title === general ? todo : "");
   return { title, hint };
 }

@@ -6,7 +6,7 @@ const RANK = { viewer: 1, operator: 2, admin: 3 };
 
 let session = null;
 
-/** {user, role, department, scopes, csrf, expires_at} or null. */
+/** {user, display_name, role, department, scopes, csrf, expires_at, must_change_password} or null. */
 export function currentSession() {
   return session;
 }
@@ -36,6 +36,11 @@ export async function setUp(adminToken, name, password) {
   return take(await api.post("console/setup", { admin_token: adminToken, name, password }, { quiet: true }));
 }
 
+/** Change one's own password; the session goes on. */
+export async function changeOwnPassword(old, fresh) {
+  return take(await api.post("console/password", { old, new: fresh }, { quiet: true }));
+}
+
 export async function logout() {
   try {
     await api.delete("console/session", { quiet: true });
@@ -46,7 +51,7 @@ export async function logout() {
 
 /** Whether they belong to the gateway's own domain (not to a department it shares with). */
 export function isLocal(who = session) {
-  return Boolean(who && who.role in RANK);
+  return Boolean(who && !who.department && who.role in RANK);
 }
 
 /**

@@ -95,7 +95,7 @@ export function errorState(error, { retry = null, compact = false } = {}) {
     h("div", { class: "state-icon" }, icon(error?.isOffline ? "warning" : "error", { size: compact ? 20 : 28 })),
     h("p", { class: "state-title" }, title),
     hint && h("p", { class: "state-hint" }, hint),
-    technical(error),
+    technical({ detail: hint === error?.detail ? "" : error?.detail || error?.message, code: error?.code }),
     retry && button(t("retry"), { icon: "refresh", onclick: retry }));
 }
 
@@ -193,7 +193,7 @@ export function timeline(entries) {
       h("div", { class: "timeline-body" },
         h("div", { class: "timeline-head" }, h("span", { class: "timeline-title" }, entry.title), entry.note,
           h("time", { class: "timeline-time", datetime: entry.at }, entry.when)),
-        entry.detail && h("p", { class: "timeline-detail" }, entry.detail)))));
+        entry.detail && h("div", { class: "timeline-detail" }, entry.detail)))));
 }
 
 /** Code or, with lines beginning + - and space, a difference. */

@@ -16,7 +16,7 @@ export const strings = {
     "token": "管理员令牌", "token.hint": "网关首次启动时显示在终端中，只显示一次。", "again": "再次输入密码",
     "setup": "创建并登录", "different": "两次输入不一致", "short": "密码至少 {n} 个字符", "weak": "此密码太容易猜到",
     "show": "显示密码", "hide": "隐藏密码", "caps": "大写锁定已打开",
-    "token.lost": "令牌找不到了？", "token.lost.how": "在网关所在主机上运行 gateway keys admin --renew 可重新生成。",
+    "token.lost": "令牌找不到了？", "token.lost.how": "停止网关，删除数据目录中的 admin.token.hash 后重新启动，终端会显示新的令牌。",
   },
   en: {
     "product": "GB/T 28181 gateway", "login.title": "Log in", "name": "Name", "password": "Password", "login": "Log in",
@@ -25,7 +25,7 @@ export const strings = {
     "again": "Password again", "setup": "Create and log in", "different": "The two are not the same",
     "short": "A password has at least {n} characters", "weak": "This password is too easy to guess",
     "show": "Show password", "hide": "Hide password", "caps": "Caps Lock is on",
-    "token.lost": "Lost the token?", "token.lost.how": "On the gateway's machine, gateway keys admin --renew makes a new one.",
+    "token.lost": "Lost the token?", "token.lost.how": "Stop the gateway, delete admin.token.hash in its data directory and start it again: it shows a new one.",
   },
 };
 const t = words(strings);
