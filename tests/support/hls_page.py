@@ -70,7 +70,7 @@ class Sample:
         moment = datetime.strptime(self.clock, "%H:%M:%S.%f").replace(tzinfo=UTC)
         shown = (moment.hour * 3600 + moment.minute * 60 + moment.second) * 1000
         shown += moment.microsecond // 1000
-        behind = (self.found["at"] + BEIJING - shown) % DAY
+        behind: int = (self.found["at"] + BEIJING - shown) % DAY
         return (behind - DAY if behind > DAY // 2 else behind) / 1000
 
     def differs(self, other: "Sample") -> float:
