@@ -280,7 +280,15 @@ class StreamEntrance:
         except ApiError as exc:
             self._gate.refuse(principal, action, channel, context, exc.code, exc.detail)
             raise
-        entry = Entry(visit, channel, visit.grant.stream, format, stop=stop, on_end=self._forget)
+        entry = Entry(
+            principal,
+            channel,
+            visit.grant.stream,
+            format,
+            language=visit.language,
+            stop=stop,
+            on_end=self._forget,
+        )
         access = self._gate.open(principal, action, channel, context, entry.forbid, via=via)
         entry.access = access
         if access.decision.obligations.sub_stream:
@@ -291,7 +299,7 @@ class StreamEntrance:
     def _count(self, entry: Entry) -> None:
         self._entries.add(entry)
         self._viewers[entry.stream_id] += 1
-        principal = entry.visit.principal
+        principal = entry.principal
         if principal.holder:
             self._of_holder.setdefault(principal.holder, set()).add(entry)
         session = principal.session
@@ -310,7 +318,7 @@ class StreamEntrance:
         self._viewers[entry.stream_id] -= 1
         if not self._viewers[entry.stream_id]:
             del self._viewers[entry.stream_id]
-        principal = entry.visit.principal
+        principal = entry.principal
         _discard(self._of_holder, principal.holder, entry)
         if principal.session is not None:
             _discard(self._of_session, principal.session.session_id, entry)

@@ -2,17 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import structlog
 
 from gateway.domain.device import Channel
 from gateway.domain.policy import Access
 from gateway.domain.signalling import Origin
+from gateway.http.language import Language
+from gateway.http.principal import Principal
 from gateway.http.problem import end_words, stop_words
-
-if TYPE_CHECKING:
-    from gateway.http.entrance import Visit
 
 __all__ = ["Entry"]
 
@@ -23,28 +20,31 @@ class Entry:
     """Somebody who was let in and watches.
 
     Args:
-        visit: Who.
+        principal: Who.
         channel: What.
         stream: 0 main, 1 first sub stream.
         what: Face and format, for logs.
+        language: Of what they are told.
         stop: Called with (code, words) when it must end.
         on_end: Called once.
     """
 
     def __init__(
         self,
-        visit: "Visit",
+        principal: Principal,
         channel: Channel,
         stream: int,
         what: str,
         *,
+        language: Language,
         stop: Callable[[str, str], None],
         on_end: Callable[["Entry"], None],
     ) -> None:
-        self.visit = visit
+        self.principal = principal
+        self.language = language
         self.channel = channel
         self.stream = stream
-        self.origin = Origin(asker=visit.label)
+        self.origin = Origin(asker=principal.subject.label)
         self.access: Access | None = None
         self.expiry: asyncio.TimerHandle | None = None
         self._what = what
@@ -56,7 +56,7 @@ class Entry:
     @property
     def label(self) -> str:
         """Who it is, in one word for logs."""
-        return self.visit.label
+        return self.principal.subject.label
 
     @property
     def stream_id(self) -> str:
@@ -68,15 +68,13 @@ class Entry:
         if self._stopped is None and not self._ended:
             self._stopped = (code, detail)
             words = stop_words(
-                code, detail, outside=not self.visit.is_local, language=self.visit.language
+                code, detail, outside=not self.principal.is_local, language=self.language
             )
             self._stop(code, words)
 
     def told(self, code: str, detail: str) -> str:
         """Return what this viewer is told of the end of the stream."""
-        return end_words(
-            code, detail, outside=not self.visit.is_local, language=self.visit.language
-        )
+        return end_words(code, detail, outside=not self.principal.is_local, language=self.language)
 
     def end(self, code: str, detail: str = "", *, sent: int = 0) -> None:
         """It is over; writes result and duration. Idempotent."""
