@@ -1,7 +1,9 @@
 """A stream that is recorded: real units, real muxers, real files, clocks of the test."""
 
 import asyncio
+import json
 import secrets
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,13 +17,24 @@ from gateway.media.options import MediaOptions
 from gateway.media.record.directory import RecordDirectory
 from gateway.media.record.media import RecordMedia
 from gateway.media.record.option import RecordOptions
+from gateway.media.record.recorder import StreamRecorder
 from gateway.media.stream import LiveStream
 from gateway.media.worker import MediaWorker
 from gb28181.aio.tasks import TaskScope
 from gb28181.es.unit import MediaUnit
 from tests.support.media import RecordingEvents
 
-__all__ = ["BEGIN", "CHANNEL", "DEVICE", "STREAM", "RecordBench", "RecordNotes", "record_bench"]
+__all__ = [
+    "BEGIN",
+    "CHANNEL",
+    "DEVICE",
+    "STREAM",
+    "Probed",
+    "RecordBench",
+    "RecordNotes",
+    "probe",
+    "record_bench",
+]
 
 DEVICE = "34020000001180000001"
 CHANNEL = "34020000001320000001"
@@ -91,12 +104,15 @@ class RecordBench:
             self.stream.feed([unit], self.clock[0])
             await asyncio.sleep(pause)
 
-    def record(self, notes: RecordNotes, **changes: Any) -> Recorder:
-        """Record the stream."""
-        spec = RecordSpec(
-            **({"device_id": DEVICE, "channel_id": CHANNEL, "cause": "always"} | changes)
-        )
-        return self.media.record(STREAM, spec, notes)
+    async def record(self, notes: RecordNotes, **changes: Any) -> Recorder:
+        """Record the stream, of which a key frame was played; returns once its muxers are open."""
+        values = {"device_id": DEVICE, "channel_id": CHANNEL, "cause": "always"} | changes
+        recorder = self.media.record(STREAM, RecordSpec(**values), notes)
+        assert isinstance(recorder, StreamRecorder)
+        async with asyncio.timeout(10):
+            while recorder._maker is None:
+                await asyncio.sleep(0.005)
+        return recorder
 
 
 @asynccontextmanager
@@ -130,6 +146,49 @@ async def record_bench(root: Path, **options: Any) -> AsyncIterator[RecordBench]
             await stream.close("stopped", "The test is over")
             await worker.close()
     assert crashes == []
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What the distribution's FFmpeg finds in a file."""
+
+    pictures: int
+    """Decoded."""
+    width: int
+    video_seconds: float
+    audio_seconds: float
+    first: float
+    """Time of the first picture."""
+    keyframes: list[float]
+    sound: list[float]
+    """Times of the sound's frames."""
+
+
+def probe(path: Path | str, *arguments: str) -> Probed:
+    """Look at a file or URL; FFmpeg must have nothing to complain about. Blocks."""
+
+    def ask(*entries: str) -> Any:
+        shown = subprocess.run(
+            ["ffprobe", "-v", "error", "-of", "json", *arguments, *entries, str(path)],
+            capture_output=True, text=True, check=True, timeout=60,
+        )  # fmt: skip
+        assert shown.stderr == ""
+        return json.loads(shown.stdout)
+
+    streams = ask("-count_frames", "-show_streams")["streams"]
+    video = next(item for item in streams if item["codec_type"] == "video")
+    audio = next((item for item in streams if item["codec_type"] == "audio"), {})
+    packets = ask("-show_packets")["packets"]
+    pictures = [item for item in packets if item["codec_type"] == "video"]
+    return Probed(
+        pictures=int(video["nb_read_frames"]),
+        width=int(video["width"]),
+        video_seconds=float(video.get("duration", 0)),
+        audio_seconds=float(audio.get("duration", 0)),
+        first=float(pictures[0]["pts_time"]),
+        keyframes=[float(item["pts_time"]) for item in pictures if "K" in item["flags"]],
+        sound=[float(item["pts_time"]) for item in packets if item["codec_type"] == "audio"],
+    )
 
 
 class _Late:
