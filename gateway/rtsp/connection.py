@@ -102,7 +102,6 @@ class RtspConnection:
         for item in self._framer.feed(data):
             if self.hang_up:
                 return
-            self._alive()
             match item:
                 case Interleaved(channel, packet):
                     track = self._ways.track_of(channel)
@@ -119,6 +118,7 @@ class RtspConnection:
                         detail = f"More than {MAX_PIPELINED} requests are waiting"
                         self._out.append(refusal(400, "too_many_requests", detail).serialize(None))
                         self.hang_up = True
+            self._alive()
             self._advance()
 
     def alive(self, now: float) -> None:

@@ -1,6 +1,6 @@
 """Which RTSP status an error of the gateway is answered with (RFC 2326 7.1.1)."""
 
-from gateway.domain.errors import GatewayError, SessionFailed
+from gateway.domain.errors import Forbidden, GatewayError, SessionFailed
 from gateway.rtsp.message import Header, RtspResponse, refusal
 
 __all__ = ["refusal_of", "status_of"]
@@ -24,6 +24,9 @@ _RETRY_LATER = "5"
 
 def status_of(error: GatewayError) -> int:
     """Return the status of an error; 502 for a camera that gave no usable stream."""
+    if isinstance(error, Forbidden):
+        # The policy has words in common with the ends of sessions.
+        return error.status
     status = _BY_CODE.get(error.code, error.status)
     if isinstance(error, SessionFailed) and error.code not in _BY_CODE:
         return 502

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gateway.rtsp.limits import MAX_TRANSPORTS
 from gateway.rtsp.message import RtspParseError
 
-__all__ = ["TrackWays", "TransportChoice", "choose_transport"]
+__all__ = ["TrackWays", "TransportChoice", "read_transport"]
 
 PAIR = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 LOWEST_PORT = 1_024
@@ -45,10 +45,13 @@ class TrackWays:
         Raises:
             RtspParseError: the header is malformed.
         """
-        choice = choose_transport(header, udp=udp and not (self._tracks and self.tcp))
-        if choice is not None and choice.tcp:
-            choice = self._with_channels(choice)
-        return None if choice is None or (self._tracks and choice.tcp != self.tcp) else choice
+        for choice in read_transport(header):
+            if self._tracks and choice.tcp != self.tcp:
+                continue
+            free = self._with_channels(choice) if choice.tcp else choice if udp else None
+            if free is not None:
+                return free
+        return None
 
     def add(self, track: int, choice: TransportChoice) -> None:
         """Note that a track goes this way."""
@@ -65,12 +68,8 @@ class TrackWays:
         return None if pair[0] in taken or pair[1] in taken else choice
 
 
-def choose_transport(header: str, *, udp: bool) -> TransportChoice | None:
-    """Return the first alternative that can be served, None if there is none.
-
-    Args:
-        header: As sent.
-        udp: Whether UDP is offered here.
+def read_transport(header: str) -> list[TransportChoice]:
+    """Return the alternatives that a server could serve, in the player's order.
 
     Raises:
         RtspParseError: the header is malformed.
@@ -78,14 +77,11 @@ def choose_transport(header: str, *, udp: bool) -> TransportChoice | None:
     alternatives = header.split(",")
     if len(alternatives) > MAX_TRANSPORTS:
         raise RtspParseError(f"more than {MAX_TRANSPORTS} alternatives in Transport")
-    for text in alternatives:
-        choice = _read(text.strip(), udp=udp)
-        if choice is not None:
-            return choice
-    return None
+    choices = [_read(text.strip()) for text in alternatives]
+    return [choice for choice in choices if choice is not None]
 
 
-def _read(text: str, *, udp: bool) -> TransportChoice | None:
+def _read(text: str) -> TransportChoice | None:
     name, *rest = [part.strip() for part in text.split(";")]
     if not name:
         raise RtspParseError("expected Transport: RTP/AVP;unicast;client_port=N-M or the like")
@@ -97,11 +93,10 @@ def _read(text: str, *, udp: bool) -> TransportChoice | None:
         return None
     match name.upper():
         case "RTP/AVP/TCP":
-            pair = _pair(params, "interleaved", 255)
-            return TransportChoice(tcp=True, pair=pair)
+            return TransportChoice(tcp=True, pair=_pair(params, "interleaved", 255))
         case "RTP/AVP" | "RTP/AVP/UDP":
             pair = _pair(params, "client_port", 65_535)
-            if not udp or pair is None or min(pair) < LOWEST_PORT:
+            if pair is None or min(pair) < LOWEST_PORT:
                 return None
             return TransportChoice(tcp=False, pair=pair)
         case _:
