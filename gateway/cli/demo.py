@@ -97,6 +97,8 @@ class Demo:
         gateway = await stack.enter_async_context(Gateway(settings))
         sip = ", ".join(f"{name} {host}:{port}" for name, host, port in gateway.sip_addresses)
         self._tell("demo_gateway", http=gateway.http_url, sip=sip)
+        if token := gateway.http.new_admin_token:
+            self._tell("demo_console", url=f"{gateway.http_url}/console/", token=token)
         return gateway
 
     async def _show(self, stack: AsyncExitStack, api: Api, gateway: "Gateway") -> None:
@@ -152,11 +154,12 @@ class Demo:
             raise _Failed(self._say(complaint)) from None
 
     async def _watch(self, urls: dict[str, str]) -> list[Decoded]:
-        results = [Decoded("FLV"), Decoded("fMP4")]
-        for result, url in zip(results, (urls["flv"], urls["mp4"]), strict=True):
+        faces = (("FLV", "flv"), ("fMP4", "mp4"), ("RTSP", "rtsp"), ("HLS", "hls"))
+        results = [Decoded(name) for name, _ in faces]
+        for result, (_, kind) in zip(results, faces, strict=True):
             threading.Thread(
                 target=decode,
-                args=(url, result),
+                args=(urls[kind], result),
                 kwargs={"wanted": WANTED_FRAMES, "stop": self._stop},
                 name=f"demo-{result.format}",
                 daemon=True,

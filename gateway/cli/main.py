@@ -15,6 +15,7 @@ from gateway.cli import (
     push,
     running,
     share,
+    snapshot,
     sources,
     starting,
     users,
@@ -63,6 +64,7 @@ def options(
 
 starting.register(app)
 running.register(app)
+snapshot.register(app)
 app.add_typer(platforms.app, name="platforms")
 app.add_typer(share.app, name="share")
 app.add_typer(users.app, name="users")

@@ -7,6 +7,7 @@ from typing import Literal
 from gateway.cli.text_county import COUNTY_TEXT
 from gateway.cli.text_push import PUSH_TEXT
 from gateway.cli.text_sharing import SHARING_TEXT
+from gateway.cli.text_snapshot import SNAPSHOT_TEXT
 from gateway.cli.text_sources import SOURCE_TEXT
 from gateway.cli.text_users import USERS_TEXT
 
@@ -165,6 +166,10 @@ _SERVE: _Catalog = {
 _DEMO: _Catalog = {
     "demo_start": ("启动网关和模拟录像机", "Starting a gateway and a simulated recorder"),
     "demo_gateway": ("网关已启动: HTTP {http}, SIP {sip}", "Gateway up: HTTP {http}, SIP {sip}"),
+    "demo_console": (
+        "网页控制台: {url} (首次设置用管理令牌 {token})",
+        "Console: {url} (set it up with the admin token {token})",
+    ),
     "demo_online": ("设备 {device} 已注册上线", "Device {device} registered and is online"),
     "demo_channels": ("目录已同步: {count} 个通道", "Catalogue synchronised: {count} channels"),
     "demo_play": ("请求播放 {stream}", "Asking for {stream}"),
@@ -200,6 +205,7 @@ TEXT: _Catalog = {
     **_DEMO,
     **SHARING_TEXT,
     **PUSH_TEXT,
+    **SNAPSHOT_TEXT,
     **SOURCE_TEXT,
     **USERS_TEXT,
     **COUNTY_TEXT,

@@ -47,9 +47,11 @@ async def test_the_demo_ends_with_a_verdict_and_its_figures(tmp_path: Path) -> N
     )
     assert {name for name, _ in urls} == {"flv", "mp4", "ws_flv", "ws_mp4"}
     assert re.search(r"http://127\.0\.0\.1:\d+/player#url=ws", said)
-    for container in ("FLV", "fMP4"):
+    assert re.search(r"Console: http://127\.0\.0\.1:\d+/console/ ", said)
+    assert re.search(r"rtsp +rtsp://127\.0\.0\.1:\d+/live/\S+\?token=", said)
+    for container, sound in (("FLV", "aac"), ("fMP4", "aac"), ("RTSP", "pcm_alaw"), ("HLS", "aac")):
         figures = re.search(
-            rf"{container}: h264 1280x720, (\S+) fps, audio aac, \d+ frames decoded, "
+            rf"{container}: h264 1280x720, (\S+) fps, audio {sound}, \d+ frames decoded, "
             r"first picture after (\d+) ms",
             said,
         )
@@ -57,7 +59,7 @@ async def test_the_demo_ends_with_a_verdict_and_its_figures(tmp_path: Path) -> N
         assert 20 < float(figures[1]) < 30
         assert 0 < int(figures[2]) < 20_000
     assert "Verdict: it works, frames were decoded" in said
-    assert re.search(r"\d+ kbit/s +\d+ frames +lost 0 +viewers 2", lines[-1])
+    assert re.search(r"\d+ kbit/s +\d+ frames +lost 0 +viewers 4", lines[-1])
 
 
 @pytest.mark.parametrize(

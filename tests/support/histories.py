@@ -299,10 +299,10 @@ async def world(folder: Path) -> AsyncIterator[World]:
                 folder,
                 link={"retry_delay": 1.0},
                 media={
-                    "invite_timeout": 1.5,
-                    "first_packet_timeout": 1.0,
+                    "invite_timeout": 3.0,
+                    "first_packet_timeout": 2.5,
                     "decodable_timeout": 2.0,
-                    "source_timeout": 1.0,
+                    "source_timeout": 3.0,
                     "no_readers_grace": 0.4,
                 },
             )
