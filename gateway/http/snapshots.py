@@ -15,7 +15,7 @@ from gateway.http.gate import ChannelGate
 from gateway.http.principal import context_of, principal_of
 from gateway.http.problem import END_STATUS, ApiError, words_of
 from gateway.http.route import Access, Route, query_of
-from gateway.http.schemas.base import InModel
+from gateway.http.schemas.base import MAX_PURPOSE, MAX_TICKET, InModel
 
 __all__ = ["SnapshotApi", "SnapshotQuery"]
 
@@ -29,6 +29,10 @@ class SnapshotQuery(InModel):
     """Pixels; never more than the camera sends. Without it: as the camera sends."""
     stream: Literal["0", "1"] = "0"
     """0 the main stream, 1 the first sub stream; policy may allow the sub stream only."""
+    purpose: str = Field(default="", max_length=MAX_PURPOSE)
+    """Why; policy may demand it, and it stands in the audit. X-Gb-Purpose says the same."""
+    ticket: str = Field(default="", max_length=MAX_TICKET)
+    """Number of the case or order behind it."""
 
 
 class SnapshotApi:
@@ -66,7 +70,9 @@ class SnapshotApi:
         """Answer GET of a picture."""
         query = query_of(request, SnapshotQuery)
         principal = principal_of(request)
-        context = context_of(principal, self._deps.wall, request)
+        context = context_of(
+            principal, self._deps.wall, request, purpose=query.purpose, ticket=query.ticket
+        )
         names = request.match_info["device_id"], request.match_info["channel_id"]
         channel = self._gate.find(principal, *names, Action.LIVE, context)
         decision = self._gate.check(principal, Action.LIVE, channel, context, "snapshot")
