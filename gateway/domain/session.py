@@ -81,7 +81,12 @@ class EndReason(enum.StrEnum):
     @property
     def is_failure(self) -> bool:
         """Whether somebody should look into it, as opposed to an ordinary end."""
-        return self not in {EndReason.NO_READERS, EndReason.STOPPED, EndReason.SHUTDOWN}
+        return self not in {
+            EndReason.NO_READERS,
+            EndReason.PUBLISHER_LEFT,
+            EndReason.STOPPED,
+            EndReason.SHUTDOWN,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class SourceStatus:
     state: SourceState
     since: datetime
     reason: str = ""
-    """Stable word, as `EndReason`, while failed; empty otherwise."""
+    """Stable word of the last failure, as `EndReason`; empty once it was reached."""
     detail: str = ""
     """A sentence for people."""
     tries: int = 0

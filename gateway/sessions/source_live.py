@@ -17,7 +17,9 @@ from gateway.domain.source import (
 
 __all__ = ["ActivePublisher", "LiveSource", "channel_of"]
 
-_NO_FAULT = frozenset({EndReason.NO_READERS, EndReason.STOPPED, EndReason.SHUTDOWN})
+FIRST_AGAIN = 10.0
+"""Seconds after a first failure; doubled each time."""
+
 # Not the source's fault: it is as it was.
 _NOT_ITS_FAULT = frozenset({EndReason.INTERNAL_ERROR, EndReason.PORTS_EXHAUSTED})
 _OURS = frozenset({"too_many_pulls", "shutdown"})
@@ -67,8 +69,12 @@ class LiveSource:
 
     @property
     def usable(self) -> bool:
-        """Whether its channel counts as online."""
-        return self._state() in {SourceState.IDLE, SourceState.CONNECTING, SourceState.RUNNING}
+        """Whether its channel counts as online: a new try does not make a failed one so, only its success."""
+        return self._fault is None and self._state() in {
+            SourceState.IDLE,
+            SourceState.CONNECTING,
+            SourceState.RUNNING,
+        }
 
     @property
     def state(self) -> SourceState:
@@ -95,7 +101,7 @@ class LiveSource:
         """A session ended."""
         self._sessions = max(0, self._sessions - 1)
         self._connected = False
-        if ended.reason in _NO_FAULT or ended.reason in _NOT_ITS_FAULT:
+        if not ended.reason.is_failure or ended.reason in _NOT_ITS_FAULT:
             return
         self._failed(ended.reason.value, ended.detail)
 
@@ -106,6 +112,11 @@ class LiveSource:
             self._checked_at = self._wall()
         elif report.code not in _OURS:
             self._failed(report.code, report.detail)
+
+    def look_after(self, interval: float) -> float:
+        """Return the seconds to the next look at it: soon after a failure, then ever later."""
+        again = FIRST_AGAIN * 2.0 ** min(self._tries - 1, 20)
+        return min(interval, again) if self._tries else interval
 
     def settle(self) -> bool:
         """Note a changed state; return whether it changed."""

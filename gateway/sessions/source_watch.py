@@ -113,7 +113,7 @@ class SourceWatch:
             log.debug("source_not_probed", channel_id=source.config.source_id, detail=exc.detail)
         finally:
             source.probing = False
-            source.probe_at = self._now() + self._settings.probe_interval
+            source.probe_at = self._now() + source.look_after(self._settings.probe_interval)
 
     async def _keep(self, source_id: str) -> None:
         """Keep a source's session, until that is no longer wanted."""

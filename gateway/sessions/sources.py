@@ -282,7 +282,7 @@ class ForeignSources:
         source = self._sources.get(source_id)
         if source is not None:
             source.over(ended)
-            source.probe_at = self._now() + self._settings.probe_interval
+            source.probe_at = self._now() + source.look_after(self._settings.probe_interval)
             self._settle(source)
 
     # Inside
