@@ -225,9 +225,6 @@ class _Encoder:
         self._spec = spec
         self._start = start
         self._view = view
-        now = datetime.now(_BEIJING)
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        self._clock_ms = (now - midnight) // timedelta(milliseconds=1)
         probe = av.VideoFrame(spec.width, spec.height, "yuv420p")
         self._picture = TestPicture(
             PictureLayout(spec.width, spec.height),
@@ -237,6 +234,10 @@ class _Encoder:
             has_position=view is not None,
         )
         self._context = _open_video(spec)
+        # Now, for opening the encoder takes a while: the clock in the picture is the measure of delays.
+        now = datetime.now(_BEIJING)
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        self._clock_ms = (now - midnight) // timedelta(milliseconds=1)
         self._sound: Sound | None = None
         if spec.audio is not None:
             self._sound = open_sound(spec.audio, start=start, phase=self._clock_ms % 1000 / 1000)

@@ -1,6 +1,7 @@
 """WebRTC viewers that are not ours: aiortc as a browser would be, and a stream to watch in this process."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,8 +28,6 @@ STREAM = "34020000001180000001/34020000001320000001"
 
 def free_range(count: int) -> tuple[int, int]:
     """A range of UDP ports that nobody has at the moment."""
-    import socket
-
     for first in range(41_000, 60_000, 50):
         held = []
         try:

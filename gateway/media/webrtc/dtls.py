@@ -112,7 +112,7 @@ class DtlsServer:
 
     def receive(self, data: bytes, now: float) -> None:
         """Take a datagram."""
-        if self.state in {DtlsState.CLOSED, DtlsState.FAILED}:
+        if not data or self.state in {DtlsState.CLOSED, DtlsState.FAILED}:
             return
         self._ssl.bio_write(data)
         if self.state is DtlsState.HANDSHAKE:

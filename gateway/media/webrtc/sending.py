@@ -17,6 +17,8 @@ SPEED = 8
 """So many times faster than live goes out what a viewer has to catch up with."""
 SLOWEST, FASTEST = 1_500_000, 8_000_000
 """Limits of that, in bytes a second."""
+STEP = 450
+"""Least ticks between two pictures that a viewer begins with: browsers decode no faster than one in 5 ms."""
 AFTER = 1_500
 """Ticks between a live picture and the next one that stamps of a repeated group are fitted into."""
 REPORT_INTERVAL = 1.0
@@ -140,16 +142,16 @@ class MediaSending:
         span = max((newest - pictures[0].timestamp) / VIDEO_TICKS, 1.0)
         self._pacer.rate = min(max(SPEED * group.size / span, SLOWEST), FASTEST)
         # Stamps as far apart as the pictures go out.
-        ticks = VIDEO_TICKS / self._pacer.rate
+        ticks, least = VIDEO_TICKS / self._pacer.rate, STEP
         if self._newest is not None:
             # After what was shown, and before the next live picture.
-            ticks = min(ticks, AFTER / max(group.size, 1))
+            ticks, least = min(ticks, AFTER / max(group.size, 1)), 1.0
             newest = max(newest, self._newest) + int(ticks * group.size) + len(pictures)
             self._floor = newest
         behind, stamps = 0.0, []
-        for number, frame in enumerate(reversed(pictures)):
-            stamps.append(newest - int(behind) - number)
-            behind += frame.size * ticks
+        for frame in reversed(pictures):
+            stamps.append(newest - int(behind))
+            behind += max(frame.size * ticks, least)
         for frame, stamp in zip(pictures, reversed(stamps), strict=True):
             self._push(frame, stamp)
 
