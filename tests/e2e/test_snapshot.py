@@ -24,7 +24,7 @@ async def jpeg(it: RunningGateway, channel: str, query: str = "") -> tuple[int, 
 
 def decoded(data: bytes) -> tuple[int, int, str]:
     """Size of a JPEG and the clock in it."""
-    with av.open(io.BytesIO(data), format="mjpeg") as source:
+    with av.open(io.BytesIO(data), "r", format="mjpeg") as source:
         frame = next(source.decode(video=0))
         assert isinstance(frame, av.VideoFrame)
         luma = frame.reformat(format="gray").planes[0]

@@ -59,6 +59,10 @@ class HlsSource:
         self._shares: tuple[HlsShare, ...] = ()
         self._changed = asyncio.Event()
         self._init: bytes | None = None
+        self._sound = False
+        """Whether there is a sound track."""
+        self._waited_for_sound = False
+        """Whether a container without one was given up for one with it: once, or it would never end."""
         self._idle: asyncio.TimerHandle | None = None
         self._again: asyncio.Handle | None = None
         self._stream = find()
@@ -113,6 +117,7 @@ class HlsSource:
         """Take a new initialization segment and what came since the last key frame."""
         now = self._wall().timestamp()
         self._init = header
+        self._sound = has_sound(header)
         self.segmenter.restart(header, now)
         for chunk in chunks:
             self.segmenter.feed(chunk, now)
@@ -125,25 +130,37 @@ class HlsSource:
         segmenter.feed(chunk, self._wall().timestamp())
         if segmenter.version != version:
             self.wake()
+            if chunk.keyframe and not self._sound and self._stream.audio is not None:
+                self._take_sound()
 
     def close(self, code: str, detail: str) -> None:
         """The output is over; if its codec changed there is another one."""
         self._feed = None
         if code == "codec_changed" and self.ended is None:
             # Not from within the output that is just being closed.
-            self._again = asyncio.get_running_loop().call_soon(self._tap_again)
+            self._again = asyncio.get_running_loop().call_soon(self._tap_again, code)
         else:
             self.end(code, detail)
 
-    def _tap_again(self) -> None:
+    def _take_sound(self) -> None:
+        """Begin anew with the sound that came after the container was opened."""
+        if self._waited_for_sound:
+            return
+        self._waited_for_sound = True
+        self._again = asyncio.get_running_loop().call_soon(self._tap_again, "sound_came")
+
+    def _tap_again(self, reason: str) -> None:
         self._again = None
+        if self._feed is not None:
+            self._feed.detach()
+            self._feed = None
         try:
             self._stream = self._find()
             self._feed = self._stream.tap(OutputFormat.MP4, self, KIND)
         except GatewayError as exc:
             self.end(exc.code, exc.detail)
         else:
-            log.info("hls_restarted", stream_id=self.name, reason="codec_changed")
+            log.info("hls_restarted", stream_id=self.name, reason=reason)
 
     # Waiting
 
@@ -171,11 +188,10 @@ class HlsSource:
     def variant(self) -> HlsVariant:
         """Return what is known of the stream now."""
         video = self._stream.video
-        sound = self._init is not None and has_sound(self._init)
         mime = (video.mime_codec if video else "") or UNKNOWN_VIDEO
         peak, average = self.segmenter.rates()
         return HlsVariant(
-            codecs=(mime, "mp4a.40.2") if sound else (mime,),
+            codecs=(mime, "mp4a.40.2") if self._sound else (mime,),
             bandwidth=peak,
             average_bandwidth=average,
             width=video.width if video else None,

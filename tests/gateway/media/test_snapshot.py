@@ -29,7 +29,7 @@ async def running() -> AsyncIterator[tuple[PlaneBench, SnapshotMedia]]:
 
 def grey(jpeg: bytes) -> bytes:
     """The luma of a JPEG, full range."""
-    with av.open(io.BytesIO(jpeg), format="mjpeg") as source:
+    with av.open(io.BytesIO(jpeg), "r", format="mjpeg") as source:
         frame = next(source.decode(video=0))
         assert isinstance(frame, av.VideoFrame)
         return bytes(frame.reformat(format="gray").planes[0])
@@ -38,7 +38,7 @@ def grey(jpeg: bytes) -> bytes:
 def reference(codec: Codec, number: int, **options: int | str) -> bytes:
     """The luma of one picture of the same stream as FFmpeg's own decoder and scaler give it."""
     data = stream(codec, **options)
-    with av.open(io.BytesIO(data), format=codec.value) as source:
+    with av.open(io.BytesIO(data), "r", format=codec.value) as source:
         for at, frame in enumerate(source.decode(video=0)):
             if at == number:
                 return bytes(frame.reformat(format="gray").planes[0])

@@ -57,10 +57,11 @@ def body(it: Segmenter, number: int) -> bytes:
 
 def test_nothing_is_published_before_the_first_group_of_pictures_is_complete() -> None:
     camera = Camera()
-    camera.run(25)
-    assert not camera.segmenter.started
-    camera.run(1)
-    assert camera.segmenter.started
+    started = []
+    for frames in (25, 1):
+        camera.run(frames)
+        started.append(camera.segmenter.started)
+    assert started == [False, True]
     assert [item.duration for item in camera.playlist().items] == [1.0]
 
 

@@ -252,6 +252,26 @@ async def test_a_new_picture_size_is_a_discontinuity_with_an_init_of_its_own() -
         share.leave()
 
 
+async def test_sound_that_comes_late_is_taken_in_with_a_discontinuity_once() -> None:
+    async with running() as (bench, media):
+        share = media.join(STREAM, never)
+        await play(bench, video_units(count=60))
+        assert "mp4a" not in (await share.master("x")).decode()
+        late = interleave(
+            video_units(count=135, start=60 * 3_600), g711_units(135, start=60 * 3_600)
+        )
+        await play(bench, late)
+        shown = read(await share.playlist())
+        assert [item.discontinuity for item in shown.items].count(True) == 1
+        assert "mp4a.40.2" in (await share.master("x")).decode()
+        init = share.init(1)
+        assert init is not None
+        assert has_sound(init)
+        assert share.init(2) is None
+        assert bench.viewers() == {"hls": 1}
+        share.leave()
+
+
 @pytest.mark.parametrize("init", [b"", b"\0" * 100, b"\xff" * 40, b"\0\0\0\x10moov\0\0\0\x01trak"])
 def test_what_is_no_init_has_no_sound(init: bytes) -> None:
     assert not has_sound(init)
