@@ -117,7 +117,8 @@ async def webrtc_bench(
             scope.spawn(coro, name=name)
 
         camera = Camera(spawn, media or MediaOptions())
-        outputs = RtpOutputs(camera)  # type: ignore[arg-type] - it needs no more of a plane
+        # They need no more of a plane than the camera has.
+        outputs = RtpOutputs(camera)  # type: ignore[arg-type]
         chosen = options or WebRtcOptions(ports=free_range(10))
         async with EmbeddedWebRtc(camera, outputs, chosen) as webrtc:  # type: ignore[arg-type]
             yield webrtc, camera

@@ -115,10 +115,14 @@ class EmbeddedWebRtc:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.close()
+        await self._scope.__aexit__(exc_type, exc, traceback)
+
+    def close(self) -> None:
+        """End every viewer and take no more; idempotent."""
         self._stopping.set()
         for viewer in tuple(self._viewers):
             viewer.close("shutdown", "The gateway is stopping")
-        await self._scope.__aexit__(exc_type, exc, traceback)
 
     @property
     def addresses(self) -> Sequence[str]:

@@ -132,6 +132,8 @@ def test_an_answer_says_everything_at_once() -> None:
     # As another implementation reads it.
     found = SessionDescription.parse(text)
     video, audio = found.media
+    assert video.ice is not None
+    assert video.dtls is not None
     assert video.ice.iceLite
     assert [c.ip for c in video.ice_candidates] == ["192.0.2.7", "2001:db8::7"]
     assert video.ice_candidates[0].priority > video.ice_candidates[1].priority

@@ -61,8 +61,7 @@ def test_senders_that_share_memory_do_not_disturb_each_other() -> None:
 def test_a_packet_made_anew_is_the_same_packet() -> None:
     sender, viewer, _ = pair()
     stamp = RtpStamp(96, 7)
-    (first,) = sender.protect([b"once"], stamp, 10, 900, marker=True)
-    first = bytes(first)
+    first = bytes(sender.protect([b"once"], stamp, 10, 900, marker=True)[0])
     for number in range(11, 2_000):
         sender.protect([b"more"], stamp, number, 900, marker=False)
     (again,) = sender.protect([b"once"], stamp, 10, 900, marker=True)
