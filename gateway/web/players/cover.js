@@ -9,6 +9,9 @@ import { lastReason } from "./desk.js";
 const QUOTED = new Set(["browser_codec", "page_error"]); // the sentence is part of the reason's words
 const ASKED = new Set(["purpose_required", "ticket_required"]);
 
+/** Whether the policy wants to be told something first. */
+export const isQuestion = (error) => ASKED.has(error.code);
+
 /** @param {import("./video.js").GbVideo} video */
 export function cover(video, t) {
   const { state } = video;
@@ -20,7 +23,9 @@ export function cover(video, t) {
     case "connecting":
       return busy(video, state, t);
     default:
-      return ASKED.has(state.error.code) ? question(video, state, t) : failure(video, state, t);
+      return isQuestion(state.error)
+        ? questionForm(state.error, video.viewing.desk.reason, (reason) => video.viewing.explain(reason), t)
+        : failure(video, state, t);
   }
 }
 
@@ -92,25 +97,24 @@ export function reasonOf(error, t) {
   return t.has(`reason.${error.code}`) ? t(`reason.${error.code}`, { detail: error.detail }) : said(error.code);
 }
 
-function question(video, state, t) {
-  const wanted = state.error.code === "ticket_required" ? "ticket" : "purpose";
+/** A form for what the policy demands to be said; `explain` gets {purpose, ticket}. */
+export function questionForm(error, given, explain, t) {
+  const wanted = error.code === "ticket_required" ? "ticket" : "purpose";
   const submit = (event) => {
     event.preventDefault();
     const data = new FormData(event.target);
     const reason = { purpose: String(data.get("purpose")).trim(), ticket: String(data.get("ticket")).trim() };
     Object.assign(lastReason, reason);
-    video.viewing.explain(reason);
+    explain(reason);
   };
-  const given = video.viewing.desk.reason;
   const field = (name, longest) => h("label", { class: "gbv-field" }, h("span", null, t(`play.${name}`)),
     h("input", {
-      class: "input",
-      name, type: "text", maxlength: longest, autocomplete: "off", required: name === wanted,
+      class: "input", name, type: "text", maxlength: longest, autocomplete: "off", required: name === wanted,
       value: given[name] || lastReason[name],
     }));
-  return h("div", { class: "gbv-cover gbv-question", role: "group", "data-code": state.error.code },
+  return h("div", { class: "gbv-cover gbv-question", role: "group", "data-code": error.code },
     h("form", { onsubmit: submit },
-      h("p", { class: "gbv-title" }, reasonOf(state.error, t)),
+      h("p", { class: "gbv-title" }, reasonOf(error, t)),
       h("p", { class: "gbv-detail" }, t("play.purpose_why")),
       field("purpose", 200), field("ticket", 64),
       h("button", { type: "submit", class: "button button-primary button-small" }, t("play.purpose_ok"))));

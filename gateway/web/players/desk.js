@@ -10,6 +10,14 @@ const PEEK_EVERY = 1_000;
 /** Purpose and ticket last given on this page: offered again, never sent unasked for another channel. */
 export const lastReason = { purpose: "", ticket: "" };
 
+/** Headers that tell why something is asked for. */
+export function reasonHeaders({ purpose, ticket }) {
+  return {
+    ...(purpose ? { "X-Gb-Purpose": encodeURIComponent(purpose) } : {}),
+    ...(ticket ? { "X-Gb-Ticket": ticket } : {}),
+  };
+}
+
 /** Asks for one channel's addresses. */
 export class Desk {
   constructor(device, channel, stream) {
@@ -27,11 +35,7 @@ export class Desk {
 
   /** Headers that tell other requests about this channel why they are made. */
   get headers() {
-    const { purpose, ticket } = this.reason;
-    return {
-      ...(purpose ? { "X-Gb-Purpose": encodeURIComponent(purpose) } : {}),
-      ...(ticket ? { "X-Gb-Ticket": ticket } : {}),
-    };
+    return reasonHeaders(this.reason);
   }
 
   /**

@@ -36,7 +36,8 @@ export class MseFeed {
    * @param {HTMLVideoElement} video
    * @param {string} mime With codecs.
    * @param {(error: PlayError) => void} onError Called once.
-   * @param {{keepBehind?: number}} options keepBehind: Infinity for recordings, which are looked at again.
+   * @param {{keepBehind?: number, patient?: boolean}} options Seconds kept of what was shown; patient: when the
+   *   browser's buffer is full wait for kick(), as recordings can and live pictures cannot.
    */
   constructor(video, mime, onError, options = {}) {
     this.video = video;
@@ -47,7 +48,7 @@ export class MseFeed {
     this.closed = false;
     this.ending = false;
     this.onError = onError;
-    this.onDrained = null; // called when nothing waits any more
+    this.patient = Boolean(options.patient);
     const Source = SourceClass();
     if (!Source) throw new PlayError("no_mse");
     if (!Source.isTypeSupported(mime)) throw new PlayError("browser_codec", lacking(Source, mime));
@@ -65,6 +66,16 @@ export class MseFeed {
     this.queue.push(data);
     this.pending += data.byteLength;
     if (this.pending > MAX_PENDING) return this.#fail("decode_failed", "the browser does not keep up");
+    this.#pump();
+  }
+
+  /** Bytes that wait to be taken by the browser. */
+  get waiting() {
+    return this.pending;
+  }
+
+  /** Try again what did not fit before: the playhead has moved. */
+  kick() {
     this.#pump();
   }
 
@@ -107,7 +118,6 @@ export class MseFeed {
     if (this.#trim(2 * this.keepBehind, this.keepBehind)) return;
     if (!this.queue.length) {
       if (this.ending) this.source.endOfStream();
-      else if (this.onDrained) this.onDrained();
       return;
     }
     const data = this.queue[0];
@@ -118,7 +128,7 @@ export class MseFeed {
     } catch (error) {
       // Full: make room and try this chunk again at the next updateend.
       if (error.name === "QuotaExceededError" && this.#trim(1, 1)) return;
-      if (error.name === "QuotaExceededError" && this.onDrained) return;
+      if (error.name === "QuotaExceededError" && this.patient) return;
       this.#fail("decode_failed", error.message);
     }
   }

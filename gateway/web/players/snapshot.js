@@ -25,17 +25,18 @@ async function picture(desk, video, signal) {
     const missing = NOT_BUILT.has(known.status) && known.code !== "channel_unknown";
     // What is denied stays denied, also when it stands on the screen.
     if (!missing && known.status !== 0 && known.status < 500) throw known;
-    return await drawn(video, known);
+    return await drawn(video, known.status ? known : new PlayError("no_output"));
   }
 }
 
-function drawn(video, why) {
-  if (!video || !video.videoWidth) throw why.status ? why : new PlayError("no_output");
+/** What a video shows, as a JPEG; throws `why` if it shows nothing. */
+export async function drawn(video, why) {
+  if (!video || !video.videoWidth) throw why;
   const canvas = document.createElement("canvas");
   canvas.width = video.videoWidth;
   canvas.height = video.videoHeight;
   canvas.getContext("2d").drawImage(video, 0, 0);
-  return new Promise((resolve, reject) => {
+  return await new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new PlayError("decode_failed"))), "image/jpeg", QUALITY);
   });
 }
