@@ -173,13 +173,13 @@ class ChunkReader:
         if not header.extended:
             return header
         four = self._buffer[header.position : header.position + 4]
+        # Some encoders leave it out of the chunks that go on with a message (form 3), others repeat it there.
+        if header.form == 3 and not known.shown.to_bytes(4).startswith(four):
+            return header
         if len(four) < 4:
             return None
-        shown = int.from_bytes(four)
-        # Some encoders leave it out of the chunks that go on with a message (form 3), others repeat it there.
-        if header.form < 3 or shown == known.shown:
-            header.shown = shown
-            header.position += 4
+        header.shown = int.from_bytes(four)
+        header.position += 4
         return header
 
     def _begin(self, stream: _ChunkStream, header: _Header) -> None:
