@@ -118,6 +118,13 @@ export class Whep {
     }
     this.video.srcObject = this.stream;
     await peer.setRemoteDescription({ type: "answer", sdp });
+    // The gateway ends a stream with a goodbye of DTLS; the state of the connection would need seconds to follow.
+    const transport = peer.getReceivers()[0]?.transport;
+    if (transport) {
+      transport.onstatechange = () => {
+        if (!this.over && transport.state === "closed") void this.#ended();
+      };
+    }
     this.hasAudio = /^m=audio [1-9]/m.test(sdp) && !/^m=audio[\s\S]*?^a=inactive/m.test(sdp);
   }
 
