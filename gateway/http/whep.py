@@ -121,6 +121,8 @@ class WhepApi:
         except BaseException:
             session.close("viewer_left", "The viewer left before it was served")
             raise
+        if request.transport is None or request.transport.is_closing():
+            session.close("viewer_left", "The viewer left before it was answered")
         headers = {
             "Location": f"/whep/sessions/{session.key}",
             "ETag": session.etag,

@@ -26,6 +26,7 @@ from gateway.domain.session import (
 from gateway.domain.signalling import Origin
 from gateway.domain.snapshot import SnapshotPlane
 from gateway.domain.store import StoreHealth
+from gateway.domain.webrtc import WebRtcMedia
 from gateway.http.deps import HttpDeps
 from gateway.http.options import HttpOptions
 from gateway.http.server import HttpServer
@@ -310,6 +311,7 @@ async def http_bench(
     *,
     audit_files: bool = False,
     hls: HlsPlane | None = None,
+    webrtc: WebRtcMedia | None = None,
     snapshots: SnapshotPlane | None = None,
     **options: Any,
 ) -> AsyncIterator[HttpBench]:
@@ -335,6 +337,7 @@ async def http_bench(
             store_health=lambda: health[-1],
             sharing=sharing.deps(),
             hls=hls,
+            webrtc=webrtc,
             snapshots=snapshots,
             sip_addresses=lambda: [("UDP", "127.0.0.1", 5060)],
             version="0.1.0",
