@@ -128,10 +128,9 @@ class RecordingPlayApi:
         channel = self._channels.check(request, *names, Action.PLAYBACK, "describe")
         clip = await self._clip(channel, query)
         path = f"{BASE}/{channel.device_id}/{channel.channel_id}"
-        asked = {"start": query.start.isoformat()}
-        if query.end is not None:
-            asked["end"] = query.end.isoformat()
-        words = urlencode(asked)
+        # With an end what is played stays the same, and ranges of it can be asked for.
+        end = query.end or clip.parts[-1].end
+        words = urlencode({"start": query.start.isoformat(), "end": end.isoformat()})
         answer = ClipOut.of(clip, f"{path}/play.mp4?{words}", f"{path}/download.mp4?{words}")
         return json_answer(answer)
 

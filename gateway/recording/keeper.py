@@ -67,7 +67,6 @@ class IndexKeeper:
             file = replace(file, locked=known.locked)
         self._on_bytes(file.bytes)
         self.save(file)
-        self._hash.set()
 
     def removed(self, file_id: str) -> None:
         """A file is gone."""
@@ -175,6 +174,8 @@ class IndexKeeper:
                     self._gone.difference_update(gone)
                 for file, future in written:
                     await future
+                    if file.state is not RecordState.OPEN and not file.sha256:
+                        self._hash.set()
                     if self._dirty.get(file.file_id) is file:
                         del self._dirty[file.file_id]
             except Unavailable as exc:

@@ -1,5 +1,6 @@
 """The plans of all channels, kept in the store."""
 
+import asyncio
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -47,7 +48,7 @@ class PlanBook:
         for key, body in (await self._store.load_documents(_COLLECTION)).items():
             try:
                 plan = _from_document(body)
-                self._put(plan, check_plan(plan))
+                self._put(plan, await asyncio.to_thread(check_plan, plan))
             except (KeyError, TypeError, ValueError, Invalid) as exc:
                 log.error("record_plan_unreadable", name=key, error=repr(exc))  # noqa: TRY400 - no trace needed
 
@@ -72,7 +73,9 @@ class PlanBook:
             Unavailable: the store cannot keep it; nothing was changed.
         """
         key = plan.device_id, plan.channel_id
-        week, old = check_plan(plan), self._plans.get(key)
+        # A time zone that was not used before is read from disk.
+        week = await asyncio.to_thread(check_plan, plan)
+        old = self._plans.get(key)
         if old is None and len(self._plans) >= MAX_PLANS:
             raise Conflict("too_many_plans", f"{MAX_PLANS} plans are as many as are kept")
         old_week = self._weeks.get(key)

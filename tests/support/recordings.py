@@ -135,10 +135,11 @@ async def record_bench(root: Path, **options: Any) -> AsyncIterator[RecordBench]
             _Late(lambda: bench),
             RecordOptions(directory=root, **({"file_seconds": 3600.0} | options)),
             new_id=lambda: secrets.token_hex(8),
-            wall=lambda: bench.wall(),
+            wall=lambda: bench.wall(),  # noqa: PLW0108 - made below
             clock=lambda: clock[0],
         )
-        bench = RecordBench(stream, media, RecordDirectory(root, lambda: bench.wall()), root, clock)
+        directory = RecordDirectory(root, lambda: bench.wall())  # noqa: PLW0108 - the same
+        bench = RecordBench(stream, media, directory, root, clock)
         try:
             async with media:
                 yield bench

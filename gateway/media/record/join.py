@@ -29,6 +29,8 @@ class _Cut:
     path: Path
     scan: Scan
     stretches: list[Stretch]
+    growing: bool
+    """Whether the last stretch is not complete."""
 
     def wall(self, ticks: int) -> datetime:
         first = self.scan.stretches[0].begin
@@ -80,8 +82,13 @@ def _cut(directory: Path, file: RecordFile, begin: datetime, end: datetime) -> _
         found = read_index(opened)
     finally:
         os.close(opened)
-    cut = _Cut(file, path, found, [])
-    for stretch in found.stretches:
+    known = found.stretches
+    growing = file.state is RecordState.OPEN
+    if growing and len(known) > 1:
+        # The same question later gives the same bytes.
+        known, growing = known[:-1], False
+    cut = _Cut(file, path, found, [], growing)
+    for stretch in known:
         if cut.wall(stretch.begin) >= end:
             break
         if cut.wall(stretch.begin + stretch.duration) > begin:
@@ -119,7 +126,7 @@ def _joined(cuts: Sequence[_Cut], following: datetime | None) -> JoinedClip:
         segments,
         tuple(parts),
         mime=first_cut.file.mime,
-        fixed=all(cut.file.state is not RecordState.OPEN for cut in cuts),
+        fixed=not any(cut.growing for cut in cuts),
         next=following,
     )
 
