@@ -49,7 +49,7 @@ class PlaneBench:
 
 
 @asynccontextmanager
-async def plane_bench(**options: Any) -> AsyncIterator[PlaneBench]:
+async def plane_bench(stream_id: str = STREAM, **options: Any) -> AsyncIterator[PlaneBench]:
     """Open a plane and a stream that nothing comes for by itself."""
     clock = [0.0]
     async with EmbeddedMedia(
@@ -61,7 +61,7 @@ async def plane_bench(**options: Any) -> AsyncIterator[PlaneBench]:
     ) as plane:
         receiver = await plane.open_receiver(
             ReceiverSpec(
-                stream_id=STREAM, session_id="s1", transport=MediaTransport.UDP, ssrc=100_000_001
+                stream_id=stream_id, session_id="s1", transport=MediaTransport.UDP, ssrc=100_000_001
             ),
             RecordingEvents(),
         )
