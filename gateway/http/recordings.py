@@ -1,5 +1,6 @@
 """What was recorded: `/api/v1/recordings`, lists, stretches of time, days, files, locks."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -218,7 +219,7 @@ class RecordingApi:
         """Answer GET recordings/{device_id}/{channel_id}/days."""
         query = query_of(request, DayQuery)
         try:
-            zone = zone_of(query.zone)
+            zone = await asyncio.to_thread(zone_of, query.zone)
         except ValueError as exc:
             raise Invalid("invalid_zone", str(exc)) from None
         channel = self._checked(request, "days")

@@ -219,9 +219,11 @@ export class TimelineBar extends View {
       pen.globalAlpha = 0.5;
       pen.fillRect(at, top, 1, height - top);
       pen.globalAlpha = 1;
-      if (at < 18 || at > width - 18) continue;
+      const text = timeOfDay(time, { seconds: step < 60_000 });
+      const half = pen.measureText(text).width / 2;
+      if (at < half || at > width - half) continue;
       pen.fillStyle = colour("--text-muted");
-      pen.fillText(time >= this.end.getTime() ? "24:00" : timeOfDay(time, { seconds: step < 60_000 }), at, top / 2);
+      pen.fillText(text, at, top / 2);
     }
   }
 

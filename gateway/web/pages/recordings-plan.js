@@ -30,16 +30,11 @@ export const strings = {
 const t = words(strings);
 const MODES = ["off", "always", "weekly", "event"];
 
-/** Show and change the plan of {device, channel, name}; resolves with the plan saved, or null. */
-export async function editPlan(cell, { mayChange, signal }) {
+/** Show and change the plan of {device, channel, name}, null if it has none; resolves with the plan saved, or null. */
+export async function editPlan(cell, known, { mayChange }) {
   const path = `recordings/plans/${encodeURIComponent(cell.device)}/${encodeURIComponent(cell.channel)}`;
-  let plan = { mode: "off", windows: [], zone: Intl.DateTimeFormat().resolvedOptions().timeZone, stream: 0,
+  const plan = known || { mode: "off", windows: [], zone: Intl.DateTimeFormat().resolvedOptions().timeZone, stream: 0,
     keep_days: null, pre_seconds: null, post_seconds: null };
-  try {
-    plan = await api.get(path, { signal });
-  } catch (error) {
-    if (error.code !== "plan_unknown") throw error;
-  }
   const { week, exact } = parseWeek(plan.windows);
   const state = { plan: { ...plan }, week, exact, paint: null, error: null, fault: "", busy: false };
   return await openDialog({

@@ -224,7 +224,8 @@ export default define("page-recordings", class extends View {
 
   async #plan() {
     try {
-      if (await editPlan(this.#cell, { mayChange: may("admin"), signal: this.signal })) await this.#refresh();
+      this.#status = await api.get(`${this.#path}/status`, { signal: this.signal });
+      if (await editPlan(this.#cell, this.#status.plan, { mayChange: may("admin") })) await this.#refresh();
     } catch (error) {
       toastError(error);
     }
