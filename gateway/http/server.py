@@ -261,6 +261,8 @@ class HttpServer:
             finally:
                 requests.labels(str(status or 499)).inc()
                 often = request.path in {"/healthz", "/readyz", "/metrics"} or is_viewing(request)
+                # A page of the console asks for some forty files.
+                often = often or request.path.startswith("/console/")
                 quiet = often and status < 400
                 (log.debug if quiet else log.info)(
                     "http_request_handled",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from gateway.domain.device import Channel, ChannelKind, DeviceAddress, Registration
 from gateway.registry.registry import DeviceRegistry
-from gb28181.aio.clock import monotonic
+from gb28181.aio.clock import monotonic, utc_now
 
 __all__ = ["COUNTY", "PLATFORM", "RECORDER", "seed_county"]
 
@@ -46,17 +46,24 @@ _SIDES = ("东向", "西向", "南向", "北向")
 async def seed_county(
     registry: DeviceRegistry, *, recorders: int = 300, on_platform: int = 70_000, each: int = 100
 ) -> int:
-    """Register a lower platform and recorders with their catalogues; return the number of channels."""
+    """Register a lower platform and recorders with their catalogues, in memory only; return the number of channels."""
     await _register(registry, PLATFORM, "平邑县公安局视频平台")
-    await registry.replace_catalog(PLATFORM, list(_tree(on_platform)), complete=True)
+    _list(registry, PLATFORM, list(_tree(on_platform)))
     for number in range(recorders):
         town = number % len(_TOWNS)
         device_id = f"{COUNTY}{town + 1:02d}00111{number + 1:07d}" if number else RECORDER
         await _register(registry, device_id, f"{_TOWNS[town]}派出所录像机 {number + 1}")
-        await registry.replace_catalog(
-            device_id, list(_cameras(device_id, number, each)), complete=True
-        )
+        _list(registry, device_id, list(_cameras(device_id, number, each)))
     return registry.counts()[2]
+
+
+def _list(registry: DeviceRegistry, device_id: str, channels: Sequence[Channel]) -> None:
+    # As after a start: the store, which would take its time, is not asked to keep them.
+    registry._channels.restore(channels)
+    device = registry.get(device_id)
+    assert device is not None
+    device.channel_count = len(channels)
+    device.catalog_at = utc_now()
 
 
 async def _register(registry: DeviceRegistry, device_id: str, name: str) -> None:

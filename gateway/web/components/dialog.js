@@ -16,7 +16,7 @@ export function openDialog({ title, render, wide = false, locked = false, class:
       window.removeEventListener("gb-language", update);
       dialog.close();
       dialog.remove();
-      if (before?.isConnected) before.focus();
+      back(before);
       resolve(value);
     };
     const update = () => {
@@ -40,6 +40,14 @@ export function openDialog({ title, render, wide = false, locked = false, class:
     (dialog.querySelector("[autofocus]") || dialog.querySelector(".dialog-body input, .dialog-body select, .dialog-body textarea") ||
       dialog.querySelector(".button-primary, .button-danger, button"))?.focus();
   });
+}
+
+/** Focus what had it; anew, for the caret that close() restores while the page is still inert takes no text. */
+function back(element) {
+  if (!element?.isConnected || element === document.body) return;
+  document.body.getBoundingClientRect();
+  element.blur();
+  element.focus({ preventScroll: true });
 }
 
 function outside(dialog, event) {

@@ -1,6 +1,7 @@
 """Everything at a glance over HTTP: what is wrong by reason, and how little people outside are told."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
@@ -114,7 +115,7 @@ async def test_a_full_disk_is_told_and_looked_at_now_and_then(
         looked.append(path)
         return Usage()
 
-    monkeypatch.setattr(module.shutil, "disk_usage", usage)
+    monkeypatch.setattr(shutil, "disk_usage", usage)
     assert codes(await overview(bench)) == ["disk_full"]
     async with asyncio.TaskGroup() as group:
         for _ in range(5):
@@ -130,7 +131,7 @@ async def test_a_full_disk_is_told_and_looked_at_now_and_then(
     def broken(path: Path) -> Usage:
         raise OSError("gone")
 
-    monkeypatch.setattr(module.shutil, "disk_usage", broken)
+    monkeypatch.setattr(shutil, "disk_usage", broken)
     bench.clock.advance(60)
     assert (await overview(bench))["disk"] is None
 
