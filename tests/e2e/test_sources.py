@@ -17,6 +17,7 @@ from tests.support.foreign_sources import (
     free_port,
     gst_publisher,
     gst_rtsp_server,
+    hevc_publisher,
     publisher,
     rtmp_listener,
     running,
@@ -79,6 +80,16 @@ async def test_whoever_has_the_key_publishes_and_is_watched(tmp_path: Path, enco
             assert {"connected", "first_packet", "decodable", "first_output"} <= set(stages)
             assert not {"invited", "answered", "port_leased"} & set(stages)
         await in_state(gateway, source["source_id"], "waiting_publisher")
+
+
+async def test_hevc_is_published_with_the_enhanced_header(tmp_path: Path) -> None:
+    async with gateway_with_sources(tmp_path) as gateway:
+        added = await add(gateway, "push_rtmp")
+        source = added["source"]
+        async with running(*hevc_publisher(added["publish_url"])):
+            await in_state(gateway, source["source_id"], "running")
+            playing = await gateway.api.play(source["device_id"], source["source_id"])
+            assert (await decoded(playing["urls"]["mp4"]))["hevc"] > 20
 
 
 async def test_a_wrong_key_is_refused_counted_and_on_record(tmp_path: Path) -> None:

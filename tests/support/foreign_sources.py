@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ __all__ = [
     "free_port",
     "gst_publisher",
     "gst_rtsp_server",
+    "hevc_publisher",
     "publisher",
     "rtmp_listener",
     "running",
@@ -50,6 +52,21 @@ server.get_mount_points().add_factory("/cam", factory)
 server.attach(None)
 print(server.get_bound_port(), flush=True)
 GLib.MainLoop().run()
+"""
+
+_HEVC_PUBLISHER = """
+import sys, time, av
+with av.open(sys.argv[1], "w", format="flv", options={"rtmp_enhanced_codecs": "hvc1"}) as output:
+    stream = output.add_stream("libx265", rate=25)
+    stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+    stream.options = {"preset": "ultrafast", "x265-params": "keyint=25:bframes=2:log-level=0"}
+    for number in range(1500):
+        frame = av.VideoFrame(320, 240, "yuv420p")
+        for plane in frame.planes:
+            plane.update(bytes([number % 256]) * plane.buffer_size)
+        frame.pts = number
+        output.mux(stream.encode(frame))
+        time.sleep(0.04)
 """
 
 H264_WITH_SOUND = (
@@ -171,3 +188,11 @@ async def decoded(*source: str, seconds: float = 1.5, timeout: float = 30.0) -> 
         await process.wait()
     rows = (line.split(",") for line in out.decode().splitlines() if "," in line)
     return {codec: int(frames) for codec, frames, *_ in rows if frames.isdigit()}
+
+
+def hevc_publisher(url: str) -> tuple[str, ...]:
+    """Return the command of a publisher of H.265 with the header of Enhanced RTMP: the FFmpeg in PyAV, Debian's is older.
+
+    In a process of its own: PyAV holds the interpreter's lock while it connects.
+    """
+    return (sys.executable, "-c", _HEVC_PUBLISHER, url)
