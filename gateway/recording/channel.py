@@ -295,7 +295,7 @@ class ChannelRecording:
         }
         phase = phases.get(code, Phase.RETRYING)
         self._tries += 1
-        if (phase, code) != (self._phase, self._reason):
+        if code != self._reason:
             log.warning(
                 "recording_interrupted",
                 device_id=self.device_id,

@@ -17,9 +17,6 @@ log = structlog.get_logger()
 
 DISK_FULL = "disk_full"
 DISK_FAILED = "disk_failed"
-FIRST_REST = 5.0
-LAST_REST = 60.0
-"""Seconds for which nothing is written after the disk refused, though it says that there is room."""
 HEADROOM = 32 * 1024 * 1024
 """Bytes deleted at once beyond what is needed, so that not every file costs a round."""
 
@@ -56,7 +53,7 @@ class DiskGuard:
         self._since = wall()
         self._space = DiskSpace(total=0, free=0)
         self._rest_until = 0.0
-        self._rest = FIRST_REST
+        self._rest = options.first_rest
 
     def status(self) -> DiskStatus:
         """Return how it is."""
@@ -81,12 +78,12 @@ class DiskGuard:
     def refused(self, code: str, detail: str) -> None:
         """A write failed; nothing is tried for a while."""
         self._rest_until = self._now() + self._rest
-        self._rest = min(self._rest * 2, LAST_REST)
+        self._rest = min(self._rest * 2, self._options.last_rest)
         self._set(code, detail)
 
     def wrote(self) -> None:
         """A file was written: what the disk refused before is forgotten."""
-        self._rest = FIRST_REST
+        self._rest = self._options.first_rest
 
     async def check(self, growing: int) -> None:
         """Look at the disk, and delete the oldest files if it is too full.

@@ -19,6 +19,9 @@ class RecordingOptions:
     post_seconds: float = 30.0
     first_retry: float = 2.0
     last_retry: float = 60.0
+    first_rest: float = 5.0
+    last_rest: float = 60.0
+    """For which nothing is written after the disk refused, though it says that there is room."""
     check_interval: float = 10.0
     """Between looks at the disk."""
     expire_interval: float = 300.0

@@ -18,6 +18,7 @@ from gateway.observe.metrics import Metrics
 from gateway.store.sql import SqlStore
 from tests.gateway.store.contract import DEVICE, StoreContract
 from tests.gateway.store.document_contract import DocumentContract
+from tests.gateway.store.recording_contract import RecordingContract
 
 
 def binaries() -> Path | None:
@@ -107,6 +108,10 @@ class TestPostgresql(StoreContract):
 
 class TestPostgresqlDocuments(DocumentContract):
     """The contract of documents and codes."""
+
+
+class TestPostgresqlRecordings(RecordingContract):
+    """The contract of the index of recordings."""
 
 
 async def test_a_server_that_went_away_is_found_again(url: str, server: Server) -> None:

@@ -18,6 +18,7 @@ from gateway.store.schema import metadata
 from gateway.store.sql import SqlStore
 from tests.gateway.store.contract import DEVICE, StoreContract, entry, timelines_of
 from tests.gateway.store.document_contract import DocumentContract
+from tests.gateway.store.recording_contract import RecordingContract
 
 
 @pytest.fixture
@@ -36,6 +37,10 @@ class TestSqlite(StoreContract):
 
 class TestSqliteDocuments(DocumentContract):
     """The contract of documents and codes."""
+
+
+class TestSqliteRecordings(RecordingContract):
+    """The contract of the index of recordings."""
 
 
 async def test_a_file_of_an_older_revision_is_upgraded_and_keeps_its_devices(
