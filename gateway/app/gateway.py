@@ -2,8 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -11,64 +10,52 @@ import structlog
 
 from gateway import __version__
 from gateway.app.cascade import CascadeNeeds, CascadeParts
-from gateway.app.convert import flood_limits, registry_settings
-from gateway.app.gauges import SessionMetrics, describe_metrics
+from gateway.app.convert import registry_settings
+from gateway.app.gauges import describe_metrics
 from gateway.app.hls import hls_media
-from gateway.app.listen import bound, free_port, private_directory, tls_context
+from gateway.app.http import http_options, webhook_service
+from gateway.app.listen import private_directory
+from gateway.app.media import live_sessions, media_plane
 from gateway.app.push import push_service
 from gateway.app.recording import RecordingNeeds, RecordingParts
 from gateway.app.rtsp import rtsp_base, rtsp_parts
 from gateway.app.sharing import SharingParts
+from gateway.app.signalling import (
+    Requests,
+    device_subscriptions,
+    listen,
+    sip_driver,
+    sip_router,
+)
 from gateway.app.sources import foreign_sources, rtmp_base, rtmp_parts
 from gateway.app.webrtc import webrtc_parts
 from gateway.cascade.book import PlatformBook
 from gateway.cascade.links import UpperLinks
 from gateway.config.model import Settings
-from gateway.domain.device import CatalogDiff, Device, MediaTransport, OfflineReason
+from gateway.domain.device import CatalogDiff, Device, OfflineReason
 from gateway.domain.media import StreamInfo
 from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
-from gateway.http.options import HttpOptions
 from gateway.http.poster import HttpPoster
 from gateway.http.server import HttpServer
 from gateway.http.shared import SharingDeps
-from gateway.media.options import MediaOptions
-from gateway.media.plane import EmbeddedMedia
 from gateway.media.rtp_output import RtpOutputs
-from gateway.observe.log import RateLimitedCounter
 from gateway.observe.loop import LoopWatch
 from gateway.observe.metrics import Metrics
 from gateway.registry.registry import DeviceRegistry
 from gateway.sessions.control import DeviceControls
-from gateway.sessions.live import LiveSessions
-from gateway.sessions.ports import SessionSettings
 from gateway.sharing.policy.book import PolicyBook
-from gateway.sharing.webhooks_service import WebhookService
-from gateway.signalling.catalog import CatalogSync
 from gateway.signalling.journal import DialogJournal
-from gateway.signalling.notices import DeviceNotices
-from gateway.signalling.outbound import SipSignaller
-from gateway.signalling.pending import PendingAnswers
-from gateway.signalling.router import SipRouter
-from gateway.signalling.subscriptions import DeviceSubscriptions, SubscriptionSettings
 from gateway.store.sql import SqlStore
-from gb28181.aio.clock import monotonic, utc_now
-from gb28181.aio.driver import IncomingRequest, SipDriver, SipStats
+from gb28181.aio.clock import monotonic
+from gb28181.aio.driver import IncomingRequest, SipStats
 from gb28181.aio.tasks import TaskScope
-from gb28181.flow.catalog import CatalogCollector, CatalogTimes
-from gb28181.flow.flood import FloodControl
-from gb28181.flow.registrar import Registrar
 from gb28181.manscdp.alarm import AlarmNotify
 from gb28181.sdp.ssrc import SsrcPool
-from gb28181.sip.digest import DigestServer
-from gb28181.sip.endpoint import MessageRefused
 
 __all__ = ["Gateway"]
 
 log = structlog.get_logger()
-
-SETTLE = 1.5
-"""Seconds at the end for devices to answer CANCELs: three times T1."""
 
 
 class Gateway:
@@ -203,6 +190,15 @@ class Gateway:
     # Starting: what is entered first is left last
 
     async def _start(self) -> None:
+        await self._start_core()
+        await self._start_sessions()
+        await self._start_sharing()
+        await self._start_faces()
+        self.sip_addresses += await listen(self.settings, self.driver)
+        await self._begin()
+
+    async def _start_core(self) -> None:
+        """What is kept, who may, the media plane and the SIP stack."""
         settings, enter = self.settings, self._stack.enter_async_context
         await asyncio.to_thread(private_directory, settings.data_dir)
         self.store = await enter(
@@ -218,19 +214,41 @@ class Gateway:
         await self.registry.load()
         # Left after everything that still puts something on record.
         self.sharing = await enter(SharingParts(settings, self.store, self.registry, self._crashed))
-        self.media = await enter(self._build_media())
+        self.media = await enter(media_plane(settings))
         self.rtp_outputs = RtpOutputs(self.media)
         self.hls, self.snapshots = self._stack.enter_context(hls_media(settings, self.media))
-        self.driver = await enter(self._build_driver())
+        self.driver = await enter(sip_driver(settings, self._take, self._crashed))
+
+    async def _start_sessions(self) -> None:
+        """What asks devices, and the streams that come of it."""
+        settings, enter = self.settings, self._stack.enter_async_context
         self.scope = await enter(TaskScope(self._crashed))
         self.journal = DialogJournal(settings.data_dir / "dialogs.json", self.scope)
         self._ghosts = await self.journal.load()
         self._stack.push_async_callback(self.journal.flush)
-        self._build_signalling()
-        self.sessions = await enter(self._build_sessions())
+        self.requests = Requests(
+            settings,
+            driver=self.driver,
+            journal=self.journal,
+            registry=self.registry,
+            scope=self.scope,
+            metrics=self.metrics,
+        )
+        self.ssrcs = SsrcPool(settings.sip.id, start=secrets.randbelow(10_000))
+        self.sessions = await enter(
+            live_sessions(
+                settings,
+                registry=self.registry,
+                signaller=self.requests.signaller,
+                media=self.media,
+                ssrcs=self.ssrcs,
+                scope=self.scope,
+                metrics=self.metrics,
+            )
+        )
         self.controls = DeviceControls(
             devices=self.registry,
-            signaller=self.signaller,
+            signaller=self.requests.signaller,
             scope=self.scope,
             now=monotonic,
             hold=settings.cascade.ptz_hold,
@@ -238,7 +256,23 @@ class Gateway:
         self.webrtc = await enter(
             webrtc_parts(settings, self.media, self.rtp_outputs, self.controls, self.scope)
         )
-        self.recording = await enter(self._build_recording())
+
+    async def _start_sharing(self) -> None:
+        """What uses streams by itself: recordings, pushes, foreign sources, upper platforms."""
+        settings, enter = self.settings, self._stack.enter_async_context
+        self.recording = await enter(
+            RecordingParts(
+                RecordingNeeds(
+                    settings=settings,
+                    store=self.store,
+                    sharing=self.sharing,
+                    media=self.media,
+                    sessions=self.sessions,
+                    metrics=self.metrics,
+                    scope=self.scope,
+                )
+            )
+        )
         self.pushes = await enter(
             push_service(
                 store=self.store,
@@ -268,7 +302,7 @@ class Gateway:
                     registry=self.registry,
                     sharing=self.sharing,
                     driver=self.driver,
-                    signaller=self.signaller,
+                    signaller=self.requests.signaller,
                     sessions=self.sessions,
                     controls=self.controls,
                     ssrcs=self.ssrcs,
@@ -277,20 +311,34 @@ class Gateway:
                 )
             )
         )
-        self.router = self._build_router()
-        self.subscriptions = self._build_subscriptions()
+
+    async def _start_faces(self) -> None:
+        """What others come in by."""
+        settings, enter = self.settings, self._stack.enter_async_context
+        self.router = sip_router(
+            settings,
+            self.requests,
+            driver=self.driver,
+            registry=self.registry,
+            uppers=self.cascade.requests,
+            on_alarm=self._alarm,
+            scope=self.scope,
+            metrics=self.metrics,
+        )
+        self.subscriptions = device_subscriptions(
+            settings, self.requests, self.router, registry=self.registry, scope=self.scope
+        )
         self._stack.push_async_callback(self.subscriptions.close)
         self._connect_parts()
         describe_metrics(self.metrics, self)
-        self.webhooks = self._build_webhooks(await enter(HttpPoster(self.sharing.targets)))
+        poster = await enter(HttpPoster(self.sharing.targets))
+        self.webhooks = webhook_service(poster, self.sharing, self.registry, self.scope)
         self.sharing.access.on_owner_notice.append(self.webhooks.owner_notice)
-        self.http = await enter(self._build_http())
+        self.http = await enter(HttpServer(self._http_deps(), http_options(settings)))
         self.rtsp = await enter(
             rtsp_parts(settings, self.http.entrance, self.sessions, self.rtp_outputs, self._crashed)
         )
         self.rtmp = await enter(rtmp_parts(settings, self.sources))
-        await self._listen()
-        await self._begin()
 
     async def _begin(self) -> None:
         """Let everything run, now that all is there."""
@@ -300,7 +348,7 @@ class Gateway:
         self.scope.spawn(self.sharing.access.run(), name="sharing")
         self.scope.spawn(self.controls.run(), name="controls")
         self.scope.spawn(self.webhooks.run(), name="webhooks")
-        self.catalog.start()
+        self.requests.catalog.start()
         self._ready = True
         await self.cascade.start()
         await self.pushes.start()
@@ -319,191 +367,6 @@ class Gateway:
             online=online,
             channels=channels,
             ghosts=self._ghosts,
-        )
-
-    def _build_media(self) -> EmbeddedMedia:
-        rtp, media, limits = self.settings.rtp, self.settings.media, self.settings.limits
-        return EmbeddedMedia(
-            host=rtp.host,
-            ports=rtp.ports,
-            drain=rtp.drain,
-            receive_buffer=rtp.receive_buffer,
-            options=MediaOptions(
-                source_timeout=media.source_timeout,
-                viewer_bytes=media.viewer_buffer,
-                gop_bytes=media.gop_cache,
-                audio=media.audio,
-                max_viewers=limits.max_viewers,
-                max_viewers_per_stream=limits.max_viewers_per_stream,
-                max_pulls=self.settings.sources.max_pulls,
-            ),
-        )
-
-    @asynccontextmanager
-    async def _build_driver(self) -> AsyncIterator[SipDriver]:
-        sip = self.settings.sip
-        refused = RateLimitedCounter(log.info, "sip_message_refused")
-
-        def note(event: MessageRefused) -> None:
-            refused.add(source=event.flow.remote[0], detail=event.detail, status=event.status)
-
-        def take(incoming: IncomingRequest) -> None:
-            if self._ready:
-                self.router.on_request(incoming)
-            else:
-                incoming.respond(503, headers=[("Retry-After", "5")])
-
-        driver = SipDriver(
-            on_request=take,
-            on_event=note,
-            user_agent=sip.user_agent,
-            on_crash=self._crashed,
-            advertise=(sip.advertise, sip.port) if sip.advertise else None,
-        )
-        try:
-            yield driver
-        finally:
-            await driver.client.settle(SETTLE)
-            await driver.close()
-
-    def _build_signalling(self) -> None:
-        sip, rtp = self.settings.sip, self.settings.rtp
-        self.pending = PendingAnswers()
-        self.signaller = SipSignaller(
-            self.driver.client,
-            self.pending,
-            platform_id=sip.id,
-            domain=sip.domain,
-            charset=sip.charset,
-            timeout=sip.request_timeout,
-            media_host=rtp.advertise or sip.advertise,
-            journal=self.journal,
-            find=self.registry.get,
-        )
-        self.catalog = CatalogSync(
-            registry=self.registry,
-            signaller=self.signaller,
-            pending=self.pending,
-            collector=CatalogCollector(
-                CatalogTimes(first_packet=sip.catalog_first, silence=sip.catalog_silence)
-            ),
-            platform_id=sip.id,
-            scope=self.scope,
-            now=monotonic,
-            wall=utc_now,
-            metrics=self.metrics,
-        )
-
-    @asynccontextmanager
-    async def _build_sessions(self) -> AsyncIterator[LiveSessions]:
-        media, sip = self.settings.media, self.settings.sip
-        self.ssrcs = SsrcPool(sip.id, start=secrets.randbelow(10_000))
-        sessions = LiveSessions(
-            devices=self.registry,
-            signaller=self.signaller,
-            media=self.media,
-            ssrcs=self.ssrcs,
-            settings=SessionSettings(
-                platform_id=sip.id,
-                transport=MediaTransport(media.transport),
-                invite_timeout=media.invite_timeout,
-                first_packet_timeout=media.first_packet_timeout,
-                decodable_timeout=media.decodable_timeout,
-                no_readers_grace=media.no_readers_grace,
-                max_sessions=self.settings.limits.max_sessions,
-            ),
-            scope=self.scope,
-            now=monotonic,
-            wall=utc_now,
-            new_id=lambda: secrets.token_hex(8),
-            observer=SessionMetrics(self.metrics),
-        )
-        try:
-            yield sessions
-        finally:
-            await sessions.close()
-
-    def _build_recording(self) -> RecordingParts:
-        return RecordingParts(
-            RecordingNeeds(
-                settings=self.settings,
-                store=self.store,
-                sharing=self.sharing,
-                media=self.media,
-                sessions=self.sessions,
-                metrics=self.metrics,
-                scope=self.scope,
-            )
-        )
-
-    def _build_router(self) -> SipRouter:
-        sip = self.settings.sip
-        digest = DigestServer(
-            realm=sip.domain,
-            secret=secrets.token_bytes(32),
-            algorithms=sip.algorithms,
-            qop=sip.qop,
-            nonce_ttl=sip.nonce_ttl,
-        )
-        registrar = Registrar(
-            digest=digest,
-            min_expires=sip.min_expires,
-            max_expires=sip.max_expires,
-            default_expires=sip.default_expires,
-            flood=FloodControl(flood_limits(self.settings)),
-        )
-        notices = DeviceNotices(
-            registry=self.registry,
-            signaller=self.signaller,
-            platform_id=sip.id,
-            scope=self.scope,
-            resync=self.catalog.request,
-            on_alarm=self._alarm,
-        )
-        return SipRouter(
-            registrar=registrar,
-            registry=self.registry,
-            catalog=self.catalog,
-            pending=self.pending,
-            scope=self.scope,
-            now=monotonic,
-            wall=utc_now,
-            send_date=sip.send_date,
-            metrics=self.metrics,
-            trust=self.driver.trust,
-            notices=notices,
-            uppers=self.cascade.requests,
-        )
-
-    def _build_subscriptions(self) -> DeviceSubscriptions:
-        cascade = self.settings.cascade
-        return DeviceSubscriptions(
-            registry=self.registry,
-            signaller=self.signaller,
-            settings=SubscriptionSettings(
-                catalog=cascade.subscribe_catalog,
-                alarm=cascade.subscribe_alarm,
-                expires=cascade.subscribe_expires,
-                timeout=self.settings.sip.request_timeout,
-            ),
-            scope=self.scope,
-            notified=self.router.notified,
-            now=monotonic,
-            new_fraction=lambda: secrets.randbelow(1 << 30) / (1 << 30),
-        )
-
-    def _build_webhooks(self, poster: HttpPoster) -> WebhookService:
-        return WebhookService(
-            book=self.sharing.webhooks,
-            departments=self.sharing.departments,
-            access=self.sharing.access,
-            directory=self.registry,
-            poster=poster,
-            scope=self.scope,
-            wall=utc_now,
-            now=monotonic,
-            new_id=lambda: secrets.token_hex(8),
-            spread=lambda: 0.5 + secrets.randbelow(1 << 30) / (1 << 30),
         )
 
     def _sharing_deps(self) -> SharingDeps:
@@ -528,12 +391,11 @@ class Gateway:
             bridges=cascade.bridges.bridges,
         )
 
-    def _build_http(self) -> HttpServer:
-        http, limits = self.settings.http, self.settings.limits
-        deps = HttpDeps(
+    def _http_deps(self) -> HttpDeps:
+        return HttpDeps(
             devices=self.registry,
-            catalog=self.catalog,
-            queries=self.signaller,
+            catalog=self.requests.catalog,
+            queries=self.requests.signaller,
             sessions=self.sessions,
             media=self.media,
             metrics=self.metrics,
@@ -552,40 +414,14 @@ class Gateway:
             rtmp_base=rtmp_base(self.settings, lambda: self.rtmp.port if self.rtmp else 0),
             version=__version__,
         )
-        return HttpServer(
-            deps,
-            HttpOptions(
-                data_dir=self.settings.data_dir,
-                host=http.host,
-                port=http.port,
-                admin_token=http.admin_token,
-                token_ttl=http.token_ttl,
-                play_token_ttl=self.settings.sharing.play_token_ttl,
-                signature_skew=self.settings.sharing.signature_skew,
-                public_url=http.public_url,
-                cors_origins=http.cors_origins,
-                max_viewers=limits.max_viewers,
-                max_viewers_per_stream=limits.max_viewers_per_stream,
-            ),
-        )
-
-    async def _listen(self) -> None:
-        """Open the SIP listeners last: whatever comes in finds everything ready."""
-        sip = self.settings.sip
-        # With port 0 both transports still share one number, as devices expect.
-        wanted = sip.port or free_port(sip.host)
-        host, port = await bound("UDP", sip.host, wanted, self.driver.listen_udp)
-        self.sip_addresses.append(("UDP", host, port))
-        if sip.tcp:
-            self.sip_addresses.append(
-                ("TCP", *await bound("TCP", sip.host, port, self.driver.listen_tcp))
-            )
-        if sip.tls:
-            context = await asyncio.to_thread(tls_context, sip.tls_cert, sip.tls_key)
-            listening = await self.driver.listen_tls(sip.host, sip.tls_port, context)
-            self.sip_addresses.append(("TLS", *listening))
 
     # Who tells whom
+
+    def _take(self, incoming: IncomingRequest) -> None:
+        if self._ready:
+            self.router.on_request(incoming)
+        else:
+            incoming.respond(503, headers=[("Retry-After", "5")])
 
     def _connect_parts(self) -> None:
         self.driver.on_connection_lost = self._connection_lost
@@ -611,12 +447,14 @@ class Gateway:
 
     def _end_ghosts(self, device: Device) -> None:
         if self.journal.has_ghosts(device.device_id):
-            self.scope.spawn(self.signaller.end_ghosts(device), name=f"ghosts:{device.device_id}")
+            self.scope.spawn(
+                self.requests.signaller.end_ghosts(device), name=f"ghosts:{device.device_id}"
+            )
 
     def _device_online(self, device: Device) -> None:
         self._end_ghosts(device)
         self.metrics.transitions.labels("online", "").inc()
-        self.catalog.request(device)
+        self.requests.catalog.request(device)
         self.subscriptions.device_online(device)
         self.cascade.device_changed(device)
         self.recording.device_online(device)
@@ -626,7 +464,7 @@ class Gateway:
         reason = device.offline_reason or OfflineReason.NOT_CONNECTED
         self.metrics.transitions.labels("offline", reason.value).inc()
         self.sessions.device_offline(device, f"Device went offline: {reason.value}")
-        self.catalog.device_offline(device)
+        self.requests.catalog.device_offline(device)
         self.subscriptions.device_offline(device)
         self.cascade.device_changed(device)
         self.webhooks.touch(device.device_id)
@@ -634,7 +472,7 @@ class Gateway:
     def _device_rebooted(self, device: Device) -> None:
         # A new Call-ID should mean a reboot (protocol 3.3), but cheap cameras make one for every refresh:
         # whether its streams are gone is for the media to tell.
-        self.catalog.request(device)
+        self.requests.catalog.request(device)
 
     def _crashed(self, name: str, error: Exception) -> None:
         self.metrics.task_crashes.labels(name.partition(":")[0]).inc()
