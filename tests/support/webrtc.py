@@ -131,7 +131,8 @@ async def webrtc_bench(
 class AiortcViewer:
     """A viewer made of aiortc, with loopback among its addresses."""
 
-    def __init__(self, *, video: bool = True, audio: bool = True) -> None:
+    def __init__(self, *, video: bool = True, audio: bool = True, host: str = "127.0.0.1") -> None:
+        self._host = host
         self.connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.tracks: dict[str, MediaStreamTrack] = {}
         self.connection.on("track", self._track)
@@ -146,7 +147,7 @@ class AiortcViewer:
     async def offer(self) -> bytes:
         """Gather and return the offer."""
         original = aioice.ice.get_host_addresses
-        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+        aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [self._host]
         try:
             await self.connection.setLocalDescription(await self.connection.createOffer())
         finally:

@@ -55,10 +55,10 @@ async def running(
 
 @asynccontextmanager
 async def watching(
-    webrtc: EmbeddedWebRtc, **kinds: bool
+    webrtc: EmbeddedWebRtc, *, audio: bool = True
 ) -> AsyncIterator[tuple[AiortcViewer, WebRtcViewer, PeerEvents]]:
     """A viewer that has its answer."""
-    viewer, events = AiortcViewer(**kinds), PeerEvents()
+    viewer, events = AiortcViewer(audio=audio), PeerEvents()
     try:
         peer = await viewer.watch(webrtc, events)
         assert isinstance(peer, WebRtcViewer)
@@ -289,6 +289,17 @@ async def test_a_socket_on_all_addresses_answers_from_the_one_that_was_asked() -
     async with running(options=options) as (webrtc, _), watching(webrtc) as (viewer, _, _):
         # aiortc's check of 127.0.0.2 would fail if it were answered from 127.0.0.1.
         assert (await viewer.frame()).width == 160
+
+
+async def test_ipv6_is_served_where_it_is_named() -> None:
+    options = WebRtcOptions(host="::1", ports=free_range(2))
+    async with running(options=options) as (webrtc, _):
+        viewer, events = AiortcViewer(host="::1"), PeerEvents()
+        peer = await viewer.watch(webrtc, events)
+        assert (await viewer.frame()).width == 160
+        assert peer.info().remote.startswith("::1:")
+        await viewer.close()
+        await until(events.over)
 
 
 async def test_strangers_on_the_port_are_not_answered_and_disturb_nobody() -> None:
