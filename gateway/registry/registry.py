@@ -190,6 +190,9 @@ class DeviceRegistry:
 
     def credential(self, device_id: str) -> Credential | None:
         """Return what an id must prove to register; None: it cannot."""
+        device = self.get(device_id)
+        if device is not None and device.local:
+            return None
         return self._secrets.credential(device_id)
 
     def registered(self, registration: Registration, now: float) -> asyncio.Future[None] | None:
