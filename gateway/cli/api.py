@@ -1,6 +1,8 @@
 """A client of the gateway's API, as the commands need it."""
 
+import asyncio
 import json
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -96,6 +98,35 @@ class Api:
         if status >= 400:
             _read(status, raw, self.url)
         return raw
+
+    async def save(self, path: str, target: Path, **query: str | int | bool | None) -> None:
+        """GET a file below /api/v1 of any size into a new file; one that is cut leaves nothing."""
+        assert self._http is not None
+        params = {name: str(value) for name, value in query.items() if value is not None}
+        part = target.with_name(f"{target.name}.part")
+        patience = aiohttp.ClientTimeout(total=None, connect=5, sock_read=TIMEOUT)
+        url = f"{self.url}/api/v1/{path}"
+        try:
+            async with self._http.get(url, params=params, timeout=patience) as answer:
+                if answer.status >= 400:
+                    _read(answer.status, await answer.read(), self.url)
+                await self._save(answer, part)
+            await asyncio.to_thread(part.replace, target)
+        except TimeoutError:
+            raise ApiUnreachable(self.url, f"no answer within {TIMEOUT:g} s") from None
+        except aiohttp.ClientError as exc:
+            raise ApiUnreachable(self.url, _why(exc)) from exc
+        finally:
+            await asyncio.to_thread(part.unlink, missing_ok=True)
+
+    @staticmethod
+    async def _save(answer: aiohttp.ClientResponse, part: Path) -> None:
+        file = await asyncio.to_thread(part.open, "xb")
+        try:
+            async for piece in answer.content.iter_chunked(1024 * 1024):
+                await asyncio.to_thread(file.write, piece)
+        finally:
+            await asyncio.to_thread(file.close)
 
     async def _call(
         self,

@@ -13,6 +13,7 @@ from gateway.cli import (
     policy,
     ptz,
     push,
+    record,
     running,
     share,
     snapshot,
@@ -74,6 +75,7 @@ app.add_typer(grants.app, name="grants")
 app.add_typer(audit.app, name="audit")
 app.add_typer(ptz.app, name="ptz")
 app.add_typer(push.app, name="push")
+app.add_typer(record.app, name="record")
 app.add_typer(sources.app, name="sources")
 
 

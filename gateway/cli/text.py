@@ -6,6 +6,7 @@ from typing import Literal
 
 from gateway.cli.text_county import COUNTY_TEXT
 from gateway.cli.text_push import PUSH_TEXT
+from gateway.cli.text_record import RECORD_TEXT
 from gateway.cli.text_sharing import SHARING_TEXT
 from gateway.cli.text_snapshot import SNAPSHOT_TEXT
 from gateway.cli.text_sources import SOURCE_TEXT
@@ -205,6 +206,7 @@ TEXT: _Catalog = {
     **_DEMO,
     **SHARING_TEXT,
     **PUSH_TEXT,
+    **RECORD_TEXT,
     **SNAPSHOT_TEXT,
     **SOURCE_TEXT,
     **USERS_TEXT,

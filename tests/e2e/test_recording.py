@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,11 @@ from urllib.parse import quote, urlencode
 import aiohttp
 import av
 import pytest
+import structlog
 from playwright.async_api import Page
+from typer.testing import CliRunner
 
+from gateway.cli.main import app
 from gateway.simulator.picture import PictureLayout, read_text
 from gateway.simulator.simulator import Simulator
 from tests.e2e.test_restart import options, registered
@@ -288,3 +292,57 @@ objects = {{ channels = ["{shown}"] }}
             found = (await it.api.get(f"audit?action={action}&limit=100"))["items"]
             mine = [item for item in found if item["subject"].get("department") == "urban"]
             assert {(item["result"], item["reason"]) for item in mine} >= told
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No log in what commands print: both share this process's stdout."""
+    monkeypatch.setenv("COLUMNS", "220")
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
+    yield
+    structlog.reset_defaults()
+
+
+async def test_the_command_line_plans_lists_locks_and_exports(tmp_path: Path, plain: None) -> None:
+    async with (
+        running_gateway(tmp_path / "data") as it,
+        Simulator(it.simulator_options(channels=1, bitrate=300_000)) as simulator,
+    ):
+        await simulator.wait_registered()
+        device = simulator.devices[0].device_id
+        names = [device, (await it.channels(device, 1))[0]]
+
+        async def run(*words: str, lang: str = "en", expect: int = 0) -> str:
+            options = [
+                "--lang",
+                lang,
+                "--url",
+                it.gateway.http_url,
+                "--token",
+                it.gateway.cli_token,
+            ]
+            work = [*options, "record", *words]
+            result = await asyncio.to_thread(lambda: CliRunner().invoke(app, work))
+            assert result.exit_code == expect, result.output
+            return result.output
+
+        for lang, word in (("zh", "没有录像计划"), ("en", "There is no plan")):
+            assert word in await run("plans", lang=lang)
+        await run("plan", *names, "--mode", "weekly", expect=1)
+        await run("plan", *names, "--mode", "weekly", "--window", "daily 00:00-24:00")
+        files = await recorded(it.api, "/".join(names), 3.0)
+        listed = json.loads(await run("list", *names, "--json"))
+        assert [item["file_id"] for item in listed["items"]] == [files[0]["file_id"]]
+        assert "recording" in await run("status")
+        assert "1 files locked" in await run("lock", files[0]["file_id"])
+        assert (await it.api.get(f"recordings/files/{files[0]['file_id']}"))["locked"]
+        target = tmp_path / "evidence.mp4"
+        export = ("export", *names, "--from", "1h", "--to", "0s", "-o", str(target))
+        assert "Exported" in await run(*export)
+        assert (await asyncio.to_thread(probe, target)).pictures >= 50
+        assert "exists already" in await run(*export, expect=2)
+        assert "until" in await run("start", *names, "--seconds", "5")
+        assert "ended" in await run("stop", *names)
+        assert "deleted" in await run("plan", *names, "--remove")
+        for lang, word in (("zh", "有录像的通道"), ("en", "Channels with recordings")):
+            assert word in await run("list", lang=lang)
