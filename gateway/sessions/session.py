@@ -16,6 +16,9 @@ from gateway.sessions.way import MediaWay
 
 __all__ = ["LiveSession"]
 
+READ_FIRST = 0.02
+"""Seconds between the end of a deadline and its judgement."""
+
 _INTERNAL = Ended(
     EndReason.INTERNAL_ERROR, "The session failed inside the gateway; its log says more"
 )
@@ -159,6 +162,9 @@ class LiveSession:
                 async with asyncio.timeout(wait):
                     await self._wake.wait()
             self._wake.clear()
+            if any(self._now() >= at for at, _, _ in self._deadlines()):
+                # If we stood still, what came in time waits in the sockets: it is read first.
+                await asyncio.sleep(READ_FIRST)
             for at, reason, detail in self._deadlines():
                 if self._now() >= at:
                     self.finish(reason, detail)

@@ -142,7 +142,11 @@ async def test_all_faces_share_one_invite(tmp_path: Path, browser: Browser) -> N
     async with (
         UpperPlatform(lower_id=SERVER_ID) as upper,
         hls_page() as page,
-        running_gateway(tmp_path, http={"cors_origins": (page,)}) as it,
+        running_gateway(
+            tmp_path,
+            http={"cors_origins": (page,)},
+            media={"first_packet_timeout": 15.0, "source_timeout": 15.0},
+        ) as it,
         Simulator(it.simulator_options()) as simulator,
     ):
         async with asyncio.timeout(PATIENCE):
