@@ -25,14 +25,14 @@ def describe(tracks: Sequence[RtpTrack], *, name: str, number: int) -> bytes:
         "a=range:npt=0-",
     ]
     for position, track in enumerate(tracks):
-        number = track.payload_type
+        kind = track.payload_type
         channels = f"/{track.channels}" if track.kind == "audio" and track.channels > 1 else ""
         lines += [
-            f"m={track.kind} 0 RTP/AVP {number}",
-            f"a=rtpmap:{number} {track.encoding}/{track.clock_rate}{channels}",
+            f"m={track.kind} 0 RTP/AVP {kind}",
+            f"a=rtpmap:{kind} {track.encoding}/{track.clock_rate}{channels}",
         ]
         if track.fmtp:
-            lines.append(f"a=fmtp:{number} {track.fmtp}")
+            lines.append(f"a=fmtp:{kind} {track.fmtp}")
         lines.append(f"a=control:trackID={position}")
     return ("\r\n".join(lines) + "\r\n").encode()
 

@@ -9,6 +9,7 @@ import structlog
 
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.rtp_out import RtpFrame
+from gateway.rtsp.address import StreamAddress
 from gateway.rtsp.carrier import Carrier, TcpCarrier, UdpCarrier
 from gateway.rtsp.connection import RtspConnection
 from gateway.rtsp.description import describe
@@ -60,10 +61,10 @@ class PeerNeeds:
 class _Player:
     """A stream that is set up for one player."""
 
-    def __init__(self, watch: Watch, packets: StreamPackets, base: str) -> None:
+    def __init__(self, watch: Watch, packets: StreamPackets, address: StreamAddress) -> None:
         self.watch = watch
         self.packets = packets
-        self.base = base
+        self.address = address
         self.channels: dict[int, tuple[int, int]] = {}
         self.udp: UdpCarrier | None = None
         self.carrier: Carrier | None = None
@@ -200,7 +201,7 @@ class RtspPeer(asyncio.Protocol):
             core.refuse(exc.response, self._needs.clock())
         else:
             packets = self._needs.packets.take(watch.tracks)
-            self._player = _Player(watch, packets, event.address.base)
+            self._player = _Player(watch, packets, event.address)
             sdp = describe(watch.tracks, name=event.address.channel_id, number=packets.ssrcs[0])
             core.opened(sdp, len(watch.tracks), self._needs.clock())
         finally:
@@ -251,7 +252,7 @@ class RtspPeer(asyncio.Protocol):
             return
         watch = player.watch
         again = watch.playing
-        frames = watch.first_frames() if not again else ()
+        frames = () if again or player.address.from_next else watch.first_frames()
         carrier = player.carrier
         if carrier is None:
             carrier = player.udp or TcpCarrier(
@@ -272,7 +273,7 @@ class RtspPeer(asyncio.Protocol):
     def _rtp_info(player: _Player, frames: Sequence[RtpFrame]) -> str:
         tracks = player.udp.tracks if player.udp is not None else player.channels
         return ",".join(
-            f"url={player.base}trackID={track};{player.packets.rtp_info(frames, track)}"
+            f"url={player.address.base}trackID={track};{player.packets.rtp_info(frames, track)}"
             for track in sorted(tracks)
         )
 

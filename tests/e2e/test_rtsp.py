@@ -108,9 +108,9 @@ async def test_ffmpeg_and_gstreamer_record_side_by_side_without_a_gap(
 async def test_gstreamer_records_as_it_does_by_default(tmp_path: Path) -> None:
     async with site(tmp_path, audio=Codec.PCM_MULAW) as it:
         file = tmp_path / "recording.mkv"
-        # Its jitter buffer then squeezes the pictures that come at once at the beginning.
+        # Its jitter buffer would squeeze the pictures that come at once with the last key frame.
         status, said = await record_by_gstreamer(
-            await it.url(),
+            f"{await it.url()}&start=next",
             file,
             2,
             transport="tcp",
@@ -120,8 +120,8 @@ async def test_gstreamer_records_as_it_does_by_default(tmp_path: Path) -> None:
         assert status == 0, said
         tracks = await continuity(file)
         assert tracks["audio"].codec == "pcm_mulaw"
-        assert tracks["video"].missing <= 0
-        assert tracks["video"].widest < 0.06
+        # It bends the stamps by how packets arrive; a picture that is missing would be a step of 80 ms.
+        assert 0.02 < tracks["video"].narrowest <= tracks["video"].widest < 0.06
 
 
 async def test_ffmpeg_and_gstreamer_log_in_with_a_key(tmp_path: Path) -> None:

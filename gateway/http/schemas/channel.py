@@ -70,6 +70,7 @@ class UrlsOut(OutModel):
     ws_flv: str
     ws_mp4: str
     rtsp: str | None = None
+    """Null where RTSP is off. With `&start=next` it begins with the next key frame rather than at once."""
     hls: str | None = None
     """Null where HLS is off."""
     whep: str | None = None

@@ -47,6 +47,18 @@ def test_what_names_no_stream_is_none(url: str) -> None:
     assert parse_address(url) is None
 
 
+@pytest.mark.parametrize(
+    ("query", "from_next"),
+    [("", False), ("?start=next", True), ("?token=a&start=next", True), ("?start=last", False),
+     ("?token=a&start=next/trackID=1", True), ("?start=next&start=next", False)],
+)  # fmt: skip
+def test_a_url_may_ask_to_begin_with_the_next_key_frame(query: str, from_next: bool) -> None:
+    address = parse_address("rtsp://h/live/d/c" + query)
+    assert address is not None
+    assert address.from_next is from_next
+    assert "start" not in address.base
+
+
 def test_a_token_does_not_show_when_an_address_is_printed() -> None:
     assert "hush" not in repr(parse_address("rtsp://h/live/c?token=hush"))
 

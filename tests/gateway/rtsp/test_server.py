@@ -136,6 +136,19 @@ async def test_a_pause_stops_the_packets_and_playing_again_begins_at_a_key_frame
         assert bench.sessions.joins == 1
 
 
+async def test_a_player_may_begin_with_the_next_key_frame() -> None:
+    async with rtsp_bench() as bench:
+        whole = camera(100)
+        await bench.start_camera(whole[:60])
+        client = await bench.client()
+        played = await client.play(bench.open_url + "&start=next")
+        assert "RTP-Info" not in played.headers
+        bench.feed(whole[60:120])
+        await client.until(lambda it: len(it.rtp(0)) >= 10)
+        assert client.rtp(0)[0].payload[0] & 0x1F == 24
+        assert len(client.rtp(2)) <= 12
+
+
 async def test_a_camera_that_has_to_start_is_waited_for() -> None:
     async with rtsp_bench() as bench:
         bench.sessions.hold = asyncio.Event()
