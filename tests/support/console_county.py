@@ -47,13 +47,17 @@ async def seed_county(
     registry: DeviceRegistry, *, recorders: int = 300, on_platform: int = 70_000, each: int = 100
 ) -> int:
     """Register a lower platform and recorders with their catalogues, in memory only; return the number of channels."""
-    await _register(registry, PLATFORM, "平邑县公安局视频平台")
+    durable = [_register(registry, PLATFORM, "平邑县公安局视频平台")]
     _list(registry, PLATFORM, list(_tree(on_platform)))
     for number in range(recorders):
         town = number % len(_TOWNS)
         device_id = f"{COUNTY}{town + 1:02d}00111{number + 1:07d}" if number else RECORDER
-        await _register(registry, device_id, f"{_TOWNS[town]}派出所录像机 {number + 1}")
+        durable.append(_register(registry, device_id, f"{_TOWNS[town]}派出所录像机 {number + 1}"))
         _list(registry, device_id, list(_cameras(device_id, number, each)))
+        await asyncio.sleep(0)
+    for future in durable:
+        if future is not None:
+            await future
     return registry.counts()[2]
 
 
@@ -66,7 +70,7 @@ def _list(registry: DeviceRegistry, device_id: str, channels: Sequence[Channel])
     device.catalog_at = utc_now()
 
 
-async def _register(registry: DeviceRegistry, device_id: str, name: str) -> None:
+def _register(registry: DeviceRegistry, device_id: str, name: str) -> asyncio.Future[None] | None:
     host = f"10.71.{int(device_id[-4:]) // 250}.{int(device_id[-4:]) % 250 + 1}"
     address = DeviceAddress(
         transport="UDP", host=host, port=5060, local_host="127.0.0.1", local_port=5060
@@ -75,12 +79,10 @@ async def _register(registry: DeviceRegistry, device_id: str, name: str) -> None
         Registration(device_id=device_id, address=address, expires=86_400, call_id=device_id),
         monotonic(),
     )
-    if durable is not None:
-        await durable
     registry.set_info(
         device_id, name=name, manufacturer="示例科技", model="NVR-3216", firmware="V4.30.110"
     )
-    await asyncio.sleep(0)
+    return durable
 
 
 def _tree(count: int) -> Iterator[Channel]:

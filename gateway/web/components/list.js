@@ -24,6 +24,7 @@ export class List extends View {
   #error = null;
   #current = 0;
   #round = 0;
+  #stale = false; // what is shown answers an earlier question; it stays until the new answer is there
   #id = newId("list");
   row = (item) => String(item);
   rowHeight = 52;
@@ -53,15 +54,14 @@ export class List extends View {
   reload() {
     for (const asking of this.#asking.values()) asking.abort();
     this.#asking.clear();
-    this.#pages.clear();
+    this.#stale = true;
     this.#round += 1;
     this.#error = null;
-    this.#current = 0;
     this.#need(0);
   }
 
   async #need(page) {
-    if (!this.#load || this.#pages.has(page) || this.#asking.has(page)) return;
+    if (!this.#load || this.#asking.has(page) || (this.#stale ? page > 0 : this.#pages.has(page))) return;
     const asking = new AbortController();
     const round = this.#round;
     this.#asking.set(page, asking);
@@ -69,11 +69,15 @@ export class List extends View {
     try {
       const { items, total } = await this.#load({ offset: page * PAGE, limit: PAGE, signal: asking.signal });
       if (round !== this.#round) return;
-      const first = this.#total === null || page === 0;
+      if (this.#stale) {
+        this.#stale = false;
+        this.#pages.clear();
+        this.#current = 0;
+        this.#scroller?.scrollTo(0, 0);
+      }
       this.#total = total;
       this.#pages.set(page, items);
       while (this.#pages.size > PAGES_KEPT) this.#pages.delete(this.#pages.keys().next().value);
-      if (first && page === 0) this.#scroller?.scrollTo(0, 0);
       this.dispatchEvent(new CustomEvent("loaded", { detail: { total } }));
     } catch (error) {
       if (isAbort(error) || round !== this.#round) return;
