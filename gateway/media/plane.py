@@ -43,6 +43,8 @@ __all__ = ["EmbeddedMedia"]
 log = structlog.get_logger()
 
 TICK = 0.5
+READ_FIRST = 0.02
+"""Seconds between a late tick and its judgement."""
 MAX_INLET = 8 * 1024 * 1024
 """Bytes kept of what is published while nobody watches: 16 s at 4 Mbit/s, with hundreds of publishers."""
 
@@ -314,10 +316,14 @@ class EmbeddedMedia:
 
     async def _tend(self) -> None:
         while not self._stopping.is_set():
+            began = self._clock()
             try:
                 async with asyncio.timeout(TICK):
                     await self._stopping.wait()
             except TimeoutError:
+                if self._clock() - began > 2 * TICK:
+                    # We stood still: what came in time waits in the sockets and is read first.
+                    await asyncio.sleep(READ_FIRST)
                 now = self._clock()
                 for receiver in tuple(self._receivers.values()):
                     try:
