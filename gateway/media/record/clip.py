@@ -66,11 +66,13 @@ class FileClip:
         self.etag = etag
         self._path = path
 
-    async def read(self, first: int, last: int) -> AsyncIterator[bytes]:
-        """Yield the bytes from `first` to `last`, both included."""
-        pieces = _raw(self._path, first, last + 1)
-        async for piece in _in_thread(pieces, last + 1 - first):
-            yield piece
+    def read(self, first: int, last: int) -> AsyncIterator[bytes]:
+        """Yield the bytes from `first` to `last`, both included.
+
+        Raises:
+            Unavailable: `recording_unreadable`.
+        """
+        return _in_thread(_raw(self._path, first, last + 1), last + 1 - first)
 
 
 class JoinedClip:
@@ -104,14 +106,13 @@ class JoinedClip:
         self._prologue = prologue
         self._segments = segments
 
-    async def read(self, first: int, last: int) -> AsyncIterator[bytes]:
+    def read(self, first: int, last: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `first` to `last`, both included.
 
         Raises:
             Unavailable: `recording_unreadable`.
         """
-        async for piece in _in_thread(self._pieces(first, last + 1), last + 1 - first):
-            yield piece
+        return _in_thread(self._pieces(first, last + 1), last + 1 - first)
 
     def _pieces(self, first: int, end: int) -> Generator[bytes, None, None]:
         position = len(self._prologue)
