@@ -53,9 +53,11 @@ class Site:
 
 
 @asynccontextmanager
-async def site(tmp_path: Path, **simulated: Any) -> AsyncIterator[Site]:
+async def site(
+    tmp_path: Path, limits: dict[str, Any] | None = None, **simulated: Any
+) -> AsyncIterator[Site]:
     async with (
-        running_gateway(tmp_path) as it,
+        running_gateway(tmp_path, limits=limits or {}) as it,
         Simulator(it.simulator_options(**simulated)) as simulator,
     ):
         async with asyncio.timeout(20):
@@ -168,6 +170,18 @@ async def test_a_camera_that_hangs_up_is_the_reason(tmp_path: Path) -> None:
             body = await answer.json()
         assert (body["state"], body["code"]) == ("ended", "device_bye")
         assert "BYE" in body["detail"]
+        await viewer.close()
+        await spot.over()
+
+
+async def test_the_last_viewer_that_there_is_room_for_has_sound_too(tmp_path: Path) -> None:
+    limits = {"max_viewers": 1}
+    async with site(tmp_path, limits=limits, audio=Codec.AAC) as spot:
+        viewer, http = AiortcViewer(), spot.it.api._http
+        async with http.post(spot.url, data=await viewer.offer(), headers=SDP) as answer:
+            assert answer.status == 201
+            await viewer.take(await answer.text())
+        assert (await viewer.frame("audio")).sample_rate == 48_000
         await viewer.close()
         await spot.over()
 

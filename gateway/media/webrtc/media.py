@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.rtp_out import RtpPublisher
 from gateway.domain.webrtc import WebRtcEvents, WebRtcPeer
 from gateway.media.plane import EmbeddedMedia
+from gateway.media.stream import LiveStream
 from gateway.media.webrtc.answer import check_codecs
 from gateway.media.webrtc.dtls import DtlsCertificate
 from gateway.media.webrtc.offer import parse_offer
@@ -79,7 +81,7 @@ class EmbeddedWebRtc:
         self._clock = clock
         self._ports = UdpPorts(options.host, options.ports)
         self._viewers: set[WebRtcViewer] = set()
-        self._opus: dict[str, OpusSource] = {}
+        self._opus: dict[LiveStream, OpusSource] = {}
         self._asked_at: dict[str, float] = {}
         self._addresses: tuple[str, ...] = ()
         self._addresses_at = 0.0
@@ -92,7 +94,7 @@ class EmbeddedWebRtc:
             bench=SrtpBench(),
             addresses=lambda: self._addresses,
             any_address=self._ports.any_address,
-            opus=self._opus_of,
+            opus=self._opus_maker,
             keyframe_wanted=self._want_keyframe,
             clock=clock,
             wall=lambda: utc_now().timestamp(),
@@ -153,13 +155,15 @@ class EmbeddedWebRtc:
 
     # Inside
 
-    def _opus_of(self, stream_id: str) -> OpusSource:
-        source = self._opus.get(stream_id)
+    def _opus_maker(self, stream_id: str) -> Callable[[], OpusSource]:
+        return partial(self._opus_of, self._plane.live(stream_id))
+
+    def _opus_of(self, live: LiveStream) -> OpusSource:
+        source = self._opus.get(live)
         if source is None or source.closed:
-            for name in [name for name, other in self._opus.items() if other.closed]:
-                del self._opus[name]
-            source = self._opus[stream_id] = OpusSource(
-                self._plane.live(stream_id).aac(),
+            self._opus = {key: other for key, other in self._opus.items() if not other.closed}
+            source = self._opus[live] = OpusSource(
+                live.aac(),
                 worker=self._plane.worker,
                 spawn=self._plane.spawn,
             )

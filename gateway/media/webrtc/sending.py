@@ -17,7 +17,7 @@ SPEED = 8
 """So many times faster than live goes out what a viewer has to catch up with."""
 SLOWEST, FASTEST = 1_500_000, 8_000_000
 """Limits of that, in bytes a second."""
-STEP = 450
+STEP = 450.0
 """Least ticks between two pictures that a viewer begins with: browsers decode no faster than one in 5 ms."""
 AFTER = 1_500
 """Ticks between a live picture and the next one that stamps of a repeated group are fitted into."""

@@ -52,8 +52,8 @@ class ViewerNeeds:
     """What goes into candidates."""
     any_address: bool
     """Whether sockets listen on all addresses."""
-    opus: Callable[[str], OpusSource]
-    """The Opus of a stream with AAC."""
+    opus: Callable[[str], Callable[[], OpusSource]]
+    """Gives what makes a stream's AAC to Opus."""
     keyframe_wanted: Callable[[str], None]
     """Asks a stream's camera for a key frame."""
     clock: Callable[[], float]
@@ -109,6 +109,7 @@ class WebRtcViewer:
         self._receiver: SrtpReceiver | None = None
         self._sending: MediaSending | None = None
         self._opus: OpusSource | None = None
+        self._make_opus: Callable[[], OpusSource] | None = None
         self._answered_at = 0.0
         self._heard_at = 0.0
 
@@ -122,6 +123,7 @@ class WebRtcViewer:
             Unavailable: `too_many_viewers`.
         """
         self._stream_id = stream_id
+        self._make_opus = self._needs.opus(stream_id)
         feed = self._needs.outputs.attach(stream_id, self, KIND)
         if self._ended is None:
             self._feed = feed
@@ -346,7 +348,8 @@ class WebRtcViewer:
         self._heard_at = needs.clock()
         self._sending.begin(self._group)
         if selection.audio is not None and selection.audio.transcoded:
-            self._opus = needs.opus(self._stream_id)
+            assert self._make_opus is not None
+            self._opus = self._make_opus()
             self._opus.listen(self._opus_packets)
         self._events.webrtc_connected()
 
