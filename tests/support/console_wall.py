@@ -119,13 +119,13 @@ class Looker:
     async def in_phase(self, phase: str, place: int = 0) -> dict[str, Any]:
         """One picture, once it is in a phase and shows it."""
 
-        async def probe() -> dict[str, Any] | None:
+        async def probe() -> dict[str, Any]:
             tiles = await self.tiles()
-            found = tiles[place] if len(tiles) > place else None
-            ready = found is not None and found["phase"] == phase
-            return found if ready and (phase == "playing" or found["text"].strip()) else None
+            found = tiles[place] if len(tiles) > place else {"phase": ""}
+            said = phase == "playing" or found.get("text", "").strip()
+            return found if found["phase"] == phase and said else {}
 
-        return dict(await self.until(probe, f"phase {phase}") or {})
+        return await self.until(probe, f"phase {phase}")
 
     async def sums(self) -> list[list[int]]:
         """Sums of the pixels of each picture that plays."""

@@ -1,4 +1,4 @@
-// <gb-channel-picker>: finds channels: by a search over all of them, else by the tree of devices.
+// <gb-channel-picker>: finds channels: by a search over all of them, else by the tree of civil codes and devices.
 // Rows can be dragged (pages/live-words.js DRAG).
 //
 //   h("gb-channel-picker", {onpick: (event) => event.detail /* {device, channel, name, ptzType} */, ".marked": Set of "d/c"})
@@ -9,6 +9,7 @@ import { icon } from "../lib/icons.js";
 import { number, words } from "../lib/i18n.js";
 import { isLocal } from "../lib/session.js";
 import { empty, searchField } from "../lib/ui.js";
+import { isVideo, treeRow } from "./device-row.js";
 import { DRAG } from "../pages/live-words.js";
 import "./list.js";
 import "./tree.js";
@@ -25,7 +26,7 @@ const WAIT = 150; // milliseconds without a key before asking
 
 /** What the wall and the recordings need of a channel. */
 export const cellOf = (channel) => ({
-  device: channel.device_id, channel: channel.channel_id, name: channel.name, ptzType: channel.ptz_type ?? null,
+  device: channel.device_id, channel: channel.channel_id, name: channel.name || "", ptzType: channel.ptz_type ?? null,
 });
 
 export class ChannelPicker extends View {
@@ -35,7 +36,6 @@ export class ChannelPicker extends View {
   #timer = 0;
   #total = null;
   #load = null;
-  #tree = (parent, options) => this.#branch(parent, options);
   #marked = new Set();
 
   set marked(value) {
@@ -69,16 +69,6 @@ export class ChannelPicker extends View {
     this.update();
   }
 
-  async #branch(parent, { offset, limit, signal }) {
-    if (parent === null) {
-      const { items, total } = await api.get("devices", { query: { offset, limit }, signal });
-      return { items: items.map((device) => ({ id: device.device_id, device })), total };
-    }
-    const query = { device_id: parent.id, kind: "camera", online: this.#online ? "true" : null, offset, limit };
-    const { items, total } = await api.get("channels", { query, signal });
-    return { items: items.map((channel) => ({ id: `${channel.device_id}/${channel.channel_id}`, channel })), total };
-  }
-
   #pick(channel) {
     this.dispatchEvent(new CustomEvent("pick", { detail: cellOf(channel) }));
   }
@@ -100,14 +90,13 @@ export class ChannelPicker extends View {
   }
 
   render() {
-    const flat = this.#q !== "" || !isLocal();
+    const flat = this.#q !== "" || this.#online || !isLocal();
     return [
       h("div", { class: "pick-head" },
         searchField({ value: this.#typed, label: t("search"), oninput: (text) => this.#type(text) }),
         h("label", { class: "check pick-check" },
           h("input", { type: "checkbox", class: "check-box", ".checked": this.#online, onchange: (event) => {
             this.#online = event.target.checked;
-            this.#tree = (parent, options) => this.#branch(parent, options);
             this.#searchAnew();
           } }), h("span", null, t("online_only"))),
         flat && this.#total !== null ? h("p", { class: "pick-found", role: "status" }, t("found", { n: number(this.#total) })) : null),
@@ -118,25 +107,19 @@ export class ChannelPicker extends View {
           : empty({ title: t("none"), hint: t("none_hint"), icon: "camera" })),
         onpick: (event) => this.#pick(event.detail), onloaded: (event) => { this.#total = event.detail.total; this.update(); },
       }) : h("div", { class: "pick-tree", key: "tree" }, h("gb-tree", {
-        ".load": this.#tree, ".keyOf": (node) => node.id, ".isBranch": (node) => Boolean(node.device), ".label": t("tree"),
-        ".row": (node) => (node.channel ? this.#row(node.channel, false) : this.#deviceRow(node.device)),
+        ".load": loadTree, ".keyOf": (node) => node.id, ".isBranch": (node) => node.branch, ".label": t("tree"),
+        ".row": (node) => (isVideo(node) ? this.#row(node, false) : treeRow(node)),
         ".empty": () => empty({ title: t("none"), hint: t("none_hint"), icon: "camera" }),
         onpick: (event) => {
-          if (event.detail.channel) this.#pick(event.detail.channel);
+          if (isVideo(event.detail)) this.#pick(event.detail);
           else event.currentTarget.toggle(event.detail);
         },
       })),
     ];
   }
-
-  #deviceRow(device) {
-    return [
-      icon("device", { size: 16 }),
-      h("span", { class: ["tree-name", !device.online && "pick-offline"], title: device.device_id }, device.name || device.device_id),
-      device.online ? h("span", { class: "tree-count" }, number(device.channel_count)) :
-        h("span", { class: "tree-count" }, t("offline")),
-    ];
-  }
 }
+
+const loadTree = (parent, { offset, limit, signal }) =>
+  api.get("tree", { query: { parent: parent?.id, offset, limit }, signal });
 
 define("gb-channel-picker", ChannelPicker);

@@ -16,8 +16,10 @@ export function emptyPlan() {
 export function readQuery(query) {
   if (!query.n && !query.c) return null;
   const plan = emptyPlan();
-  if (LAYOUTS.includes(Number(query.n))) plan.n = Number(query.n);
   plan.cells = (query.c || "").split(",").slice(0, PLACES).map(readCell);
+  // A link to a channel names no layout: as small a one as shows all.
+  const fitting = LAYOUTS.find((n) => n >= plan.cells.length) || LAYOUTS.at(-1);
+  plan.n = LAYOUTS.includes(Number(query.n)) ? Number(query.n) : fitting;
   plan.page = Number.isInteger(Number(query.p)) ? Math.max(0, Number(query.p)) : 0;
   return tidy(plan);
 }

@@ -3,6 +3,8 @@
 import { PlayError, asPlayError, problemOf } from "./play-error.js";
 
 const FIRST_PICTURE = 20_000; // milliseconds: segments must fill first
+const AGAIN = 1_500; // milliseconds after which a playlist that was hardly begun is read again
+const TRIES = 4;
 const TYPE = "application/vnd.apple.mpegurl";
 
 /** One viewing; `start` resolves at the first picture, `onEnd` is called once after that. */
@@ -27,8 +29,20 @@ export class NativeHls {
       const deadline = setTimeout(() => fail(new PlayError("no_media_yet")), FIRST_PICTURE);
       const fail = (error) => { clearTimeout(deadline); this.stop(); reject(error); };
       signal.addEventListener("abort", () => fail(new PlayError("cancelled")), { once: true });
-      video.addEventListener("loadeddata", () => { clearTimeout(deadline); resolve(); }, { once: true });
-      video.addEventListener("error", () => void refusal(this.url, video.error).then(fail), { once: true });
+      // A first picture alone is no playing: some browsers show one and fail then.
+      video.addEventListener("timeupdate", () => {
+        if (video.currentTime === 0) return;
+        clearTimeout(deadline);
+        resolve();
+      });
+      video.addEventListener("canplay", () => video.play().catch(() => {}));
+      let tries = 1;
+      video.addEventListener("error", () => {
+        if (this.over || video.currentTime > 0) return;
+        tries += 1;
+        if (tries > TRIES) void refusal(this.url, video.error).then(fail);
+        else setTimeout(() => { if (!this.over) video.src = this.url; }, AGAIN);
+      });
       video.src = this.url;
       video.play().catch(() => {});
     });

@@ -1,7 +1,6 @@
 """The console's wall in Debian's Chromium: moving pictures by each way, sound, snapshots, and reasons in words."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +8,10 @@ import pytest
 
 from gateway.simulator.quirk import Quirk
 from gb28181.es.unit import Codec
-from tests.support.browser import Browser, chromium
+from tests.support.browser import Browser
 from tests.support.console_wall import PASSWORD, Looker, picture_site
 
 pytestmark = [pytest.mark.net, pytest.mark.timeout(110)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
@@ -33,25 +26,30 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
         at += 2 + length
 
 
+async def moving(looker: Looker, way: str, cells: str) -> list[dict[str, Any]]:
+    """Four pictures by one way, once all of them have moved."""
+    await looker.go(f"live?n=4&way={way}&c={cells}")
+    tiles = await looker.playing(4)
+    first = await looker.sums()
+    assert [len(sums) for sums in first] == [48] * 4
+    await looker.until_script(
+        "times => [...document.querySelectorAll('gb-video')]"
+        ".every((tile, at) => tile.video?.currentTime > times[at] + 1)",
+        "a second of pictures",
+        [tile["time"] for tile in tiles],
+    )
+    for before, after in zip(first, await looker.sums(), strict=True):
+        assert sum(a != b for a, b in zip(before, after, strict=True)) >= 3, "it stands still"
+        assert len(set(after)) > 8, "it is one colour"
+    return tiles
+
+
 @pytest.mark.parametrize("way", ["whep", "ws"])
 async def test_four_channels_play_with_moving_pixels_and_sound(
     tmp_path: Path, browser: Browser, way: str
 ) -> None:
     async def look(looker: Looker) -> list[dict[str, Any]]:
-        await looker.go(f"live?n=4&way={way}&c={site.cells(0, 1, 2, 3)}")
-        tiles = await looker.playing(4)
-        first = await looker.sums()
-        assert [len(sums) for sums in first] == [48] * 4
-        await looker.until_script(
-            "times => [...document.querySelectorAll('gb-video')]"
-            ".every((tile, at) => tile.video.currentTime > times[at] + 1)",
-            "a second of pictures",
-            [tile["time"] for tile in tiles],
-        )
-        second = await looker.sums()
-        for before, after in zip(first, second, strict=True):
-            assert sum(a != b for a, b in zip(before, after, strict=True)) >= 3, "it stands still"
-            assert len(set(after)) > 8, "it is one colour"
+        tiles = await moving(looker, way, site.cells(0, 1, 2, 3))
         await looker.page.click("[data-place='0'] [data-act=sound]")
         await looker.until_script(
             "() => document.querySelector('gb-video').level > 0.1", "the level of the sound"
@@ -68,12 +66,21 @@ async def test_four_channels_play_with_moving_pixels_and_sound(
     assert {(tile["width"], tile["height"]) for tile in tiles} == {(160, 120)}
 
 
+async def test_four_channels_play_by_the_browser_s_own_hls(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async def look(looker: Looker) -> list[dict[str, Any]]:
+        return await moving(looker, "hls", site.cells(0, 1, 2, 3))
+
+    async with picture_site(tmp_path) as site:
+        tiles = await site.look(browser, look)
+    assert [tile["way"] for tile in tiles] == ["hls"] * 4
+
+
 async def test_automatic_choice_begins_with_webrtc_and_falls_back_where_udp_is_blocked(
     tmp_path: Path, browser: Browser
 ) -> None:
-    async def look(looker: Looker) -> list[str]:
-        await looker.go(f"live?n=1&c={site.cells(0)}")
-        first = (await looker.playing(1))[0]["way"]
+    async def look(looker: Looker) -> dict[str, Any]:
         # What a firewall does to UDP: the answer's candidates lead nowhere.
         await looker.page.add_init_script(
             "const set = RTCPeerConnection.prototype.setRemoteDescription;"
@@ -82,11 +89,15 @@ async def test_automatic_choice_begins_with_webrtc_and_falls_back_where_udp_is_b
             "  return set.call(this, {type: answer.type, sdp});"
             "};"
         )
-        await looker.page.reload()
-        return [first, (await looker.playing(1))[0]["way"]]
+        await looker.go(f"live?n=1&c={site.cells(0)}")
+        trying = await looker.until_script(
+            "() => document.querySelector('gb-video')?.state.way?.path", "the first way"
+        )
+        return (await looker.playing(1))[0] | {"first": trying}
 
     async with picture_site(tmp_path, channels=1) as site:
-        assert await site.look(browser, look) == ["whep", "ws"]
+        tile = await site.look(browser, look)
+    assert (tile["first"], tile["way"]) == ("whep", "ws")
 
 
 async def test_a_snapshot_is_a_jpeg_of_the_picture_named_by_channel_and_time(

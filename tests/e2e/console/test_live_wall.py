@@ -1,24 +1,16 @@
 """The wall's layout, keyboard, drag and drop, and the pad that moves cameras, in Debian's Chromium."""
 
-import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gb28181.manscdp.ptz_action import PtzAction
-from tests.support.browser import Browser, chromium
+from tests.support.browser import Browser
 from tests.support.console_wall import Looker, Site, picture_site
 from tests.support.gateway import eventually
 
 pytestmark = [pytest.mark.net, pytest.mark.timeout(110)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def moves(site: Site) -> list[tuple[PtzAction, int, int, int]]:
@@ -49,7 +41,16 @@ async def came(looker: Looker, site: Site, count: int) -> None:
     await looker.until(enough, f"{count} commands")
 
 
-async def test_a_camera_moves_while_a_button_is_down_and_stops_when_it_is_let_go(
+async def preset(looker: Looker, site: Site, word: str, *, confirmed: bool) -> None:
+    """Do something with the preset that is typed in."""
+    count = len(moves(site))
+    await looker.page.click(f".ptz-preset >> text={word}")
+    if confirmed:
+        await looker.page.click("dialog button[type=submit]")
+    await came(looker, site, count + 1)
+
+
+async def test_a_camera_moves_while_a_button_is_down_and_goes_to_presets(
     tmp_path: Path, browser: Browser
 ) -> None:
     async def look(looker: Looker) -> tuple[list[int], list[int]]:
@@ -60,7 +61,10 @@ async def test_a_camera_moves_while_a_button_is_down_and_stops_when_it_is_let_go
         await looker.page.click("[data-act=ptz]")
         for key in ("left", "zoom_in", "focus_far"):
             await press(looker, site, key)
-        await asyncio.sleep(1)
+        await looker.page.fill(".ptz-input", "7")
+        await preset(looker, site, "Set", confirmed=True)
+        await preset(looker, site, "Call", confirmed=False)
+        await preset(looker, site, "Delete", confirmed=True)
         return before, (await looker.sums())[0]
 
     async with picture_site(tmp_path, channels=2) as site:
@@ -70,6 +74,7 @@ async def test_a_camera_moves_while_a_button_is_down_and_stops_when_it_is_let_go
     found = moves(site)
     assert [item[0] for item in found] == [
         PtzAction.MOVE, PtzAction.STOP, PtzAction.MOVE, PtzAction.STOP, PtzAction.LENS, PtzAction.LENS_STOP,
+        PtzAction.PRESET_SET, PtzAction.PRESET_CALL, PtzAction.PRESET_DELETE,
     ]  # fmt: skip
     assert found[0][1] < 0
     assert found[2][3] > 0
@@ -81,8 +86,14 @@ async def test_a_camera_moves_while_keys_are_down_and_stops_when_the_window_lose
 ) -> None:
     async def look(looker: Looker) -> None:
         keyboard = looker.page.keyboard
-        await looker.go(f"live?n=1&way=ws&c={site.cells(1)}")
-        await looker.playing(1)
+        await looker.go(f"live?n=4&way=ws&c={site.cells(0, 1)}")
+        await looker.playing(2)
+        # The first is fixed, and its pad says so.
+        await keyboard.press("p")
+        assert "fixed" in await looker.page.inner_text("gb-ptz .notice")
+        assert await looker.page.locator("gb-ptz .ptz-key:not([disabled])").count() == 0
+        await keyboard.press("Escape")
+        await keyboard.press("ArrowRight")
         await keyboard.press("p")
         await keyboard.down("ArrowRight")
         await came(looker, site, 1)
@@ -112,47 +123,7 @@ async def test_a_camera_moves_while_keys_are_down_and_stops_when_the_window_lose
     assert found[-1] == (PtzAction.STOP, 0, 0, 0)
 
 
-async def test_a_fixed_camera_s_pad_is_off_and_says_why(tmp_path: Path, browser: Browser) -> None:
-    async def look(looker: Looker) -> tuple[str, int]:
-        await looker.go(f"live?n=1&way=ws&c={site.cells(0)}")
-        await looker.playing(1)
-        await looker.page.keyboard.press("p")
-        text = await looker.page.inner_text("gb-ptz .notice")
-        enabled = await looker.page.locator("gb-ptz .ptz-key:not([disabled])").count()
-        return text, enabled
-
-    async with picture_site(tmp_path, channels=1) as site:
-        text, enabled = await site.look(browser, look)
-    assert "fixed" in text
-    assert enabled == 0
-    assert moves(site) == []
-
-
-async def test_presets_are_set_called_and_deleted(tmp_path: Path, browser: Browser) -> None:
-    async def look(looker: Looker) -> None:
-        page = looker.page
-        await looker.go(f"live?n=1&way=ws&c={site.cells(1)}")
-        await looker.playing(1)
-        await page.keyboard.press("p")
-        await page.fill(".ptz-input", "7")
-        for name, confirmed in (("Set", True), ("Call", False), ("Delete", True)):
-            count = len(moves(site))
-            await page.click(f".ptz-preset >> text={name}")
-            if confirmed:
-                await page.click("dialog button[type=submit]")
-            await looker.until(lambda count=count: more_than(count), f"the command {name}")  # type: ignore[misc]
-
-    async def more_than(count: int) -> bool:
-        return len(moves(site)) > count
-
-    async with picture_site(tmp_path, channels=2) as site:
-        await site.look(browser, look)
-    assert [item[0] for item in moves(site)] == [
-        PtzAction.PRESET_SET, PtzAction.PRESET_CALL, PtzAction.PRESET_DELETE,
-    ]  # fmt: skip
-
-
-async def test_channels_are_chosen_dragged_and_kept_in_address_and_browser(
+async def test_channels_are_chosen_dragged_kept_in_address_and_browser_and_let_go(
     tmp_path: Path, browser: Browser
 ) -> None:
     async def look(looker: Looker) -> dict[str, Any]:
@@ -183,7 +154,18 @@ async def test_channels_are_chosen_dragged_and_kept_in_address_and_browser(
         await looker.go("overview")
         await page.click("a[href='#/live']")
         await looker.playing(3)
-        return {"address": address, "again": await page.evaluate("() => location.hash")}
+        again = await page.evaluate("() => location.hash")
+        # Whoever leaves lets the cameras go.
+        await looker.go("overview")
+        await looker.until_script("() => !document.querySelector('gb-video')", "another page")
+        await looker.at_gateway(nobody_watches())
+        return {"address": address, "again": again}
+
+    async def nobody_watches() -> None:
+        async def idle() -> bool:
+            return not (await site.it.api.get("sessions?state=running"))["items"]
+
+        await eventually(idle, 20.0, "the end of the sessions")
 
     async with picture_site(tmp_path, channels=3) as site:
         found = await site.look(browser, look)
@@ -231,25 +213,6 @@ async def test_the_keyboard_moves_enlarges_mutes_and_changes_the_layout(
         )
         await page.keyboard.press("Delete")
         await shows("return wall.plan.cells[0] === null", "the removed channel")
-
-    async with picture_site(tmp_path, channels=2) as site:
-        await site.look(browser, look)
-
-
-async def test_leaving_the_wall_lets_the_cameras_go(tmp_path: Path, browser: Browser) -> None:
-    async def look(looker: Looker) -> None:
-        await looker.go(f"live?n=4&c={site.cells(0, 1)}")
-        await looker.playing(2)
-        await looker.go("overview")
-        await looker.until_script("() => !document.querySelector('gb-video')", "another page")
-        await looker.at_gateway(nobody_watches())
-
-    async def nobody_watches() -> None:
-        async def idle() -> bool:
-            running = await site.it.api.get("sessions?state=running")
-            return not running["items"]
-
-        await eventually(idle, 20.0, "the end of the sessions")
 
     async with picture_site(tmp_path, channels=2) as site:
         await site.look(browser, look)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser import Browser, chromium
+from tests.support.browser import Browser
 from tests.support.console_wall import Looker, Site, picture_site
 from tests.support.gateway import eventually
 
@@ -19,12 +19,6 @@ pytestmark = [pytest.mark.net, pytest.mark.timeout(110)]
 
 PLAYER = "const player = document.querySelector('gb-playback') || {};"
 TIME = f"() => {{ {PLAYER} return player.video ? player.video.currentTime : -1; }}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
 
 
 def recordings(site: Site) -> str:
@@ -134,9 +128,11 @@ async def test_a_time_is_exported_as_a_file_that_plays_and_locked_and_unlocked(
         data = await site.look(browser, look)
     exported = tmp_path / "exported.mp4"
     exported.write_bytes(data)
-    command = ["ffprobe", "-v", "error", "-show_streams", "-count_frames", "-of", "json", exported]
-    probed = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
-    assert probed.stderr == b""
+    command = ["ffprobe", "-v", "error", "-show_streams", "-count_frames", "-of", "json"]
+    probed = await asyncio.to_thread(
+        subprocess.run, [*command, str(exported)], capture_output=True, text=True, check=True
+    )
+    assert probed.stderr == ""
     streams = {item["codec_type"]: item for item in json.loads(probed.stdout)["streams"]}
     assert (streams["video"]["width"], streams["video"]["height"]) == (160, 120)
     assert int(streams["video"]["nb_read_frames"]) >= 5
