@@ -27,8 +27,19 @@ _Model = TypeVar("_Model", bound=BaseModel)
 class Access(enum.Enum):
     """Who may call a route; what is then shown or done there is for the sharing policy to say.
 
-    The admin and the CLI token may call all of them; a key what its scopes say, and one of our own people's keys
-    never more than its role.
+    Who comes with          | may call
+    ------------------------|------------------------------------------------------------------------------
+    admin or CLI token      | all
+    key of a department     | `ANY`, and what its scopes name
+    key of our own people   | `ANY`, what its scopes name within `ROLE_SCOPES`, and `LOCAL`, `OPERATOR` by its role;
+                            | never more than the account it names may
+    cookie, our own people  | `ANY`, what `ROLE_SCOPES` names, and `LOCAL`, `OPERATOR`, `ADMIN` by the role
+    cookie, a department's  | `ANY`, and what `DEPARTMENT_SCOPES` names for the role
+    stream token            | `STREAM`, the one stream it was made for, as whoever asked for it
+    nothing                 | `OPEN`, and `VIEWING` by its address
+
+    Whoever must change their password may call `ANY` only. The one function that decides is
+    `gateway.http.principal.authorise`; streams of every face go through `gateway.http.entrance` besides.
     """
 
     OPEN = "open"

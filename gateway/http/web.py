@@ -162,6 +162,7 @@ def _route(
     status: int = 200,
     errors: tuple[int, ...] = (),
 ) -> Route:
+    kinds = tuple(sorted(_TYPES.values())) if "{" in path else (_type_of(name),)
     return Route(
         method="GET",
         path=path,
@@ -170,7 +171,7 @@ def _route(
         summary=f"The web console ({path})" if tag == "console" else f"The test player's {name}",
         tag=tag,
         access=Access.OPEN,
-        media=tuple(sorted(_TYPES.values())) if "{" in path else (_type_of(name),),
+        media=kinds if status == 200 else (),
         status=status,
         errors=errors,
     )
