@@ -310,7 +310,10 @@ async def rtsp_bench(
     *, media: MediaOptions | None = None, **options: Any
 ) -> AsyncIterator[RtspBench]:
     """Start a server; at the end it must hold nothing, and every entry must have ended once."""
-    crashes: list[tuple[str, Exception]] = []
+    crashes: list[tuple[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: crashes.append(("loop", context))
+    )
     door, sessions = Door(), Sessions(utc_now)
     plane = EmbeddedMedia(
         host="127.0.0.1",

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import hashlib
+import random
 import socket
 
 import pytest
@@ -449,6 +450,45 @@ async def test_garbage_is_answered_once_and_hung_up_on() -> None:
         client.writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\nmore")
         assert (await client.answer()).status == 400
         await client.closed()
+
+
+REQUESTS = [
+    "DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+    "SETUP {base}/trackID=0 RTSP/1.0\r\nCSeq: 2\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n",
+    "SETUP {base}/trackID=1 RTSP/1.0\r\nCSeq: 2\r\nTransport: RTP/AVP;client_port=6000-6001\r\n\r\n",
+    "PLAY {base} RTSP/1.0\r\nCSeq: 3\r\nSession: x\r\n\r\n",
+    "TEARDOWN {base} RTSP/1.0\r\nCSeq: 4\r\n\r\n",
+    "$\x01\x00\x04abcd",
+    "GET_PARAMETER * RTSP/1.0\r\nCSeq: 5\r\nContent-Length: 4\r\n\r\nabcd",
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_mutilated_requests_are_answered_or_hung_up_on_and_others_watch_on(seed: int) -> None:
+    dice = random.Random(seed)
+    async with rtsp_bench() as bench:
+        await bench.start_camera(camera())
+        watching = await bench.client()
+        await watching.play(bench.open_url)
+        for _ in range(60):
+            reader, writer = await asyncio.open_connection("127.0.0.1", bench.server.port)
+            for _ in range(dice.randrange(1, 6)):
+                text = dice.choice(REQUESTS).format(url=bench.open_url, base=bench.url)
+                data = bytearray(text.encode())
+                for _ in range(dice.choice([0, 0, 1, 3])):
+                    data[dice.randrange(len(data))] = dice.randrange(256)
+                if dice.random() < 0.1:
+                    del data[dice.randrange(len(data)) :]
+                writer.write(bytes(data))
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                async with asyncio.timeout(0.02):
+                    while (answer := await reader.read(4_096)) != b"":
+                        assert b"Traceback" not in answer
+            writer.transport.abort()
+        assert (await watching.ask("OPTIONS", "*")).status == 200
+        await bench.settled(lambda: bench.server.connections == 1, "the end of the others")
+        bench.feed(camera(70)[120:])
+        await watching.until(lambda it: len(it.rtp(2)) > 15)
 
 
 async def test_a_peer_that_asks_and_never_reads_is_cut_off() -> None:
