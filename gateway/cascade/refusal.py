@@ -39,6 +39,7 @@ _BY_END = {
     EndReason.NO_PUBLISHER: 480,
     EndReason.PUBLISHER_LEFT: 480,
     EndReason.PORTS_EXHAUSTED: 486,
+    EndReason.TOO_MANY_PULLS: 486,
     EndReason.CODEC_UNSUPPORTED: 488,
     EndReason.SHUTDOWN: 503,
 }

@@ -70,6 +70,8 @@ class EndReason(enum.StrEnum):
     """Nobody publishes to this channel."""
     PUBLISHER_LEFT = "publisher_left"
     """Whoever published has ended."""
+    TOO_MANY_PULLS = "too_many_pulls"
+    """As many foreign sources as are allowed are being fetched."""
     DEVICE_OFFLINE = "device_offline"
     DEVICE_BYE = "device_bye"
     NO_READERS = "no_readers"

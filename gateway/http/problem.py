@@ -46,6 +46,7 @@ END_STATUS = {
     "stopped": 503,
     "invite_timeout": 504,
     "source_unreachable": 504,
+    "too_many_pulls": 503,
     "no_publisher": 503,
     "publisher_left": 503,
 }
@@ -87,6 +88,7 @@ _FAILED = {
     "codec_unsupported": "The camera's codec does not fit this format",
     "source_lost": "The camera has stopped sending",
     "source_unreachable": "The source of this channel cannot be reached",
+    "too_many_pulls": "Too many sources are watched at once; try again later",
     "source_refused": "The source of this channel refused to send",
     "source_disabled": "The source of this channel is switched off",
     "no_publisher": "Nobody sends to this channel now",

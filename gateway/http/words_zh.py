@@ -41,6 +41,7 @@ FAILED_ZH: Mapping[str, str] = {
     "codec_changed": "摄像机改变了编码, 请重新打开",
     "source_lost": "摄像机停止了发送",
     "source_unreachable": "外部视频源没有应答",
+    "too_many_pulls": "同时观看的外部视频源太多, 请稍后再试",
     "source_refused": "外部视频源拒绝了请求",
     "no_publisher": "目前没有向此通道推流",
     "publisher_left": "推流已结束",

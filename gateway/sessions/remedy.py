@@ -54,6 +54,9 @@ SUMMARY: Mapping[EndReason, Words] = {
     EndReason.NO_PUBLISHER: Words(
         "当前没有推流端向该通道推流", "Nobody publishes to this channel now"
     ),
+    EndReason.TOO_MANY_PULLS: Words(
+        "同时拉流的外部视频源已达上限", "As many foreign sources as allowed are being fetched"
+    ),
     EndReason.PUBLISHER_LEFT: Words("推流端已结束推流", "Whoever published has ended"),
     EndReason.DEVICE_OFFLINE: Words("设备离线", "The device is offline"),
     EndReason.DEVICE_BYE: Words("设备主动结束了会话 (BYE)", "The device ended the session (BYE)"),
@@ -144,6 +147,14 @@ BY_REASON: Mapping[EndReason, tuple[Cause, ...]] = {
         ),
     ),
     EndReason.NO_PUBLISHER: (_PUBLISHER_CAUSE,),
+    EndReason.TOO_MANY_PULLS: (
+        _cause(
+            "同时拉流的外部视频源太多",
+            "Too many foreign sources are fetched at once",
+            do_zh="加大 [sources] max_pulls, 或停止无人观看的会话",
+            do_en="Raise [sources] max_pulls, or stop sessions that nobody needs",
+        ),
+    ),
     EndReason.PUBLISHER_LEFT: (_PUBLISHER_CAUSE,),
     EndReason.INVITE_TIMEOUT: (
         _SIGNALLING_PATH,

@@ -21,7 +21,7 @@ FIRST_AGAIN = 10.0
 """Seconds after a first failure; doubled each time."""
 
 # Not the source's fault: it is as it was.
-_NOT_ITS_FAULT = frozenset({EndReason.INTERNAL_ERROR, EndReason.PORTS_EXHAUSTED})
+_NOT_ITS_FAULT = frozenset({EndReason.INTERNAL_ERROR, EndReason.TOO_MANY_PULLS})
 _OURS = frozenset({"too_many_pulls", "shutdown"})
 
 

@@ -245,6 +245,21 @@ async def test_what_cannot_be_pulled_says_why_without_its_password(tmp_path: Pat
     silent.close()
 
 
+async def test_a_source_that_never_answers_holds_up_no_end(tmp_path: Path) -> None:
+    silent = socket.create_server(("127.0.0.1", 0))
+    url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/cam"
+    sections = {"sources": {"connect_timeout": 60, "read_timeout": 60, "max_pulls": 1}}
+    # Less than the source is given to answer.
+    async with asyncio.timeout(45), gateway_with_sources(tmp_path, **sections) as gateway:
+        source = (await add(gateway, "pull_rtsp", url=url, always=True))["source"]
+        await in_state(gateway, source["source_id"], "connecting")
+        other = (await add(gateway, "pull_rtsp", url=url))["source"]
+        path = f"channels/{other['device_id']}/{other['source_id']}/play"
+        status, problem = await gateway.api.call("POST", path)
+        assert (status, problem["code"]) == (503, "too_many_pulls")
+    silent.close()
+
+
 async def test_an_rtmp_server_is_pulled(tmp_path: Path) -> None:
     port = free_port()
     sections = {"sources": {"connect_timeout": 15, "probe_interval": 0}}

@@ -55,6 +55,8 @@ class DeviceOut(OutModel):
     """A device or lower platform."""
 
     device_id: Text
+    local: bool
+    """Part of this gateway: holds foreign sources, and is never asked anything."""
     name: Text
     online: bool
     offline_reason: Text | None

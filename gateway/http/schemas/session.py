@@ -58,6 +58,8 @@ class SessionOut(OutModel):
     stream: int
     """0 the main stream, 1 the first sub stream."""
     transport: Text
+    foreign: bool
+    """Media comes from a foreign source: there is no INVITE, no port and no SSRC."""
     state: Text
     created_at: datetime
     stage: Text
@@ -85,6 +87,7 @@ class SessionOut(OutModel):
             channel_id=record.channel_id,
             stream=record.stream,
             transport=record.transport,
+            foreign=record.foreign,
             state=record.state.value,
             created_at=record.created_at,
             stage=record.stage_reached.value,
