@@ -38,7 +38,11 @@ async def build_tree(channels: Sequence[Channel]) -> CatalogTree:
     A place is the first parent that is listed too; without one the region of the civil code, the business group, or
     the top. Catalogues that go round in a circle are cut open.
     """
-    known = {channel.channel_id: channel for channel in channels}
+    known: dict[str, Channel] = {}
+    for number, channel in enumerate(channels, 1):
+        known[channel.channel_id] = channel
+        if number % _SLICE == 0:
+            await asyncio.sleep(0)
     parents: dict[str, str] = {}
     for number, channel in enumerate(channels, 1):
         parents[channel.channel_id] = _parent(channel, known)
@@ -46,10 +50,15 @@ async def build_tree(channels: Sequence[Channel]) -> CatalogTree:
             await asyncio.sleep(0)
     order = await _reach(parents)
     tree = CatalogTree()
+    others: dict[str, list[str]] = {}
     for number, code in enumerate(parents, 1):
-        tree.children.setdefault(parents[code], []).append(code)
+        # Branches first, each sort as the device listed it.
+        place = tree.children if known[code].kind in _BRANCHES else others
+        place.setdefault(parents[code], []).append(code)
         if number % _SLICE == 0:
             await asyncio.sleep(0)
+    for parent, codes in others.items():
+        tree.children.setdefault(parent, []).extend(codes)
     # Deepest first, so that each count is final when it is added to the parent's.
     for number, code in enumerate(reversed(order), 1):
         own = 0 if known[code].kind in _BRANCHES else 1
@@ -57,9 +66,6 @@ async def build_tree(channels: Sequence[Channel]) -> CatalogTree:
         tree.below[parent] = tree.below.get(parent, 0) + tree.below.get(code, 0) + own
         if number % _SLICE == 0:
             await asyncio.sleep(0)
-    for codes in tree.children.values():
-        # Branches first, each sort as the device listed it.
-        codes.sort(key=lambda code: known[code].kind not in _BRANCHES)
     return tree
 
 

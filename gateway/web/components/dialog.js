@@ -14,6 +14,7 @@ export function openDialog({ title, render, wide = false, locked = false, class:
     const close = (value = null) => {
       if (!dialog.isConnected) return;
       window.removeEventListener("gb-language", update);
+      window.removeEventListener("hashchange", leave);
       dialog.close();
       dialog.remove();
       back(before);
@@ -33,6 +34,9 @@ export function openDialog({ title, render, wide = false, locked = false, class:
     dialog.addEventListener("pointerdown", (event) => {
       if (event.target === dialog && !locked && outside(dialog, event)) close();
     });
+    // A link inside leads to another page: the dialog belongs to this one.
+    const leave = () => !locked && close();
+    window.addEventListener("hashchange", leave);
     window.addEventListener("gb-language", update);
     update();
     document.body.append(dialog);

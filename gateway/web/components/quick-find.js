@@ -7,6 +7,7 @@ import { api, isAbort } from "../lib/api.js";
 import { go, link } from "../lib/route.js";
 import { status } from "../lib/ui.js";
 import { codes } from "../lib/codes.js";
+import { hasPresence, kindIcon } from "./device-row.js";
 
 export const strings = {
   zh: { "placeholder": "搜索通道、设备、地址", "label": "搜索通道和设备", "devices": "设备", "channels": "通道", "none": "没有找到“{q}”",
@@ -158,11 +159,11 @@ export class QuickFind extends View {
   #words({ kind, item }) {
     const id = kind === "device" ? item.device_id : item.channel_id;
     return [
-      icon(kind === "device" ? "device" : "camera", { size: 18 }),
+      kindIcon(kind === "device" ? "registered" : item.kind, { size: 18 }),
       h("span", { class: "find-text" }, h("span", { class: "find-name" }, item.name || id),
         h("span", { class: "find-id" }, id, kind === "channel" && item.address ? ` · ${item.address}` : "",
           kind === "channel" && item.kind !== "camera" ? ` · ${codes.code("kind", item.kind)}` : "")),
-      status(item.online ? t("online") : t("offline"), item.online ? "good" : "bad"),
+      (kind === "device" || hasPresence(item.kind)) && status(item.online ? t("online") : t("offline"), item.online ? "good" : "bad"),
     ];
   }
 }

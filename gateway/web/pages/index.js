@@ -25,7 +25,7 @@ export const strings = {
 export const groups = ["watch", "share", "manage"];
 
 export const pages = [
-  { path: "overview", nav: "overview", group: "watch", icon: "overview", role: "any", menu: true,
+  { path: "overview", nav: "overview", group: "watch", icon: "overview", role: "catalog", menu: true,
     load: () => import("./overview.js") },
   { path: "live", nav: "live", group: "watch", icon: "live", role: "live", menu: true,
     load: () => import("./live.js") },

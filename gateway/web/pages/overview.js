@@ -7,7 +7,7 @@ import { bytes, duration, number, percent, timeOfDay, words } from "../lib/i18n.
 import { icon } from "../lib/icons.js";
 import { link } from "../lib/route.js";
 import { isLocal } from "../lib/session.js";
-import { badge, card, empty, errorState, facts, figure, meter, pageHead, skeleton, technical } from "../lib/ui.js";
+import { badge, card, empty, errorState, facts, figure, meter, notice, pageHead, skeleton, technical } from "../lib/ui.js";
 import { showSession } from "../components/session.js";
 import { since } from "../components/since.js";
 import { pages } from "./index.js";
@@ -21,7 +21,7 @@ export const strings = {
     "troubles": "需要关注", "none": "没有需要处理的事", "none.hint": "设备、会话、存储、审计和上级平台都正常。",
     "capacity": "容量", "ports": "RTP 端口", "ports.of": "{used} / {total} 对", "disk": "磁盘", "disk.of": "剩余 {free}，共 {total}",
     "version": "版本", "running": "已运行", "and": "另有 {n} 项", "severity.error": "故障", "severity.warning": "关注", "severity.info": "提示",
-    "outside": "这里列出与您共享的内容。", "stale": "连接中断，以下是 {time} 的数据；恢复后自动更新。",
+    "outside": "这里列出与您共享的内容。", "first": "还没有设备", "first.hint": "在设备的 GB/T 28181 设置中填写本网关的地址、编码和密码；设备注册后会出现在这里。", "stale": "连接中断，以下是 {time} 的数据；恢复后自动更新。",
   },
   en: {
     "title": "Overview", "state.ok": "All is well", "state.warning": "{n} things need attention", "state.error": "The gateway has a fault",
@@ -31,7 +31,8 @@ export const strings = {
     "troubles": "Needs attention", "none": "Nothing needs attention", "none.hint": "Devices, sessions, store, audit and platforms are well.",
     "capacity": "Capacity", "ports": "RTP ports", "ports.of": "{used} of {total} pairs", "disk": "Disk", "disk.of": "{free} free of {total}",
     "version": "Version", "running": "Running for", "and": "and {n} more", "severity.error": "Fault", "severity.warning": "Attention",
-    "severity.info": "Note", "outside": "What is shared with you.",
+    "severity.info": "Note", "outside": "What is shared with you.", "first": "No devices yet",
+    "first.hint": "Enter this gateway's address, code and password in the GB/T 28181 settings of a device; it appears here once it registers.",
     "stale": "Connection lost: this is as of {time}; it is updated when the gateway is back.",
   },
 };
@@ -78,6 +79,7 @@ export default define("page-overview", class extends View {
       }),
       this.#error && h("div", { class: "notice notice-warn", role: "status" }, icon("warning", { size: 18 }),
         h("div", { class: "notice-text" }, t("stale", { time: timeOfDay(this.#at) }))),
+      local && !seen.devices.total ? notice(t("first.hint"), "info", { title: t("first") }) : null,
       this.#figures(seen, local),
       local && h("div", { class: "columns-main" }, this.#troubles(seen.troubles), this.#capacity(seen)));
   }

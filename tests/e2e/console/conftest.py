@@ -1,4 +1,4 @@
-"""One browser for the tests of a module."""
+"""One browser for the tests of this folder."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.browser import Browser, chromium
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running
