@@ -15,7 +15,12 @@ __all__ = [
 ]
 
 C1_SIMPLE = bytes(8) + bytes(range(256)) * 5 + bytes(248)
-CONNECT: dict[str, AmfValue] = {"app": "live", "flashVer": "FMLE/3.0", "tcUrl": "rtmp://h/live", "objectEncoding": 0.0}
+CONNECT: dict[str, AmfValue] = {
+    "app": "live",
+    "flashVer": "FMLE/3.0",
+    "tcUrl": "rtmp://h/live",
+    "objectEncoding": 0.0,
+}
 _PLAYER_KEY = b"Genuine Adobe Flash Player 001"
 
 
