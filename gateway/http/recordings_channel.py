@@ -1,5 +1,7 @@
 """Who may do what with the recordings of a channel."""
 
+import re
+
 from aiohttp import web
 
 from gateway.domain.device import Channel, ChannelKind
@@ -10,6 +12,9 @@ from gateway.http.gate import ChannelGate
 from gateway.http.principal import Principal, context_of, principal_of
 
 __all__ = ["RecordedChannels"]
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{2,128}")
+"""Codes that could ever have been recorded."""
 
 
 class RecordedChannels:
@@ -37,7 +42,7 @@ class RecordedChannels:
         try:
             channel = self._gate.find(principal, device_id, channel_id, action, context)
         except NotFound:
-            if not principal.is_local:
+            if not (principal.is_local and _CODE.fullmatch(device_id + channel_id)):
                 raise
             channel = Channel(
                 device_id=device_id, channel_id=channel_id, kind=ChannelKind.CAMERA, online=False

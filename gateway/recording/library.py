@@ -1,5 +1,6 @@
 """What was recorded: lists, stretches of time, days, and clips to play."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
@@ -18,6 +19,7 @@ PAGE = 1000
 SEAMLESS = timedelta(seconds=1)
 """Between two files: nobody would call that a gap."""
 MAX_DAYS = 62
+_ID = re.compile(r"[0-9a-f]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ class RecordingLibrary:
         Raises:
             NotFound: `recording_unknown`.
         """
-        file = await self._service.keeper.find(file_id)
+        file = await self._service.keeper.find(file_id) if _ID.fullmatch(file_id) else None
         if file is None:
             raise NotFound("recording_unknown", f"There is no recording {file_id[:64]}")
         return self._current([file])[0]

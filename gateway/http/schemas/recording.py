@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from gateway.domain.recording import Clip, RecordFile, RecordMode, RecordPlan, RecordState
 from gateway.http.schemas.base import InModel, OutModel, PageQuery, Text
@@ -43,7 +43,16 @@ def _plus(value: object) -> object:
     return value.replace(" ", "+") if isinstance(value, str) and "T" in value else value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_plus)]
+def _this_age(value: datetime) -> datetime:
+    # What is counted from it must stay a date.
+    if not 2000 <= value.year <= 2200:
+        raise ValueError("expected a time between the years 2000 and 2200")
+    return value
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_this_age)]
+Moment = Annotated[Instant, BeforeValidator(_plus)]
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2200, 12, 31)
 
 
 class RangeQuery(InModel):
@@ -67,8 +76,8 @@ class FileQuery(PageQuery):
 class DayQuery(InModel):
     """Which days."""
 
-    first: date = Field(alias="from")
-    last: date = Field(alias="to")
+    first: date = Field(alias="from", ge=_FIRST_DAY, le=_LAST_DAY)
+    last: date = Field(alias="to", ge=_FIRST_DAY, le=_LAST_DAY)
     """Included; 62 days at most."""
     zone: str = Field(default="Asia/Shanghai", max_length=64)
     """Time zone (IANA) in which days begin."""
@@ -242,8 +251,8 @@ class RecordedChannelList(OutModel):
 class LockIn(InModel):
     """Which time is to be locked or unlocked: all files that overlap it."""
 
-    start: AwareDatetime
-    end: AwareDatetime
+    start: Instant
+    end: Instant
 
 
 class PlanIn(InModel):
