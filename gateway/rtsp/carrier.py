@@ -144,7 +144,8 @@ class TcpCarrier:
             ways[track][0] if track in ways else -1 for track in range(len(packets.tracks))
         )
         self._interval = options.report_interval
-        self._report_at = 0.0
+        self._report_at: float | None = None
+        """When the next report is due; None: with the next packet."""
         self._backlog = _Backlog(packets, options, user)
         self._closed = False
         self._running = False
@@ -152,13 +153,10 @@ class TcpCarrier:
     def start(self, batch: Sequence[RtpFrame], now: float) -> None:
         """Report, then send what a player begins with."""
         self._running = True
-        time = None
+        self._report_at = None
         if batch:
             self._packets.note(batch, now)
-            time = self._packets.media_time(batch)
-        self._report(now, time)
-        if batch:
-            self._write(self._packets.interleaved(batch, self._channels))
+            self._write_out(batch, now)
         self._backlog.begun(self._transport.get_write_buffer_size())
         self._backlog.awaiting = not batch
 
@@ -169,12 +167,12 @@ class TcpCarrier:
         self._packets.note(batch, now)
         admitted = self._backlog.admit(batch, self._transport.get_write_buffer_size(), now)
         if admitted is not None and not self._closed:
-            self._write(self._packets.interleaved(admitted, self._channels))
+            self._write_out(admitted, now)
 
     def tick(self, now: float) -> None:
         """Report when it is time."""
-        if self._running and now >= self._report_at:
-            self._report(now, None)
+        if self._running and self._report_at is not None and now >= self._report_at:
+            self._report(now)
 
     def stop(self) -> None:
         """Send nothing for the moment."""
@@ -182,13 +180,19 @@ class TcpCarrier:
 
     def close(self, reason: str) -> None:
         """Say good-bye; idempotent."""
-        if not self._closed and self._running:
+        if not self._closed and self._report_at is not None:
             for track, (_, channel) in self._ways.items():
                 self._write(_framed(channel, self._packets.bye(track, reason)))
         self._closed = True
         self._running = False
 
-    def _report(self, now: float, media_time: float | None) -> None:
+    def _write_out(self, batch: Sequence[RtpFrame], now: float) -> None:
+        if self._report_at is None:
+            # Players put the tracks in step by reports: one is there before the first packet.
+            self._report(now, self._packets.media_time(batch))
+        self._write(self._packets.interleaved(batch, self._channels))
+
+    def _report(self, now: float, media_time: float | None = None) -> None:
         self._report_at = now + self._interval
         for track, (_, channel) in self._ways.items():
             self._write(_framed(channel, self._packets.report(track, media_time)))
@@ -217,7 +221,8 @@ class UdpCarrier:
         self._user = user
         self._ways: dict[int, tuple[PortLease, UdpRelay]] = {}
         self._interval = options.report_interval
-        self._report_at = 0.0
+        self._report_at: float | None = None
+        """When the next report is due; None: with the next packet."""
         self._backlog = _Backlog(packets, options, user)
         self._queue: deque[tuple[UdpRelay, RelayForm]] = deque()
         self._waiting = 0
@@ -250,13 +255,10 @@ class UdpCarrier:
     def start(self, batch: Sequence[RtpFrame], now: float) -> None:
         """Report, then send what a player begins with."""
         self._running = True
-        time = None
+        self._report_at = None
         if batch:
             self._packets.note(batch, now)
-            time = self._packets.media_time(batch)
-        self._report(now, time)
-        if batch:
-            self._queue_up(batch)
+            self._queue_up(batch, now)
         self._backlog.begun(self._waiting)
         self._backlog.awaiting = not batch
 
@@ -267,7 +269,7 @@ class UdpCarrier:
         self._packets.note(batch, now)
         admitted = self._backlog.admit(batch, self._waiting, now)
         if admitted is not None and not self._closed:
-            self._queue_up(admitted)
+            self._queue_up(admitted, now)
 
     def tick(self, now: float) -> None:
         """Report when it is time; give up a player whose host refuses."""
@@ -276,8 +278,8 @@ class UdpCarrier:
         if any(relay.refused_for(now) > UNREACHABLE for _, relay in self._ways.values()):
             detail = f"The player's host has refused media for {UNREACHABLE:g} s"
             self._user.lost("unreachable", detail)
-        elif now >= self._report_at:
-            self._report(now, None)
+        elif self._report_at is not None and now >= self._report_at:
+            self._report(now)
 
     def stop(self) -> None:
         """Send nothing for the moment."""
@@ -288,7 +290,7 @@ class UdpCarrier:
         """Say good-bye and give the ports back; idempotent."""
         if self._closed:
             return
-        if self._running:
+        if self._report_at is not None:
             for track, (lease, _) in self._ways.items():
                 _send(lease, self._packets.bye(track, reason))
         self._closed = True
@@ -298,7 +300,9 @@ class UdpCarrier:
             lease.poller.remove(lease.rtcp)
             lease.release()
 
-    def _queue_up(self, batch: Sequence[RtpFrame]) -> None:
+    def _queue_up(self, batch: Sequence[RtpFrame], now: float) -> None:
+        if self._report_at is None:
+            self._report(now, self._packets.media_time(batch))
         for track, (_, relay) in self._ways.items():
             for form in self._packets.datagrams(batch, track):
                 self._queue.append((relay, form))
@@ -326,7 +330,7 @@ class UdpCarrier:
             self._timer.cancel()
             self._timer = None
 
-    def _report(self, now: float, media_time: float | None) -> None:
+    def _report(self, now: float, media_time: float | None = None) -> None:
         self._report_at = now + self._interval
         for track, (lease, _) in self._ways.items():
             _send(lease, self._packets.report(track, media_time))

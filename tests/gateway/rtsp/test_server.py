@@ -148,6 +148,11 @@ async def test_a_player_may_begin_with_the_next_key_frame() -> None:
         await client.until(lambda it: len(it.rtp(0)) >= 10)
         assert client.rtp(0)[0].payload[0] & 0x1F == 24
         assert len(client.rtp(2)) <= 12
+        # The reports come with the first packets, and tell their time.
+        assert [channel for channel, _ in client.packets[:2]] == [1, 3]
+        report = client.rtcp(1)[0]
+        assert isinstance(report, SenderReport)
+        assert report.rtp_time == client.rtp(0)[0].timestamp
 
 
 async def test_a_camera_that_has_to_start_is_waited_for() -> None:
