@@ -64,7 +64,14 @@ class ChangeLog:
             kind: What it is about: keys, departments and webhooks, or users.
             result: `ok` or `failed`.
         """
-        log.info("sharing_changed", kind=action, name=object_id, reason=reason, detail=detail)
+        log.info(
+            "sharing_changed",
+            kind=action,
+            name=object_id,
+            reason=reason,
+            detail=detail,
+            source=source,
+        )
         self._audit.record(
             AuditEntry(
                 at=self.wall(),

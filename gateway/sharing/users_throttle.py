@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from math import ceil
 
 __all__ = ["GrowingDelay", "LoginThrottle"]
 
@@ -13,7 +14,7 @@ FORGET = 3600.0
 
 @dataclass(slots=True)
 class _Failures:
-    count: int
+    count: float
     last: float
 
 
@@ -23,27 +24,28 @@ class GrowingDelay:
     Args:
         free: Failures without any wait.
         longest: Seconds of wait at most.
+        leak: Seconds in which one failure is forgotten.
     """
 
-    def __init__(self, free: int, longest: float) -> None:
+    def __init__(self, free: int, longest: float, leak: float) -> None:
         self._free = free
         self._longest = longest
+        self._leak = leak
         self._failures: OrderedDict[str, _Failures] = OrderedDict()
 
     def wait(self, name: str, now: float) -> float:
         """Return the seconds until the next try may be made."""
         found = self._failures.get(name)
-        if found is None or found.count < self._free:
+        beyond = ceil(self._count(found, now)) - self._free
+        if found is None or beyond < 0:
             return 0.0
-        delay = min(self._longest, 2.0 ** min(found.count - self._free, 30))
+        delay = min(self._longest, 2.0 ** min(beyond, 30))
         return max(0.0, found.last + delay - now)
 
     def fail(self, name: str, now: float) -> None:
         """Count a failure."""
-        found = self._failures.pop(name, None)
-        if found is None or now - found.last > FORGET:
-            found = _Failures(0, now)
-        self._failures[name] = _Failures(found.count + 1, now)
+        count = self._count(self._failures.pop(name, None), now)
+        self._failures[name] = _Failures(count + 1, now)
         while len(self._failures) > MAX_REMEMBERED:
             self._failures.popitem(last=False)
 
@@ -59,18 +61,23 @@ class GrowingDelay:
         """Forget all failures."""
         self._failures.pop(name, None)
 
+    def _count(self, found: _Failures | None, now: float) -> float:
+        if found is None or now - found.last > FORGET:
+            return 0.0
+        return max(0.0, found.count - (now - found.last) / self._leak)
+
 
 class LoginThrottle:
     """Says how long a login must wait.
 
     Three things are counted: a name from an address, an address, and a name from anywhere. The last waits a minute
-    at most, or anybody could lock anybody out.
+    at most, or anybody could lock anybody out. An address forgets soon: behind a proxy it is that of many people.
     """
 
     def __init__(self) -> None:
-        self._pairs = GrowingDelay(free=5, longest=900.0)
-        self._sources = GrowingDelay(free=30, longest=900.0)
-        self._names = GrowingDelay(free=30, longest=60.0)
+        self._pairs = GrowingDelay(free=5, longest=900.0, leak=900.0)
+        self._sources = GrowingDelay(free=30, longest=900.0, leak=30.0)
+        self._names = GrowingDelay(free=30, longest=60.0, leak=30.0)
 
     def begin(self, name: str, source: str, now: float) -> float:
         """Count a try as failed until it has succeeded; return 0, or the seconds to wait, then it does not count.

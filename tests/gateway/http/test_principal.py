@@ -130,7 +130,9 @@ async def test_our_own_people_may_call_what_their_role_says(
 async def test_nothing_of_the_configuration_is_for_departments(bench: HttpBench) -> None:
     for route in bench.server.routes:
         tags = {"platforms", "policy", "stops", "accesses", "keys", "system"}
-        if route.tag in tags and route.access is not Access.OPEN:
+        seen_by_all = {"get_overview"}  # a department sees its own share in it
+        closed = route.access is not Access.OPEN and route.name not in seen_by_all
+        if route.tag in tags and closed:
             assert route.access.scope is None, route
         own = {"webhooks", "console"}  # one's own webhooks, one's own session
         if route.method in {"PUT", "DELETE"} and route.tag not in own:

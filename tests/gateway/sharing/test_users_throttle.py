@@ -4,7 +4,7 @@ from gateway.sharing.users_throttle import FORGET, MAX_REMEMBERED, GrowingDelay,
 
 
 def test_the_wait_doubles_after_the_free_failures_up_to_the_longest() -> None:
-    delay, now, waits = GrowingDelay(free=2, longest=10.0), 0.0, []
+    delay, now, waits = GrowingDelay(free=2, longest=10.0, leak=900.0), 0.0, []
     for _ in range(8):
         waits.append(delay.wait("x", now))
         now += waits[-1]
@@ -13,7 +13,7 @@ def test_the_wait_doubles_after_the_free_failures_up_to_the_longest() -> None:
 
 
 def test_failures_are_forgotten_after_an_hour_without_one() -> None:
-    delay = GrowingDelay(free=1, longest=900.0)
+    delay = GrowingDelay(free=1, longest=900.0, leak=900.0)
     for _ in range(30):
         delay.fail("x", 0.0)
     delay.fail("x", FORGET + 1)
@@ -22,7 +22,7 @@ def test_failures_are_forgotten_after_an_hour_without_one() -> None:
 
 
 def test_only_so_many_names_are_remembered() -> None:
-    delay = GrowingDelay(free=1, longest=900.0)
+    delay = GrowingDelay(free=1, longest=900.0, leak=900.0)
     for number in range(MAX_REMEMBERED + 5):
         delay.fail(str(number), 0.0)
     assert len(delay._failures) == MAX_REMEMBERED
@@ -65,3 +65,18 @@ def test_what_was_not_decided_counts_for_nothing() -> None:
     for _ in range(100):
         assert throttle.begin("boss", "here", 0.0) == 0
         throttle.take_back("boss", "here")
+
+
+def test_people_behind_one_proxy_who_mistype_now_and_then_wait_for_nothing() -> None:
+    throttle, now = LoginThrottle(), 0.0
+    for number in range(2_000):
+        assert throttle.begin(f"name{number}", "proxy", now) == 0
+        now += 31
+
+
+def test_guessing_on_and_on_from_one_address_goes_as_slowly_as_it_forgets() -> None:
+    throttle, tries = LoginThrottle(), 0
+    for second in range(4 * 3600):
+        if throttle.begin(f"name{second}", "here", float(second)) == 0:
+            tries += 1
+    assert tries < 30 + 4 * 3600 / 30 + 5
