@@ -42,6 +42,7 @@ class PlanBook:
         self._changes = changes
         self._plans: dict[_Key, RecordPlan] = {}
         self._weeks: dict[_Key, RecordWeek] = {}
+        self._of_device: dict[str, set[_Key]] = {}
 
     async def load(self) -> None:
         """Read all from the store."""
@@ -55,6 +56,14 @@ class PlanBook:
     def all(self) -> list[RecordPlan]:
         """Return all, by device and channel."""
         return [self._plans[key] for key in sorted(self._plans)]
+
+    def keys(self) -> set[_Key]:
+        """Return device and channel of all."""
+        return set(self._plans)
+
+    def of_device(self, device_id: str) -> list[RecordPlan]:
+        """Return those of one device."""
+        return [self._plans[key] for key in self._of_device.get(device_id, ())]
 
     def find(self, device_id: str, channel_id: str) -> RecordPlan | None:
         """Return one, or None."""
@@ -84,7 +93,7 @@ class PlanBook:
             await self._store.save_document(_COLLECTION, _name(key), _to_document(plan))
         except Unavailable:
             if self._plans.get(key) is plan:
-                self._plans.pop(key)
+                self._drop(key)
                 if old is not None and old_week is not None:
                     self._put(old, old_week)
             raise
@@ -102,21 +111,29 @@ class PlanBook:
             Unavailable: the store cannot do it; nothing was changed.
         """
         key = device_id, channel_id
-        old = self._plans.pop(key, None)
-        if old is None:
+        old, week = self._plans.get(key), self._weeks.get(key)
+        if old is None or week is None:
             raise NotFound("plan_unknown", f"Channel {_name(key)[:130]} has no plan")
+        self._drop(key)
         try:
             await self._store.delete_document(_COLLECTION, _name(key))
         except Unavailable:
-            self._plans.setdefault(key, old)
+            if key not in self._plans:
+                self._put(old, week)
             raise
-        if key not in self._plans:
-            self._weeks.pop(key, None)
         self._changes.record("delete", f"record_plan:{_name(key)}", by, source=source)
 
     def _put(self, plan: RecordPlan, week: RecordWeek) -> None:
         key = plan.device_id, plan.channel_id
         self._plans[key], self._weeks[key] = plan, week
+        self._of_device.setdefault(plan.device_id, set()).add(key)
+
+    def _drop(self, key: _Key) -> None:
+        del self._plans[key], self._weeks[key]
+        mine = self._of_device[key[0]]
+        mine.discard(key)
+        if not mine:
+            del self._of_device[key[0]]
 
 
 def check_plan(plan: RecordPlan) -> RecordWeek:

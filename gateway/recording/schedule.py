@@ -51,7 +51,7 @@ class Schedule:
         now = self._now()
         for key in [key for key, (until, _) in self._events.items() if now >= until]:
             del self._events[key]
-        return {(plan.device_id, plan.channel_id) for plan in self._plans.all()} | set(self._events)
+        return self._plans.keys() | set(self._events)
 
     def left(self, key: _Key) -> float | None:
         """Return the seconds an event is still recorded; None without one."""

@@ -34,6 +34,8 @@ __all__ = ["RecordingService"]
 log = structlog.get_logger()
 
 TICK = 1.0
+SLICE = 200
+"""Channels looked at before the loop gets its turn."""
 CLOSE_WAIT = 20.0
 
 _Key = tuple[str, str]
@@ -140,7 +142,7 @@ class RecordingService:
 
     def statuses(self) -> list[ChannelStatus]:
         """Return all channels with a plan, an event or a recording, by device and channel."""
-        keys = {(plan.device_id, plan.channel_id) for plan in self.plans.all()}
+        keys = self.plans.keys()
         keys |= {key for key, channel in self._channels.items() if channel.running}
         return [self.status(*key) for key in sorted(keys)]
 
@@ -229,8 +231,8 @@ class RecordingService:
 
     def alarm(self, device_id: str, channel_id: str, cause: str) -> None:
         """A device raised an alarm; one for the device as a whole is for all its channels."""
-        for plan in self.plans.all():
-            if plan.device_id != device_id or plan.mode is not RecordMode.EVENT:
+        for plan in self.plans.of_device(device_id):
+            if plan.mode is not RecordMode.EVENT:
                 continue
             if channel_id in {plan.channel_id, device_id} and not self._closed:
                 try:
@@ -301,18 +303,21 @@ class RecordingService:
             if now >= expire_at:
                 expire_at = now + self._options.expire_interval
                 await self._expire()
-            self.tick()
+            # What comes while it looks is looked at again.
             self._wake.clear()
+            await self._tick()
             try:
                 async with asyncio.timeout(TICK):
                     await self._wake.wait()
             except TimeoutError:
                 pass
 
-    def tick(self) -> None:
+    async def _tick(self) -> None:
         """Tell each channel what it should do now."""
-        for key in self._schedule.channels() | set(self._channels):
+        for count, key in enumerate(self._schedule.channels() | set(self._channels), 1):
             self._apply(key)
+            if count % SLICE == 0:
+                await asyncio.sleep(0)
 
     def _apply(self, key: _Key) -> None:
         want, idle = (NOTHING, Phase.OFF) if self._closed else self._schedule.wanted(key)
