@@ -13,7 +13,7 @@ export const strings = {
   zh: { "all": "全部", "running": "进行中", "failed": "失败", "filter": "会话", "none": "没有会话", "none.hint": "有人观看时这里会出现会话和它的各个阶段。",
     "details": "诊断", "viewers": "{n} 人观看", "sub": "子码流", "shown": "显示最近 {shown} 个，共 {total} 个", "more": "显示更多" },
   en: { "all": "All", "running": "Running", "failed": "Failed", "filter": "Sessions", "none": "No sessions",
-    "none.hint": "When somebody watches, the session and its stages appear here.", "details": "Diagnose", "viewers": "{n} viewers",
+    "none.hint": "When somebody watches, the session and its stages appear here.", "details": "Diagnose", "viewers": "viewers: {n}",
     "sub": "sub stream", "shown": "The latest {shown} of {total}", "more": "Show more" },
 };
 const t = words(strings);

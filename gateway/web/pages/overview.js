@@ -26,7 +26,7 @@ export const strings = {
   en: {
     "title": "Overview", "state.ok": "All is well", "state.warning": "{n} things need attention", "state.error": "The gateway has a fault",
     "devices": "Devices online", "devices.of": "of {n}", "devices.offline": "of {n}, {off} offline", "channels": "Channels",
-    "streams": "Streams now", "viewers": "{n} viewers",
+    "streams": "Streams now", "viewers": "viewers: {n}",
     "failed": "Failed in the last hour", "failed.of": "sessions", "platforms": "Platforms online", "platforms.of": "of {n}",
     "troubles": "Needs attention", "none": "Nothing needs attention", "none.hint": "Devices, sessions, store, audit and platforms are well.",
     "capacity": "Capacity", "ports": "RTP ports", "ports.of": "{used} of {total} pairs", "disk": "Disk", "disk.of": "{free} free of {total}",
