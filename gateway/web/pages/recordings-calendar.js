@@ -45,3 +45,9 @@ export function calendar({ month, chosen, days, choose, turn }) {
         }, date.getDate());
       })));
 }
+
+/** A date as <input type=datetime-local> writes it. */
+export function localTime(date) {
+  const two = (value) => String(value).padStart(2, "0");
+  return `${dayText(date)}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}

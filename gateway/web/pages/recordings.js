@@ -6,12 +6,15 @@ import "../components/timeline-bar.js";
 import { toast, toastError } from "../components/toast.js";
 import { api, isAbort } from "../lib/api.js";
 import { View, define, h } from "../lib/element.js";
-import { bytes, dateTime, day as dayText, duration, timeOfDay } from "../lib/i18n.js";
+import { bytes, dateTime, day as dayText, duration, timeOfDay, words } from "../lib/i18n.js";
 import { go, link } from "../lib/route.js";
 import { may } from "../lib/session.js";
 import { button, empty, errorState, iconButton, notice, status } from "../lib/ui.js";
+import { isQuestion, questionForm } from "../players/cover.js";
+import { reasonHeaders } from "../players/desk.js";
 import { RATES } from "../players/playback.js";
-import { calendar, midnight, monthSpan } from "./recordings-calendar.js";
+import { strings as playing } from "../players/text.js";
+import { calendar, localTime, midnight, monthSpan } from "./recordings-calendar.js";
 import { exportClip } from "./recordings-export.js";
 import { handlePlaybackKey } from "./recordings-keys.js";
 import { editPlan } from "./recordings-plan.js";
@@ -20,6 +23,7 @@ import { t } from "./recordings-words.js";
 const FRESH = 10_000; // milliseconds between two looks at today's ranges and at the recording itself
 const TONE = { recording: "good", starting: "info", armed: "info", waiting: "neutral", off: "neutral", retrying: "warn" };
 const EVENT_SECONDS = 60;
+const asked = words(playing);
 
 export default define("page-recordings", class extends View {
   #cell = null;
@@ -35,6 +39,7 @@ export default define("page-recordings", class extends View {
   #picker = false;
   #pending = null; // an instant to play once the player is there
   #asked = 0;
+  #reason = { purpose: "", ticket: "" };
 
   start() {
     const { signal } = this;
@@ -115,7 +120,7 @@ export default define("page-recordings", class extends View {
     const query = { from: this.#day.toISOString(), to: midnight(this.#day, 1).toISOString() };
     try {
       const [found, state] = await Promise.all([
-        api.get(`${this.#path}/ranges`, { query, signal: this.signal }),
+        api.get(`${this.#path}/ranges`, { query, signal: this.signal, headers: reasonHeaders(this.#reason) }),
         may("local") ? api.get(`${this.#path}/status`, { signal: this.signal }).catch((error) => {
           if (isAbort(error)) throw error;
           return null; // a channel that is gone still has its recordings
@@ -139,13 +144,21 @@ export default define("page-recordings", class extends View {
     const [first, last] = monthSpan(this.#month);
     const query = { from: dayText(first), to: dayText(last), zone: Intl.DateTimeFormat().resolvedOptions().timeZone };
     try {
-      const { items } = await api.get(`${this.#path}/days`, { query, signal: this.signal });
+      const headers = reasonHeaders(this.#reason);
+      const { items } = await api.get(`${this.#path}/days`, { query, headers, signal: this.signal });
       if (device !== this.#cell.device || channel !== this.#cell.channel) return;
       this.#days = new Map(items.map((item) => [item.day, item]));
       this.update();
     } catch (error) {
-      if (!isAbort(error) && !this.#error) console.warn(error);
+      if (isAbort(error) || error.status === 403) return; // the ranges say why
+      toastError(error);
     }
+  }
+
+  /** Say why one looks at recordings, as the policy demanded. */
+  #explain(reason) {
+    this.#reason = reason;
+    this.#show(this.#day);
   }
 
   seek(instant, options) {
@@ -176,7 +189,7 @@ export default define("page-recordings", class extends View {
     this.#export = { abort, done: 0, total: 0 };
     this.update();
     try {
-      const what = { ...this.#cell, ...this.#selection, reason: this.player.reason };
+      const what = { ...this.#cell, ...this.#selection, reason: this.#reason };
       const found = await exportClip(what, { signal: abort.signal, onProgress: (done, total) => {
         this.#export = { abort, done, total };
         this.update();
@@ -194,7 +207,8 @@ export default define("page-recordings", class extends View {
     const { begin, end } = this.#selection;
     const act = async () => {
       const body = { start: begin.toISOString(), end: end.toISOString() };
-      const { items } = await api.post(`${this.#path}/${locked ? "lock" : "unlock"}`, body);
+      const headers = reasonHeaders(this.#reason);
+      const { items } = await api.post(`${this.#path}/${locked ? "lock" : "unlock"}`, body, { headers });
       if (items.length) toast(t(locked ? "locked_n" : "unlocked_n", { n: items.length }));
       else toast(t("lock_none"), "warn");
       await this.#refresh();
@@ -267,12 +281,18 @@ export default define("page-recordings", class extends View {
     const { device, channel, name } = this.#cell;
     return [
       this.#head(name || channel),
-      this.#error ? errorState(this.#error, { retry: () => this.#refresh() }) : null,
-      h("gb-playback", { class: "recs-player", key: `${device}/${channel}`, ".device": device, ".channel": channel, ".name": name || channel }),
+      this.#error ? this.#trouble() : null,
+      h("gb-playback", { class: "recs-player", key: `${device}/${channel}`, ".device": device, ".channel": channel, ".name": name || channel,
+        ".reason": this.#reason, hidden: Boolean(this.#error) }),
       this.#controls(),
       this.#timeline(),
       this.#range(),
     ];
+  }
+
+  #trouble() {
+    if (!isQuestion(this.#error)) return errorState(this.#error, { retry: () => this.#refresh() });
+    return h("div", { class: "recs-question" }, questionForm(this.#error, this.#reason, (reason) => this.#explain(reason), asked));
   }
 
   #head(name) {
@@ -357,7 +377,7 @@ export default define("page-recordings", class extends View {
       if (!Number.isNaN(date.getTime())) this.#select({ ...selection, [name]: date });
     };
     const input = (name) => h("label", { class: "recs-edge" }, h("span", null, t(name === "begin" ? "from" : "to")),
-      h("input", { type: "datetime-local", step: 1, class: "input", ".value": local(selection[name]), onchange: set(name), "data-edge": name }));
+      h("input", { type: "datetime-local", step: 1, class: "input", ".value": localTime(selection[name]), onchange: set(name), "data-edge": name }));
     const progress = this.#export;
     return h("div", { class: "recs-range", role: "group", "aria-label": t("select") },
       input("begin"), input("end"),
@@ -374,9 +394,3 @@ export default define("page-recordings", class extends View {
         button(t("export_cancel"), { small: true, onclick: () => progress.abort.abort() })) : h("p", { class: "muted recs-hint" }, t("select_hint")));
   }
 });
-
-/** A date as <input type=datetime-local> writes it. */
-function local(date) {
-  const two = (value) => String(value).padStart(2, "0");
-  return `${dayText(date)}T${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-}

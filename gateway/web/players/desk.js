@@ -45,7 +45,8 @@ export class Desk {
    */
   async open(signal, onStage) {
     const over = new AbortController();
-    const peeking = this.#peek(AbortSignal.any([signal, over.signal]), onStage);
+    signal.addEventListener("abort", () => over.abort(), { once: true, signal: over.signal });
+    const peeking = this.#peek(over.signal, onStage);
     try {
       this.answer = await api.post(`${this.path}/play`, { stream: this.stream, ...this.reason },
         { signal, timeout: PATIENCE });

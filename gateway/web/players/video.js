@@ -39,6 +39,7 @@ export class GbVideo extends View {
   viewing = null;
   figures = null;
   notice = "";
+  blocked = false;
   #frame = null;
   #layer = null;
   #still = null;
@@ -91,11 +92,19 @@ export class GbVideo extends View {
     const { phase } = this.state;
     this.dataset.phase = phase;
     return [
-      phase === "playing" ? null : cover(this, t),
+      phase === "playing" ? this.#playButton() : cover(this, t),
       this.figures ? statsTable(this.figures, t) : null,
       this.notice ? h("p", { class: "gbv-notice", role: "status" }, this.notice) : null,
       bar(this, t),
     ];
+  }
+
+  /** Where the browser wants a click before it plays anything (a phone that saves power). */
+  #playButton() {
+    if (!this.blocked) return null;
+    const begin = () => this.video?.play().then(() => { this.blocked = false; this.update(); }).catch(() => {});
+    return h("div", { class: "gbv-cover gbv-over-still" },
+      h("button", { type: "button", class: "button button-primary", onclick: begin }, t("act.play")));
   }
 
   play() {
@@ -207,6 +216,7 @@ export class GbVideo extends View {
     if (video === this.video) {
       this.#keepStill(video);
       this.video = this.#source = this.#reader = null;
+      this.blocked = false;
       this.#endMeter();
     }
     video.pause();
@@ -235,7 +245,7 @@ export class GbVideo extends View {
     if (video) {
       video.muted = this.muted;
       video.volume = this.volume;
-      if (video.paused) video.play().catch(() => { this.muted = video.muted = true; this.update(); });
+      if (video.paused) void this.#resume(video);
       if (!this.muted && !this.#meter && this.#source.constructor.path !== "hls") {
         // Safari gives silence for HLS.
         this.#meter = new SoundLevel(video, video.srcObject);
@@ -243,6 +253,19 @@ export class GbVideo extends View {
     }
     this.update();
     this.dispatchEvent(new CustomEvent("gb-video-sound", { bubbles: true }));
+  }
+
+  async #resume(video) {
+    try {
+      await video.play();
+    } catch (error) {
+      if (error.name !== "NotAllowedError" || video !== this.video) return;
+      // Sound may be what is not allowed, or playing at all.
+      this.blocked = this.muted;
+      this.muted = video.muted = true;
+      if (!this.blocked) await video.play().catch(() => { this.blocked = true; });
+      this.update();
+    }
   }
 
   #endMeter() {
