@@ -17,6 +17,7 @@ from av.stream import Stream
 from gateway.domain.session import EndReason
 from gateway.domain.source import PullSpec
 from gateway.media.ingest.shape import AudioShaper, VideoShaper
+from gb28181.aio.clock import monotonic
 from gb28181.es import g711
 from gb28181.es.unit import Codec, MediaUnit
 
@@ -33,6 +34,8 @@ __all__ = [
 ANALYSE = 0.7
 """Seconds in which FFmpeg finds out which tracks there are; their packets are not lost."""
 ANALYSE_BYTES = 2_000_000
+LATE = 0.95
+"""Part of the time to connect after which a failure is one of time."""
 MAX_DELAY = 0.3
 """Seconds that FFmpeg waits for a reordered RTP packet."""
 TICKS = 90_000
@@ -130,6 +133,7 @@ def opened(spec: PullSpec) -> Iterator[InputContainer]:
         }
     else:
         options["rtmp_live"] = "live"
+    began = monotonic()
     try:
         container = av.open(
             spec.url,
@@ -138,7 +142,9 @@ def opened(spec: PullSpec) -> Iterator[InputContainer]:
             timeout=(spec.connect_timeout, spec.read_timeout),
         )
     except av.error.FFmpegError as exc:
-        raise _refusal(exc, spec) from None
+        # FFmpeg has several words for an answer that did not come in time, one of them for bad data.
+        late = monotonic() - began >= LATE * spec.connect_timeout
+        raise _refusal(exc, spec, late=late) from None
     with container:
         yield container
 
@@ -175,8 +181,10 @@ _REFUSALS: tuple[tuple[tuple[type[Exception], ...], EndReason, str], ...] = (
 )
 
 
-def _refusal(exc: av.error.FFmpegError, spec: PullSpec) -> PullError:
+def _refusal(exc: av.error.FFmpegError, spec: PullSpec, *, late: bool) -> PullError:
     """Return why a source cannot be opened; never with FFmpeg's own text, which has the whole URL."""
+    if late and not isinstance(exc, av.error.HTTPError):
+        exc = av.error.TimeoutError(errno.ETIMEDOUT, "timed out")
     code, words = EndReason.SOURCE_UNREACHABLE, "{where} cannot be fetched from: {error}"
     for kinds, reason, sentence in _REFUSALS:
         if isinstance(exc, kinds):
