@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+
 import structlog
 
 from gateway.domain.device import Channel
