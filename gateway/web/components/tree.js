@@ -52,6 +52,18 @@ export class Tree extends View {
   async reload() {
     if (!this.#load) return;
     await this.#fetch(ROOT, null);
+    await this.#again(ROOT);
+  }
+
+  async #again(key) {
+    for (const node of this.#branches.get(key)?.items || []) {
+      const own = this.keyOf(node);
+      if (!this.#branches.get(own)?.items) continue;
+      if (this.#open.has(own)) {
+        await this.#fetch(own, node);
+        await this.#again(own);
+      } else this.#branches.delete(own);
+    }
   }
 
   async #fetch(key, node, { more = false } = {}) {
