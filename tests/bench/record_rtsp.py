@@ -21,7 +21,8 @@ from tests.support.rtsp_record import continuity, record_by_ffmpeg, record_by_gs
 
 async def record(folder: Path, seconds: float, video: Codec, audio: Codec) -> bool:
     """Record and judge; True if nothing is missing."""
-    async with running_gateway(folder) as it:
+    media = {"transport": "tcp_passive", "no_readers_grace": 10.0}
+    async with running_gateway(folder, media=media) as it:
         options = it.simulator_options(
             video=video, audio=audio, width=1280, height=720, bitrate=2_000_000, gop=2.0
         )

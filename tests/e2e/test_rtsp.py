@@ -46,7 +46,8 @@ class Site:
 @asynccontextmanager
 async def site(folder: Path, **options: Any) -> AsyncIterator[Site]:
     async with (
-        running_gateway(folder) as it,
+        # Over TCP the camera loses nothing either, and it waits for players that are slow to start.
+        running_gateway(folder, media={"transport": "tcp_passive", "no_readers_grace": 4.0}) as it,
         Simulator(it.simulator_options(**options)) as simulator,
     ):
         async with asyncio.timeout(10):

@@ -20,14 +20,18 @@ DEPAYS = {
 }
 
 
-async def run(*command: str, wait: float, interrupt_after: float | None = None) -> tuple[int, str]:
+async def run(
+    *command: str, wait: float, interrupt_after: float | None = None, once: bytes = b""
+) -> tuple[int, str]:
     """Run a program; exit status and everything it said.
 
     Args:
         command: Program and arguments.
         wait: Seconds after which it is killed.
         interrupt_after: Seconds after which it is asked to finish as by Ctrl-C.
+        once: Words of its own from which on these count.
     """
+    said = b""
     process = await asyncio.create_subprocess_exec(
         *command,
         stdin=asyncio.subprocess.DEVNULL,
@@ -37,15 +41,19 @@ async def run(*command: str, wait: float, interrupt_after: float | None = None) 
     try:
         async with asyncio.timeout(wait):
             if interrupt_after is not None:
-                await asyncio.sleep(interrupt_after)
-                process.send_signal(signal.SIGINT)
-            out, _ = await process.communicate()
+                assert process.stdout is not None
+                while once not in said and (line := await process.stdout.readline()):
+                    said += line
+                if once in said:
+                    await asyncio.sleep(interrupt_after)
+                    process.send_signal(signal.SIGINT)
+            rest, _ = await process.communicate()
     except TimeoutError:
         process.kill()
-        out, _ = await process.communicate()
-        raise AssertionError(f"{command[0]} did not end: {out.decode()}") from None
+        rest, _ = await process.communicate()
+        raise AssertionError(f"{command[0]} did not end: {(said + rest).decode()}") from None
     assert process.returncode is not None
-    return process.returncode, out.decode(errors="replace")
+    return process.returncode, (said + rest).decode(errors="replace")
 
 
 async def record_by_ffmpeg(
@@ -86,8 +94,9 @@ async def record_by_gstreamer(
             f"s. ! application/x-rtp,media={kind} ! queue ! {DEPAYS[kind, codec]} ! queue ! m. "
         )
     return await run(
-        "gst-launch-1.0", "-e", *pipeline.split(), wait=seconds + 40, interrupt_after=seconds + 1.5
-    )
+        "gst-launch-1.0", "-e", *pipeline.split(),
+        wait=seconds + 40, interrupt_after=seconds + 1, once=b"Sent PLAY request",
+    )  # fmt: skip
 
 
 @dataclass
