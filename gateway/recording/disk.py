@@ -67,6 +67,11 @@ class DiskGuard:
             removed=self._retention.removed,
         )
 
+    @property
+    def known(self) -> bool:
+        """Whether it was looked at."""
+        return self._space.total > 0
+
     def blocked(self) -> tuple[str, str] | None:
         """Return code and sentence if nothing may be written."""
         return None if self._state == "ok" else (self._state, self._detail)

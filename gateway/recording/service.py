@@ -297,7 +297,7 @@ class RecordingService:
         check_at = expire_at = self._now()
         while not self._closed:
             now = self._now()
-            if now >= check_at:
+            if now >= check_at or not self._disk.known:
                 check_at = now + self._options.check_interval
                 await self._check()
             if now >= expire_at:

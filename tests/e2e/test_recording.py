@@ -333,7 +333,10 @@ async def test_the_command_line_plans_lists_locks_and_exports(tmp_path: Path, pl
         files = await recorded(it.api, "/".join(names), 3.0)
         listed = json.loads(await run("list", *names, "--json"))
         assert [item["file_id"] for item in listed["items"]] == [files[0]["file_id"]]
-        assert "recording" in await run("status")
+        shown = await run("status")
+        assert names[1] in shown
+        assert "Disk ok" in shown
+        assert "0 B free" not in shown
         assert "1 files locked" in await run("lock", files[0]["file_id"])
         assert (await it.api.get(f"recordings/files/{files[0]['file_id']}"))["locked"]
         target = tmp_path / "evidence.mp4"

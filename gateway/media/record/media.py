@@ -8,8 +8,9 @@ from typing import Self
 from gateway.domain.recording import Recorder, RecordEvents, RecordSpec
 from gateway.media.record.disk import DiskLanes
 from gateway.media.record.option import RecordOptions
+from gateway.media.record.parts import RecorderParts, Streams
 from gateway.media.record.progress import Backlog
-from gateway.media.record.recorder import RecorderParts, StreamRecorder, Streams
+from gateway.media.record.recorder import StreamRecorder
 from gb28181.aio.clock import monotonic, utc_now
 
 __all__ = ["RecordMedia"]

@@ -2,10 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
 
 import structlog
 
@@ -15,15 +12,15 @@ from gateway.domain.recording import RecorderFigures, RecordEvents, RecordFile, 
 from gateway.media.record.box import TICKS, BoxError, Head, dated, parse_head
 from gateway.media.record.disk import DiskFile, DiskLane, disk_error
 from gateway.media.record.fragment import Fragment, FragmentMaker
-from gateway.media.record.option import RecordOptions
+from gateway.media.record.parts import RecorderParts
 from gateway.media.record.place import file_path
 from gateway.media.record.prerecord import PreRecord
-from gateway.media.record.progress import Backlog, FileInProgress
+from gateway.media.record.progress import FileInProgress
 from gateway.media.stream import LiveStream
 from gateway.media.viewer import Chunk, ChunkFeed
 from gateway.observe.log import RateLimitedCounter
 
-__all__ = ["RecorderParts", "StreamRecorder", "Streams"]
+__all__ = ["StreamRecorder"]
 
 log = structlog.get_logger()
 
@@ -34,25 +31,6 @@ ESTIMATES = 64
 """Chunks by whose arrival the time is judged: a second or two."""
 CLOSE_WAIT = 15.0
 """Seconds for the disk to take what is left."""
-
-
-class Streams(Protocol):
-    """Where streams are found."""
-
-    def live(self, stream_id: str) -> LiveStream:
-        """Return a running stream that one more viewer may join; raises NotFound, Unavailable."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecorderParts:
-    """What all recorders share."""
-
-    plane: Streams
-    options: RecordOptions
-    backlog: Backlog
-    wall: Callable[[], datetime]
-    clock: Callable[[], float]
-    new_id: Callable[[], str]
 
 
 class _Sink:
