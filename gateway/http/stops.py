@@ -6,7 +6,7 @@ from aiohttp import web
 
 from gateway.domain.errors import NotFound
 from gateway.domain.policy import Access as LastingAccess
-from gateway.domain.policy import Decision
+from gateway.domain.policy import AccessRequest, Decision
 from gateway.http.deps import HttpDeps
 from gateway.http.principal import caller_of
 from gateway.http.route import Access, Route, body_of, json_answer, query_of
@@ -197,6 +197,10 @@ class StopApi:
 def _matches(access: LastingAccess, query: AccessQuery) -> bool:
     request = access.request
     channel, subject = request.channel, request.subject
+    if query.via and request.via != query.via:
+        return False
+    if query.q and query.q.strip().lower() not in _said(request):
+        return False
     if query.device_id is not None and (channel is None or channel.device_id != query.device_id):
         return False
     if query.channel_id is not None and (channel is None or channel.channel_id != query.channel_id):
@@ -206,3 +210,13 @@ def _matches(access: LastingAccess, query: AccessQuery) -> bool:
         f"department:{subject.department}",
         f"platform:{subject.platform}",
     }
+
+
+def _said(request: AccessRequest) -> str:
+    """Return all that people may look for in an access, in small letters."""
+    channel, context = request.channel, request.context
+    about = (channel.name, channel.channel_id, channel.device_id) if channel else ()
+    subject = request.subject
+    who = (subject.label, subject.user, subject.department, subject.identity)
+    asked = (request.object_id, context.source, context.purpose, context.ticket)
+    return "\n".join((*who, *about, *asked)).lower()

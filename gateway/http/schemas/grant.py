@@ -315,6 +315,10 @@ class AccessQuery(PageQuery):
     """Label (`platform:CODE`, `department:CODE`, `key:ID`), or one of its codes alone."""
     device_id: str | None = Field(default=None, max_length=64)
     channel_id: str | None = Field(default=None, max_length=64)
+    via: str = Field(default="", max_length=20)
+    """The face: `sip`, `http`, `rtsp`, `webrtc`, `push`."""
+    q: str = Field(default="", max_length=200)
+    """Part of the subject, the channel's name or code, the source, the purpose or the ticket."""
 
 
 class UsageOut(OutModel):
