@@ -4,6 +4,7 @@ import asyncio
 import secrets
 
 from gateway.domain.errors import GatewayError
+from gateway.domain.session import EndReason
 from gateway.domain.webrtc import PeerState, WebRtcPeer
 from gateway.http.entry import Entry
 from gateway.http.problem import END_STATUS, ApiError
@@ -67,7 +68,7 @@ class WhepSession:
 
     def forbid(self, code: str, words: str) -> None:
         """End because this viewer may not watch any more, or because the gateway stops."""
-        self._forbidden = code not in END_STATUS
+        self._forbidden = code != EndReason.SHUTDOWN
         self.close(code, words)
 
     def close(self, code: str, detail: str) -> None:

@@ -1,7 +1,7 @@
 // Why there is no picture, or none any more; and whether trying again can help.
 
 /** An operator's end of one session and an order in force have one code; only the order forbids to ask again. */
-const BY_STOP_ORDER = /^(Forced stop|Sharing of this was stopped)/;
+const BY_STOP_ORDER = /^(Forced stop|Sharing of this was stopped|共享已被强制停止)/;
 
 /** What ended a viewing: a stable code, and the gateway's sentence about it. */
 export class PlayError extends Error {
