@@ -2,6 +2,7 @@
 
 import { api } from "../lib/api.js";
 import { h } from "../lib/element.js";
+import { icon } from "../lib/icons.js";
 import { words } from "../lib/i18n.js";
 import { button, field, iconButton, tabPanel, tabs } from "../lib/ui.js";
 import { formError, openDialog } from "./dialog.js";
@@ -118,8 +119,10 @@ function form(state, close, update) {
     await busy(state, "test", update, async () => {
       state.trial = null;
       update();
+      reveal();
       state.trial = await api.post(`platforms/${encodeURIComponent(state.draft.platform_id)}/test`, bodyOf(state), { timeout: TRIAL_TIME });
     });
+    if (state.trial) reveal();
   };
   const marked = (group) => Object.keys(state.errors).some((name) => groupOf(name) === group);
   return h("form", { class: "dialog-form", onsubmit: save, autocomplete: "off", novalidate: true },
@@ -136,6 +139,8 @@ function form(state, close, update) {
       button(t("cancel"), { kind: "ghost", onclick: () => close() }),
       button(t("save"), { kind: "primary", type: "submit", busy: state.busy === "save", disabled: Boolean(state.busy) })));
 }
+
+const reveal = () => requestAnimationFrame(() => document.querySelector("dialog[open] .trial")?.scrollIntoView({ block: "nearest" }));
 
 async function busy(state, what, update, work) {
   Object.assign(state, { busy: what, error: null, errors: {} });
@@ -243,7 +248,7 @@ function addresses(state, update) {
         draft.addresses.splice(index, 1);
         update();
       } }))),
-    errors.addresses ? h("p", { class: "field-error", role: "alert" }, errors.addresses) : null,
+    errors.addresses ? h("p", { class: "field-error", role: "alert" }, icon("error", { size: 16 }), errors.addresses) : null,
     h("div", { class: "row row-wrap" }, h("p", { class: "field-hint grow" }, t("addresses.hint")),
       button(t("address.add"), { small: true, icon: "plus", disabled: draft.addresses.length >= 8, onclick: () => {
         draft.addresses.push({ host: "", port: 5060 });

@@ -144,7 +144,6 @@ class Selector extends View {
           event.preventDefault();
           if (event.target.value.trim()) this.#add(name, event.target);
         },
-        onblur: (event) => event.target.value.trim() && this.#add(name, event.target),
       }),
       h("p", { class: "field-hint" }, t(`hint.${name}`)));
   }

@@ -58,6 +58,7 @@ export const actionBadges = (actions) => h("span", { class: "row row-wrap badges
 export function labelText(label) {
   const at = label.indexOf(":");
   if (at < 0 || !t.has(`label.${label.slice(0, at)}`)) return label;
+  if (label.startsWith("role:")) return codes.code("role", label.slice(at + 1));
   return `${t(`label.${label.slice(0, at)}`)} ${label.slice(at + 1)}`;
 }
 
