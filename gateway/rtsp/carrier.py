@@ -23,6 +23,9 @@ PACE_BYTES = 49_152
 """Bytes of a key frame, or of the group of pictures at the beginning, that go out at once over UDP ..."""
 PACE_INTERVAL = 0.004
 """... and seconds until more follow: 98 Mbit/s, since a player's socket buffer holds some 200 KB."""
+SECOND_REPORT = 0.1
+"""Seconds after the first, or the next tick: GStreamer makes no use of a report that comes before the packets, and
+shifts the sound by a frame when it gets one."""
 UNREACHABLE = 5.0
 """Seconds of refused datagrams after which a player is gone."""
 
@@ -190,6 +193,7 @@ class TcpCarrier:
         if self._report_at is None:
             # Players put the tracks in step by reports: one is there before the first packet.
             self._report(now, self._packets.media_time(batch))
+            self._report_at = now + min(SECOND_REPORT, self._interval)
         self._write(self._packets.interleaved(batch, self._channels))
 
     def _report(self, now: float, media_time: float | None = None) -> None:
@@ -303,6 +307,7 @@ class UdpCarrier:
     def _queue_up(self, batch: Sequence[RtpFrame], now: float) -> None:
         if self._report_at is None:
             self._report(now, self._packets.media_time(batch))
+            self._report_at = now + min(SECOND_REPORT, self._interval)
         for track, (_, relay) in self._ways.items():
             for form in self._packets.datagrams(batch, track):
                 self._queue.append((relay, form))
