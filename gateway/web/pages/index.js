@@ -43,7 +43,8 @@ export const pages = [
   { path: "applications", nav: "applications", group: "share", icon: "inbox", role: "local", menu: true, load: null },
   { path: "watching", nav: "watching", group: "share", icon: "eye", role: "local", menu: true,
     load: () => import("./watching.js") },
-  { path: "audit", nav: "audit", group: "manage", icon: "audit", role: "local", menu: true, load: null },
+  { path: "audit", nav: "audit", group: "manage", icon: "audit", role: "local", menu: true,
+    load: () => import("./audit.js") },
   { path: "users", nav: "users", group: "manage", icon: "users", role: "admin", menu: true, load: null },
   { path: "sources", nav: "sources", group: "manage", icon: "sources", role: "local", menu: true, load: null },
 ];

@@ -26,7 +26,7 @@ export const strings = {
     "usage.note": "自网关启动以来", "usage.empty": "启动以来还没有外部单位或平台调阅",
   },
   en: {
-    "title": "Who watches", "now": "Now", "stops": "Forced stops", "usage": "Usage", "count": "{n} streams are watched", "find": "Find by user, department, channel, address, purpose or ticket",
+    "title": "Who watches", "now": "Now", "stops": "Forced stops", "usage": "Usage", "count": "Watched now: {n}", "find": "Find by user, department, channel, address, purpose or ticket",
     "via": "Face", "via.all": "Every face", "col.who": "Who", "col.what": "Channel", "col.how": "How", "col.since": "Since", "col.why": "Purpose / ticket", "col.rule": "Allowed by",
     "ticket": "Ticket {id}", "from": "from {address}", "end": "End", "end.title": "End this access?",
     "end.text": "{who} watches {channel}. They may ask again; to forbid that, order a forced stop.", "ended": "Ended", "gone": "This access has ended already", "stop": "Forced stop",
