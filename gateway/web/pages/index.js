@@ -10,7 +10,7 @@
 export const strings = {
   zh: {
     "nav.overview": "总览", "nav.live": "实时预览", "nav.devices": "设备", "nav.recordings": "录像",
-    "nav.platforms": "上级平台", "nav.policy": "共享策略", "nav.applications": "申请审批", "nav.watching": "调阅监控",
+    "nav.platforms": "上级平台", "nav.policy": "共享策略", "nav.applications": "共享申请", "nav.watching": "调阅监控",
     "nav.audit": "审计", "nav.users": "用户与密钥", "nav.sources": "外部视频源",
     "group.watch": "视频", "group.share": "共享", "group.manage": "管理", "nav.label": "主导航",
   },
@@ -40,7 +40,9 @@ export const pages = [
   { path: "platforms/:platform", nav: "platforms", role: "local", load: () => import("./platform.js") },
   { path: "policy", nav: "policy", group: "share", icon: "policy", role: "local", menu: true,
     load: () => import("./policy.js") },
-  { path: "applications", nav: "applications", group: "share", icon: "inbox", role: "local", menu: true, load: null },
+  { path: "applications", nav: "applications", group: "share", icon: "inbox", role: "grants", menu: true,
+    load: () => import("./applications.js") },
+  { path: "applications/:grant", nav: "applications", role: "grants", load: () => import("./application.js") },
   { path: "watching", nav: "watching", group: "share", icon: "eye", role: "local", menu: true,
     load: () => import("./watching.js") },
   { path: "audit", nav: "audit", group: "manage", icon: "audit", role: "local", menu: true,
