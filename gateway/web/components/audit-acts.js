@@ -27,7 +27,7 @@ export const strings = {
   en: {
     "verify": "Verify the audit", "verify.intro": "Computes the SM3 chain of all records anew and checks the signatures. With many records this takes minutes.", "expect": "Anchor noted elsewhere (optional)",
     "expect.hint": "SEQ:HASH. Proves that since then nothing was replaced as a whole or cut off.", "go": "Verify now", "running": "{n} records are being verified…", "sound": "The audit is sound",
-    "sound.text": "Chain and signatures of all {n} records are right.", "anchored": "The anchor noted elsewhere, {anchor}, is among them.", "faulty": "The audit has {n} faults", "faulty.text": "Leave all as it is, export the audit, and find out why.",
+    "sound.text": "Chain and signatures of all {n} records are right.", "anchored": "The anchor noted elsewhere, {anchor}, is among them.", "faulty": "The audit is not sound: faults {n}", "faulty.text": "Leave all as it is, export the audit, and find out why.",
     "lines": "Lines", "records": "Records", "files": "Files", "removed": "Removed by retention", "signed": "Last signature", "signed.at": "Signed at", "unsigned": "Lines after it", "keys": "Keys that signed", "gaps": "Records the disk refused",
     "gap": "Record {seq}: {n} missing", "proven": "Proven", "unsigned.note": "That none of the {n} lines after the last signature was changed can be proven after the next one.",
     "note.anchor": "Note the last signature elsewhere: it is the anchor of later verifications.", "export": "Export the audit",

@@ -86,7 +86,8 @@ export default define("page-audit", class extends View {
     try {
       const page = await api.get("audit", { query: { ...query, until: before.until, limit: PAGE, offset: before.offset }, signal: asking.signal, timeout: 60_000 });
       this.#found = {
-        rows: [...before.rows, ...page.items], more: page.more, back: page.complete ? null : page.back_to,
+        // Records that were added meanwhile shift the pages: what is shown already is not shown again.
+        rows: [...before.rows, ...page.items.filter((row) => !before.rows.some((known) => known.seq === row.seq))], more: page.more, back: page.complete ? null : page.back_to,
         // After a search that took too long it goes on before where it stood; new records do not shift that.
         ...(page.complete ? { offset: before.offset + page.items.length, until: before.until || page.items[0] && after(page.items[0].at) }
           : { offset: 0, until: page.back_to }),

@@ -47,6 +47,7 @@ export const pages = [
     load: () => import("./watching.js") },
   { path: "audit", nav: "audit", group: "manage", icon: "audit", role: "local", menu: true,
     load: () => import("./audit.js") },
-  { path: "users", nav: "users", group: "manage", icon: "users", role: "admin", menu: true, load: null },
+  { path: "users", nav: "users", group: "manage", icon: "users", role: "admin", menu: true,
+    load: () => import("./users.js") },
   { path: "sources", nav: "sources", group: "manage", icon: "sources", role: "local", menu: true, load: null },
 ];
