@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from datetime import datetime
 
 from aiohttp import web
 
@@ -306,12 +307,17 @@ class StreamEntrance:
         if session is not None:
             self._of_session.setdefault(session.session_id, set()).add(entry)
             self._deps.sharing.logins.hold(session.session_id)
-        if (at := principal.expires_at) is not None:
-            code, words = _EXPIRED[session is not None]
-            wait = (at - self._deps.wall()).total_seconds()
-            entry.expiry = asyncio.get_running_loop().call_later(
-                max(0.0, wait), entry.forbid, code, words
-            )
+        self._expire(entry, principal.expires_at)
+
+    def _expire(self, entry: Entry, at: datetime | None) -> None:
+        """End it when its credential does, and no longer when it was to end before; None: never."""
+        if entry.expiry is not None:
+            entry.expiry.cancel()
+            entry.expiry = None
+        if at is not None:
+            code, words = _EXPIRED[entry.principal.session is not None]
+            wait = max(0.0, (at - self._deps.wall()).total_seconds())
+            entry.expiry = asyncio.get_running_loop().call_later(wait, entry.forbid, code, words)
 
     def _forget(self, entry: Entry) -> None:
         self._entries.discard(entry)
@@ -356,6 +362,8 @@ class StreamEntrance:
             why = unusable or ("scope_missing" if needed not in key.scopes else None)
             if why is not None:
                 entry.forbid(why, "The key this stream was opened with may not open it any more")
+            else:
+                self._expire(entry, key.settings.expires_at)
 
     def _session_ended(self, session: ConsoleSession, reason: str) -> None:
         for entry in list(self._of_session.get(session.session_id, ())):

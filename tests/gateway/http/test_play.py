@@ -464,6 +464,43 @@ async def test_a_key_that_may_not_watch_any_more_ends_what_it_has_open(
     await watcher.detached.wait()
 
 
+async def test_an_earlier_expiry_of_a_key_ends_what_it_has_open(bench: HttpBench) -> None:
+    late = bench.clock.utc_now() + timedelta(days=300)
+    for before in (None, late):
+        key = await bench.sharing.key("urban", expires_at=before)
+        answer, _ = await watching(bench, (await played(bench, key))["flv"])
+        soon = (bench.clock.utc_now() + timedelta(seconds=0.2)).isoformat()
+        path = f"/api/v1/keys/{key.key.key_id}"
+        assert (await bench.call("PATCH", path, json={"expires_at": soon}))[0] == 200
+        assert await answer.content.read() == b"data"
+        await settled(bench)
+        assert records(bench)[-1].result == "key_expired"
+
+
+async def test_a_later_expiry_of_a_key_leaves_open_what_it_has_open(bench: HttpBench) -> None:
+    watchers = []
+    for settings in (
+        {"name": "renamed"},
+        {"expires_at": (bench.clock.utc_now() + timedelta(days=1)).isoformat()},
+        {"expires_at": None},
+    ):
+        soon = bench.clock.utc_now() + timedelta(seconds=3)
+        key = await bench.sharing.key("urban", expires_at=soon)
+        answer, watcher = await watching(bench, (await played(bench, key))["flv"])
+        path = f"/api/v1/keys/{key.key.key_id}"
+        status, changed, _ = await bench.call("PATCH", path, json=settings)
+        assert status == 200, changed
+        watchers.append((answer, watcher))
+    await watchers[0][1].detached.wait()
+    # The others were to end with it, within the time their opening took.
+    await asyncio.sleep(1.0)
+    assert records(bench)[-1].result == "key_expired"
+    for answer, watcher in watchers[1:]:
+        assert not watcher.detached.is_set()
+        answer.close()
+        await watcher.detached.wait()
+
+
 async def test_an_operator_can_end_one_access_by_hand(bench: HttpBench) -> None:
     key = await bench.sharing.key()
     answer, _ = await watching(bench, (await played(bench, key, purpose="case 7"))["flv"])
