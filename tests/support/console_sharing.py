@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from playwright.async_api import Page
+
 from gateway.domain.device import Channel, ChannelKind
 from tests.support.console_county import _list, _register
 from tests.support.console_pages import ConsoleSite
@@ -17,11 +19,15 @@ __all__ = [
     "prepare",
     "put",
     "put_platform",
+    "unfit",
 ]
 
 DEVICE = "37132601001110000001"
 SCHOOL = 3
 """Number of the camera that only named people may see."""
+_UNFIT = """() => [document.documentElement, document.querySelector(".main")]
+  .filter(element => element.scrollWidth > Math.min(element.clientWidth, innerWidth))
+  .map(element => `${element.localName}: ${element.scrollWidth} in ${element.clientWidth}`)"""
 _NAMES = ("人民路路口", "汽车站广场", "农贸市场东门", "实验小学门口", "蒙阳湖公园", "国道收费站")
 POLICY = """\
 version = 1
@@ -115,3 +121,8 @@ async def put_platform(site: ConsoleSite, upper: UpperPlatform, **changes: Any) 
     """Configure a model upper platform and wait until it is registered at."""
     await put(site, f"platforms/{upper.platform_id}", platform_body(upper, **changes))
     await upper.registered(20.0)
+
+
+async def unfit(page: Page) -> list[str]:
+    """What is wider than the screen."""
+    return list(await page.evaluate(_UNFIT))

@@ -2,6 +2,7 @@
 
 import { h } from "../lib/element.js";
 import { dateTime, duration, words } from "../lib/i18n.js";
+import { isLocal } from "../lib/session.js";
 import { badge, status } from "../lib/ui.js";
 
 export const strings = {
@@ -24,7 +25,7 @@ export const grantState = (grant) => status(t.code("state", grant.state), grant.
 /** Badges that must not be overlooked. */
 export const grantBadges = (grant) => [
   grant.emergency ? badge(t("emergency"), "warn", { icon: "warning" }) : null,
-  grant.emergency && !grant.reviewed_by ? badge(t("unreviewed"), "bad") : null,
+  grant.emergency && !grant.reviewed_by && isLocal() ? badge(t("unreviewed"), "bad") : null,
 ];
 
 /** How much time there is to answer. */

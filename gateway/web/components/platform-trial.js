@@ -39,7 +39,7 @@ function addresses(steps) {
 }
 
 function entry(step, index) {
-  const challenge = step.ok && step.name === "register" && step.status === 401;
+  const challenge = step.ok && step.status === 401;
   return {
     key: `${step.address}/${index}`, title: platform.code("step", step.name), tone: step.ok ? (challenge ? "info" : "good") : "bad",
     when: `+${number(step.at, 3)} s`, note: step.status ? badge(t("status", { n: step.status }), step.ok ? "neutral" : "bad") : null,

@@ -4,6 +4,7 @@
 //   h("gb-selector", {".selector": {civil_codes: ["371326"]}, onpick: (event) => event.detail /* the selector */})
 
 import { View, define, h, newId } from "../lib/element.js";
+import { icon } from "../lib/icons.js";
 import { words } from "../lib/i18n.js";
 import { button, field, iconButton } from "../lib/ui.js";
 import { openDialog } from "./dialog.js";
@@ -92,7 +93,7 @@ class Selector extends View {
     const used = CRITERIA.filter((name) => name in this.#chosen);
     const left = CRITERIA.filter((name) => !(name in this.#chosen));
     return h("div", { class: "selector" },
-      h("p", { class: "field-hint" }, used.length ? t("rule") : t("all")),
+      used.length ? h("p", { class: "field-hint" }, t("rule")) : h("p", { class: "selector-all" }, icon("warning", { size: 16 }), t("all")),
       used.map((name) => this.#criterion(name)),
       left.length ? field({
         label: t("add"), name: "criterion", id: this.#own, type: "select", class: "input selector-add", options: [["", t("add.choose")], ...left.map((name) => [name, criterionText(name)])],

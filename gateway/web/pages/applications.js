@@ -17,14 +17,14 @@ import "../components/table.js";
 export const strings = {
   zh: {
     "title": "共享申请", "tabs": "申请", "waiting": "待答复", "active": "有效授权", "emergency": "应急", "over": "已结束", "apply": "申请共享", "grant": "应急授权", "applied": "申请已提交", "granted": "应急授权已生效", "overdue": "有 {n} 项申请逾期未答复",
-    "unreviewed": "有 {n} 项应急授权未复核", "see": "查看", "stops": "有 {n} 项强制停止生效，相关授权暂不起作用", "col.who": "申请方", "col.what": "内容", "col.purpose": "事由", "col.at": "申请时间", "col.answer": "答复期限", "col.until": "有效至", "col.state": "状态", "col.given": "授权人",
+    "unreviewed": "有 {n} 项应急授权未复核", "see": "查看", "stops": "有 {n} 项强制停止生效，相关授权暂不起作用", "col.who": "申请方", "col.actions": "操作", "col.what": "内容", "col.purpose": "事由", "col.at": "申请时间", "col.answer": "答复期限", "col.until": "有效至", "col.state": "状态", "col.given": "授权人",
     "empty.waiting": "没有待答复的申请", "empty.waiting.hint": "部门提交的申请会出现在这里，逾期的排在最前。", "empty.mine": "没有待答复的申请", "empty.mine.hint": "需要调阅更多通道时，可在此提交申请。", "empty.active": "没有有效的授权", "empty.emergency": "没有应急授权", "empty.over": "没有已结束的申请",
     "ticket": "工单 {ticket}",
   },
   en: {
     "title": "Applications", "tabs": "Applications", "waiting": "Waiting", "active": "In force", "emergency": "Emergencies", "over": "Over", "apply": "Apply for access", "grant": "Emergency access",
     "applied": "The application is on its way", "granted": "The emergency access holds", "overdue": "{n} applications are overdue", "unreviewed": "{n} emergency accesses are not reviewed",
-    "see": "Show", "stops": "{n} forced stops are in force: grants they cover give nothing now", "col.who": "For", "col.what": "What", "col.purpose": "Purpose", "col.at": "Applied",
+    "see": "Show", "stops": "{n} forced stops are in force: grants they cover give nothing now", "col.who": "For", "col.actions": "Actions", "col.what": "What", "col.purpose": "Purpose", "col.at": "Applied",
     "col.answer": "To be answered", "col.until": "Until", "col.state": "State", "col.given": "Given by", "empty.waiting": "No application waits",
     "empty.waiting.hint": "What departments ask for appears here, overdue ones first.", "empty.mine": "No application waits", "empty.mine.hint": "Apply here when you need more channels.",
     "empty.active": "No grant is in force", "empty.emergency": "There was no emergency access", "empty.over": "Nothing is over yet", "ticket": "Ticket {ticket}",
@@ -146,7 +146,7 @@ export default define("page-applications", class extends View {
   #columns(tab, local) {
     const waiting = tab === "waiting";
     return [
-      { id: "who", title: t("col.who"), class: "wide", cell: (row) => h("div", { class: "cell-main" },
+      { id: "who", title: t(local ? "col.who" : "col.actions"), class: "wide", cell: (row) => h("div", { class: "cell-main" },
         h("a", { class: "cell-title", href: link("applications", row.grant_id) }, local ? subjectText(row.subject, this.#parties.names) : actionsText(row.actions)),
         h("span", { class: "row row-wrap badges" }, grantBadges(row), local && row.ticket ? badge(t("ticket", { ticket: row.ticket })) : null)) },
       { id: "what", title: t("col.what"), class: "wide", cell: (row) => h("div", { class: "cell-main" }, local ? h("span", null, actionsText(row.actions)) : null, h("span", { class: local ? "cell-note" : "" }, objectsText(row.objects))) },
