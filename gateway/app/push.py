@@ -43,6 +43,7 @@ async def push_service(
     service = PushService(
         store=store,
         box=sharing.box,
+        departments=sharing.departments,
         channels=registry,
         sessions=sessions,
         media=EmbeddedPush(media, ffmpeg=await asyncio.to_thread(shutil.which, "ffmpeg")),
@@ -57,4 +58,4 @@ async def push_service(
     try:
         yield service
     finally:
-        service.close()
+        await service.close()

@@ -126,6 +126,8 @@ class CountyDemo:
         show.raw(f"{county.api.url}/api/openapi.json")
         show.line("county_admin_key")
         show.raw(county.gateway.cli_token)
+        show.line("county_console")
+        show.raw(f"{county.gateway.http_url}/console/")
         for caller in site.callers.values():
             show.line("county_key", name=show.pick(caller.department.names))
             show.raw(caller.bearer)

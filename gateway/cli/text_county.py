@@ -327,6 +327,10 @@ _END: _Catalog = {
         "The county's API, described (needs a token or key):",
     ),
     "county_admin_key": ("县管理员令牌:", "The county administrator's token:"),
+    "county_console": (
+        "县网关的网页控制台 (用上面的令牌创建第一个账号):",
+        "The county's console (make the first account with the token above):",
+    ),
     "county_key": ("{name}的密钥:", "The key of {name}:"),
     "county_player": (
         "在浏览器里看那台村里的摄像机:",

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from gateway.domain.source import shown_url
+
 __all__ = [
     "Push",
     "PushConfig",
@@ -14,7 +16,17 @@ __all__ = [
     "PushSpec",
     "PushState",
     "PushStatus",
+    "shown_target",
 ]
+
+
+def shown_target(url: str) -> str:
+    """Return a target's URL that can be shown: of RTMP the last part of the path is its stream key."""
+    shown = shown_url(url)
+    if not shown.lower().startswith("rtmp"):
+        return shown
+    head, _, key = shown.rpartition("/")
+    return f"{head}/***" if key and head.count("/") > 2 else shown
 
 
 class PushKind(enum.StrEnum):
@@ -46,7 +58,7 @@ class PushConfig:
     device_id: str
     channel_id: str
     url: str = field(repr=False)
-    """May hold a password or stream key, so only `shown_url` of it is ever shown or logged."""
+    """May hold a password or stream key, so only `shown_target` of it is ever shown or logged."""
     name: str = ""
     stream: int = 0
     """0 main, 1 first sub stream."""

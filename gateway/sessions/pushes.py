@@ -3,36 +3,25 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeVar
+from datetime import datetime
+from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
 import structlog
 
 from gateway.domain.audit import AuditKind
-from gateway.domain.device import Channel
 from gateway.domain.document import DocumentStore, SecretBox
-from gateway.domain.errors import Conflict, Forbidden, GatewayError, Invalid, NotFound
-from gateway.domain.policy import (
-    AccessContext,
-    AccessControl,
-    AccessRequest,
-    Action,
-    Role,
-    Subject,
-)
+from gateway.domain.errors import Conflict, GatewayError, Invalid, NotFound
+from gateway.domain.policy import AccessControl, Subject
 from gateway.domain.push import (
-    Push,
     PushConfig,
     PushKind,
     PushMedia,
-    PushSpec,
     PushState,
     PushStatus,
+    shown_target,
 )
-from gateway.domain.session import SessionRecord
-from gateway.domain.signalling import Origin
-from gateway.domain.source import shown_url
+from gateway.sessions.push_runner import PushChannels, PushNeeds, PushRunner, PushSessions
 from gateway.sharing.changelog import ChangeLog
 from gb28181.aio.tasks import TaskScope
 
@@ -44,76 +33,17 @@ MAX_PUSHES: Final = 500
 """Each that runs is a process of its own."""
 MAX_URL: Final = 2_048
 MAX_NAME: Final = 100
-FIRST_WAIT: Final = 2.0
-LONGEST_WAIT: Final = 60.0
-"""Seconds between tries, doubled from the first to this."""
-SOUND: Final = 30.0
-"""Seconds a push must have run for the next wait to be the first one again."""
 CONNECT_TIMEOUT: Final = 20.0
-DENIED_WAIT: Final = 30.0
-"""Seconds after which the policy is asked again though nothing has told that it changed."""
+CLOSE_WAIT: Final = 5.0
+"""Seconds in which all that runs may end in good order: the processes get three."""
 _COLLECTION: Final = "pushes"
-_T = TypeVar("_T")
-_SECRECY = "builtin:secrecy"
 
 
-class _Sessions(Protocol):
-    async def join(
-        self,
-        device_id: str,
-        channel_id: str,
-        attach: Callable[[SessionRecord], _T],
-        *,
-        stream: int = 0,
-        origin: Origin | None = None,
-    ) -> tuple[SessionRecord, _T]:
-        """Attach anything to a channel's stream, starting the stream if need be."""
+class _Departments(Protocol):
+    held_by: list[Callable[[str], str]]
 
-
-class _Channels(Protocol):
-    def channel(self, device_id: str, channel_id: str) -> Channel | None:
-        """Return one channel."""
-
-
-class _Runner:
-    """One enabled push: its task, its state, and what is running for it. Implements `PushEvents`."""
-
-    def __init__(self, service: "PushService", config: PushConfig, status: PushStatus) -> None:
-        self.config = config
-        self.status = status
-        self.push: Push | None = None
-        self.wake = asyncio.Event()
-        """Set to try again at once."""
-        self._service = service
-        self._ended: tuple[str, str] | None = None
-        self._over = asyncio.Event()
-        self.gone = False
-
-    def push_connected(self) -> None:
-        self._service.note(self, PushState.RUNNING)
-
-    def push_ended(self, code: str, detail: str) -> None:
-        self._ended = (code, detail)
-        self._over.set()
-
-    def stop(self, code: str, detail: str) -> None:
-        """End what runs; nothing if nothing does."""
-        if self.push is not None:
-            self.push.close(code, detail)
-
-    def is_gone(self) -> bool:
-        """Whether it was deleted, changed or disabled; asked anew after each wait."""
-        return self.gone
-
-    async def hold(self, push: Push) -> tuple[str, str]:
-        """Wait for the end of what was begun."""
-        self.push = push
-        await self._over.wait()
-        self.push = None
-        assert self._ended is not None
-        ended, self._ended = self._ended, None
-        self._over.clear()
-        return ended
+    def get(self, code: str) -> object:
+        """Return one; raises NotFound."""
 
 
 class PushService:
@@ -122,6 +52,7 @@ class PushService:
     Args:
         store: Keeps them.
         box: Seals the URLs.
+        departments: Who may receive.
         channels: The registry.
         sessions: Starts streams.
         media: Sends them.
@@ -139,8 +70,9 @@ class PushService:
         *,
         store: DocumentStore,
         box: SecretBox,
-        channels: _Channels,
-        sessions: _Sessions,
+        departments: _Departments,
+        channels: PushChannels,
+        sessions: PushSessions,
         media: PushMedia,
         access: AccessControl,
         changes: ChangeLog,
@@ -152,21 +84,33 @@ class PushService:
     ) -> None:
         self._store = store
         self._box = box
+        self._departments = departments
         self._channels = channels
-        self._sessions = sessions
         self._media = media
-        self._access = access
         self._changes = changes
         self._scope = scope
         self._wall = wall
-        self._now = now
         self._new_id = new_id
-        self._spread = spread
         self.connect_timeout = CONNECT_TIMEOUT
         """Seconds a target may take to accept a stream."""
+        self._needs = PushNeeds(
+            channels=channels,
+            sessions=sessions,
+            media=media,
+            access=access,
+            wall=wall,
+            now=now,
+            spread=spread,
+            connect_timeout=lambda: self.connect_timeout,
+        )
         self._configs: dict[str, PushConfig] = {}
-        self._runners: dict[str, _Runner] = {}
+        self._runners: dict[str, PushRunner] = {}
+        self._leaving: set[PushRunner] = set()
+        """Changed or deleted, and not over yet."""
+        self._changing = asyncio.Lock()
+        self._closed = False
         access.on_changed.append(self._policy_changed)
+        departments.held_by.append(self._held)
 
     # Life
 
@@ -186,14 +130,20 @@ class PushService:
     @property
     def running_count(self) -> int:
         """Pushes that hold something."""
-        return sum(runner.push is not None for runner in self._runners.values())
+        return sum(runner.running for runner in (*self._runners.values(), *self._leaving))
 
-    def close(self) -> None:
-        """End all that runs."""
-        for runner in self._runners.values():
-            runner.gone = True
-            runner.wake.set()
-            runner.stop("shutdown", "The gateway is stopping")
+    async def close(self) -> None:
+        """End all that runs, and wait a moment for it."""
+        self._closed = True
+        runners = {*self._runners.values(), *self._leaving}
+        for runner in runners:
+            runner.leave("shutdown", "The gateway is stopping")
+        try:
+            async with asyncio.timeout(CLOSE_WAIT):
+                for runner in runners:
+                    await runner.over.wait()
+        except TimeoutError:
+            log.warning("pushes_closed_late", waited_s=CLOSE_WAIT)
 
     # Reading
 
@@ -218,8 +168,7 @@ class PushService:
         runner = self._runners.get(push_id)
         if runner is None:
             return PushStatus(state=PushState.DISABLED, since=config.created_at)
-        if runner.push is not None:
-            runner.status.bytes = runner.push.sent
+        runner.status.bytes = runner.sent
         return runner.status
 
     # Changing
@@ -229,12 +178,10 @@ class PushService:
 
         Raises:
             Invalid: `invalid_push`.
-            NotFound: `channel_unknown`.
+            NotFound: `channel_unknown`, `department_unknown`.
             Conflict: `too_many_pushes`.
             Unavailable: the store cannot keep it; nothing was changed.
         """
-        if len(self._configs) >= MAX_PUSHES:
-            raise Conflict("too_many_pushes", f"There are {MAX_PUSHES} pushes already")
         config = replace(config, push_id=self._new_id(), created_at=self._wall())
         self._check(config)
         if self._channels.channel(config.device_id, config.channel_id) is None:
@@ -242,7 +189,10 @@ class PushService:
                 "channel_unknown",
                 f"No channel {config.device_id[:64]}/{config.channel_id[:64]} is known here",
             )
-        await self._save(config, "create", by, source)
+        async with self._changing:
+            if len(self._configs) >= MAX_PUSHES:
+                raise Conflict("too_many_pushes", f"There are {MAX_PUSHES} pushes already")
+            await self._save(config, "create", by, source)
         return config
 
     async def change(
@@ -255,12 +205,12 @@ class PushService:
             NotFound: `push_unknown`.
             Unavailable: the store cannot keep it; nothing was changed.
         """
-        old = self.get(push_id)
-        config = replace(old, **changes)
-        if config == old:
-            return old
-        self._check(config)
-        await self._save(config, "change", by, source)
+        async with self._changing:
+            old = self.get(push_id)
+            config = replace(old, **changes)
+            if config != old:
+                self._check(config)
+                await self._save(config, "change", by, source)
         return config
 
     async def remove(self, push_id: str, *, by: Subject, source: str = "") -> None:
@@ -270,10 +220,11 @@ class PushService:
             NotFound: `push_unknown`.
             Unavailable: the store cannot delete it; nothing was changed.
         """
-        self.get(push_id)
-        await self._store.delete_document(_COLLECTION, push_id)
-        del self._configs[push_id]
-        self._end(push_id)
+        async with self._changing:
+            self.get(push_id)
+            await self._store.delete_document(_COLLECTION, push_id)
+            del self._configs[push_id]
+            self._end(push_id)
         self._changes.record("delete", f"push:{push_id}", by, source=source, kind=AuditKind.PUSH)
 
     def retry(self, push_id: str) -> None:
@@ -292,7 +243,7 @@ class PushService:
         await self._store.save_document(_COLLECTION, config.push_id, body)
         self._configs[config.push_id] = config
         detail = (
-            f"{config.device_id}/{config.channel_id} to {shown_url(config.url)}"
+            f"{config.device_id}/{config.channel_id} to {shown_target(config.url)}"
             f"{' for ' + config.department if config.department else ''}"
             f"{'' if config.enabled else ' (disabled)'}"
         )
@@ -324,136 +275,40 @@ class PushService:
             raise Invalid(
                 "invalid_push",
                 "Expected a target such as rtmp://host/app/name, rtsp://host/path or srt://host:port, "
-                f"got {shown_url(url)[:100]!r}",
+                f"got {shown_target(url)[:100]!r}",
             )
         if len(config.name) > MAX_NAME:
             raise Invalid("invalid_push", f"A name has up to {MAX_NAME} characters")
         if config.stream not in {0, 1}:
             raise Invalid("invalid_push", "stream is 0 (main) or 1 (sub)")
+        if config.department:
+            self._departments.get(config.department)
         lacking = self._media.missing(config.kind)
         if lacking is not None:
             raise Invalid("push_impossible", lacking)
 
     # Running
 
-    def note(self, runner: _Runner, state: PushState, reason: str = "", detail: str = "") -> None:
-        """Take over how a push is."""
-        status = runner.status
-        if status.state is not state:
-            status.state, status.since = state, self._wall()
-        status.reason, status.detail = reason, detail
-        status.next_try_at = None
-        if state is PushState.RUNNING:
-            log.info("push_started", push_id=runner.config.push_id)
-
     def _begin(self, config: PushConfig) -> None:
-        if not config.enabled:
-            return
-        status = PushStatus(state=PushState.STARTING, since=self._wall())
-        runner = self._runners[config.push_id] = _Runner(self, config, status)
-        self._scope.spawn(self._keep(runner), name=f"push:{config.push_id}")
+        if config.enabled and not self._closed:
+            runner = self._runners[config.push_id] = PushRunner(config, self._needs)
+            self._scope.spawn(runner.run(), name=f"push:{config.push_id}")
 
     def _end(self, push_id: str) -> None:
         runner = self._runners.pop(push_id, None)
         if runner is not None:
-            runner.gone = True
-            runner.wake.set()
-            runner.stop("stopped", "The push was changed, disabled or deleted")
+            self._leaving.add(runner)
+            self._leaving = {other for other in self._leaving if not other.over.is_set()}
+            runner.leave("stopped", "The push was changed, disabled or deleted")
 
     def _policy_changed(self) -> None:
         for runner in self._runners.values():
             if runner.status.state is PushState.DENIED:
                 runner.wake.set()
 
-    async def _keep(self, runner: _Runner) -> None:
-        """Try, wait, try again."""
-        wait = FIRST_WAIT
-        while not runner.gone:
-            began = self._now()
-            self.note(runner, PushState.STARTING, runner.status.reason, runner.status.detail)
-            runner.wake.clear()
-            denied = False
-            try:
-                code, detail = await self._once(runner)
-            except GatewayError as exc:
-                code, detail, denied = exc.code, exc.detail, isinstance(exc, Forbidden)
-            if runner.is_gone():
-                return
-            if self._now() - began > SOUND:
-                wait, runner.status.tries = FIRST_WAIT, 0
-            runner.status.tries += 1
-            pause = DENIED_WAIT if denied else wait * self._spread()
-            log.warning(
-                "push_ended",
-                push_id=runner.config.push_id,
-                reason=code,
-                detail=detail,
-                wait_s=round(pause, 1),
-            )
-            self.note(runner, PushState.DENIED if denied else PushState.WAITING, code, detail)
-            runner.status.next_try_at = self._wall() + timedelta(seconds=pause)
-            try:
-                async with asyncio.timeout(pause):
-                    await runner.wake.wait()
-            except TimeoutError:
-                wait = min(wait * 2, LONGEST_WAIT)
-
-    async def _once(self, runner: _Runner) -> tuple[str, str]:
-        """Push until it ends; returns why.
-
-        Raises:
-            GatewayError: denied, or the stream cannot be had.
-        """
-        config = runner.config
-        channel = self._channels.channel(config.device_id, config.channel_id)
-        if channel is None:
-            raise NotFound("channel_unknown", "The channel is in no catalogue any more")
-        request = self._request(config, channel)
-        if channel.secrecy and not config.department:
-            detail = "Secret channels are sent to no other server"
-            self._access.refuse(request, "secrecy", detail)
-            raise Forbidden("secrecy", detail, rule=_SECRECY)
-        access = self._access.open(request, runner.stop)
-        ended = ("stopped", "")
-        try:
-            stream = 1 if access.decision.obligations.sub_stream else config.stream
-            spec = PushSpec(
-                push_id=config.push_id,
-                kind=config.kind,
-                url=config.url,
-                connect_timeout=self.connect_timeout,
-            )
-            _, push = await self._sessions.join(
-                config.device_id,
-                config.channel_id,
-                lambda record: self._media.push(record.stream_id, spec, runner),
-                stream=stream,
-                origin=Origin(asker=request.subject.label),
-            )
-            if runner.gone:
-                push.close("stopped", "The push was changed, disabled or deleted")
-            ended = await runner.hold(push)
-        except GatewayError as exc:
-            ended = (exc.code, exc.detail)
-            raise
-        finally:
-            access.end(*ended)
-        return ended
-
-    def _request(self, config: PushConfig, channel: Channel) -> AccessRequest:
-        if config.department:
-            subject = Subject(department=config.department)
-        else:
-            subject = Subject(user=config.owner, role=Role.ADMIN.value)
-        return AccessRequest(
-            subject=subject,
-            action=Action.LIVE,
-            channel=channel,
-            object_id=f"{channel.device_id}/{channel.channel_id}",
-            context=AccessContext(at=self._wall(), source=urlsplit(config.url).hostname or ""),
-            via="push",
-            detail=f"push:{config.push_id}",
-        )
+    def _held(self, code: str) -> str:
+        count = sum(config.department == code for config in self._configs.values())
+        return f"{count} pushes" if count else ""
 
 
 def _to_document(config: PushConfig, sealed: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.simulator.quirk import Quirk
 from gateway.simulator.simulator import Simulator
 from tests.support.gateway import RunningGateway, eventually, running_gateway
 
@@ -144,6 +145,7 @@ async def test_a_target_that_is_not_there_is_tried_again_until_it_is(tmp_path: P
         assert waiting["next_try_at"] > waiting["since"]
         shown = json.dumps(await it.api.get("pushes"))
         assert "pass" not in shown
+        assert "a-stream-key" not in shown
         await target.start()
         try:
             status, _ = await it.api.call("POST", f"pushes/{push['push_id']}/retry")
@@ -176,7 +178,7 @@ async def test_a_target_that_never_answers_ends_at_the_deadline_and_holds_nobody
         push = await added(it, device_id=device, channel_id=channel, url=url)
         waiting = await in_state(it, push["push_id"], "waiting")
         assert waiting["reason"] == "push_timeout"
-        assert f"rtmp://127.0.0.1:{port}/live/name did not take the stream" in waiting["detail"]
+        assert f"rtmp://127.0.0.1:{port}/live/*** did not take the stream" in waiting["detail"]
         # Others watch meanwhile.
         played = await it.api.play(device, channel)
         assert played["session_id"]
@@ -187,6 +189,10 @@ async def test_the_policy_decides_for_a_department_and_secrecy_for_all(tmp_path:
     async with camera(tmp_path) as (it, device, channel):
         url = f"rtmp://127.0.0.1:{free_port()}/live/name"
         body = {"device_id": device, "channel_id": channel, "url": url, "department": "urban"}
+        status, problem = await it.api.call("POST", "pushes", json=body)
+        assert (status, problem["code"]) == (404, "department_unknown")
+        status, _ = await it.api.call("PUT", "departments/urban", json={"name": "城管局"})
+        assert status in {200, 201}
         push = await added(it, **body)
         denied = await in_state(it, push["push_id"], "denied")
         assert denied["reason"] == "no_rule"
@@ -198,6 +204,75 @@ async def test_the_policy_decides_for_a_department_and_secrecy_for_all(tmp_path:
         assert refused["reason"] == "secrecy"
         records = (await it.api.get("audit?result=deny"))["items"]
         assert {item["reason"] for item in records} >= {"no_rule", "secrecy"}
+        # Tried again, it is refused again, and that is on record already.
+        status, _ = await it.api.call("POST", f"pushes/{push['push_id']}/retry")
+        again = await in_state(it, push["push_id"], "denied")
+        assert again["tries"] >= 1
+        known = [item for item in records if item["reason"] == "no_rule"]
+        records = (await it.api.get("audit?result=deny"))["items"]
+        assert len([item for item in records if item["reason"] == "no_rule"]) == len(known) == 1
+        status, problem = await it.api.call("DELETE", "departments/urban")
+        assert (status, problem["code"]) == (409, "department_in_use")
+
+
+async def test_a_forced_stop_holds_for_a_push_whose_camera_is_slow_and_for_one_that_runs(
+    tmp_path: Path,
+) -> None:
+    target = receiver("rtmp", tmp_path)
+    slow = {"quirks": frozenset({Quirk.SLOW_ANSWER}), "answer_delay": 2.0}
+    async with camera(tmp_path, **slow) as (it, device, channel):
+        await target.start()
+        try:
+            push = await added(it, device_id=device, channel_id=channel, url=target.url)
+            assert push["state"] == "starting"
+            body = {"reason": "by order", "subject": {"any": True}, "everything": True}
+            status, stop = await it.api.call("POST", "stops", json=body)
+            assert status == 201, stop
+            refused = await in_state(it, push["push_id"], "denied")
+            assert refused["reason"] == "stopped"
+            assert (await it.api.get("accesses"))["items"] == []
+            status, _ = await it.api.call("POST", f"stops/{stop['stop_id']}/lift")
+            assert status == 200
+            await in_state(it, push["push_id"], "running")
+            status, stop = await it.api.call("POST", "stops", json=body)
+            assert status == 201, stop
+            refused = await in_state(it, push["push_id"], "denied")
+            assert refused["reason"] == "stopped"
+            assert (await it.api.get("accesses"))["items"] == []
+        finally:
+            await target.stop()
+
+
+async def test_a_push_is_deleted_once_however_many_ask(tmp_path: Path) -> None:
+    async with camera(tmp_path) as (it, device, channel):
+        url = "rtmp://127.0.0.1:1/live/name"
+        push = await added(it, device_id=device, channel_id=channel, url=url, enabled=False)
+        async with asyncio.TaskGroup() as group:
+            calls = [
+                group.create_task(it.api.call("DELETE", f"pushes/{push['push_id']}"))
+                for _ in range(3)
+            ]
+        assert sorted(call.result()[0] for call in calls) == [204, 404, 404]
+
+
+async def test_a_gateway_that_stops_ends_a_push_whose_target_is_silent(tmp_path: Path) -> None:
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    # That nothing is held afterwards is checked when the gateway has stopped.
+    async with camera(tmp_path) as (it, device, channel):
+        url = f"rtmp://127.0.0.1:{port}/live/name"
+        push = await added(it, device_id=device, channel_id=channel, url=url)
+
+        async def begun() -> bool:
+            return bool((await it.api.get("accesses"))["items"])
+
+        await eventually(begun, SECONDS, "the push's access")
+        assert (await it.api.get(f"pushes/{push['push_id']}"))["state"] == "starting"
+    server.close()
 
 
 BAD: list[tuple[dict[str, str], str]] = [
@@ -223,7 +298,7 @@ async def test_pushes_are_there_again_after_a_restart(tmp_path: Path) -> None:
     url = "rtmp://user:secret@127.0.0.1:1/live/name"
     async with camera(tmp_path) as (it, device, channel):
         push = await added(it, device_id=device, channel_id=channel, url=url, name="城管")
-        assert push["target"] == "rtmp://127.0.0.1:1/live/name"
+        assert push["target"] == "rtmp://127.0.0.1:1/live/***"
     kept = (tmp_path / "data" / "gateway.db").read_bytes()
     assert b"secret@" not in kept
     async with running_gateway(tmp_path / "data") as it:

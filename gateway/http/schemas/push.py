@@ -5,8 +5,7 @@ from typing import Self
 
 from pydantic import Field
 
-from gateway.domain.push import PushConfig, PushState, PushStatus
-from gateway.domain.source import shown_url
+from gateway.domain.push import PushConfig, PushState, PushStatus, shown_target
 from gateway.http.schemas.base import InModel, OutModel, PageQuery, Text
 
 __all__ = ["PushChange", "PushIn", "PushList", "PushOut", "PushQuery"]
@@ -22,7 +21,8 @@ class PushIn(InModel):
     channel_id: str = Field(min_length=1, max_length=64)
     url: str = _URL
     """`rtmp://host/app/name`, `rtsp://host/path` or `srt://host:port`, with user, password or key as the target wants
-    them; kept sealed and never shown whole."""
+    them; kept sealed and never shown whole. (ffmpeg takes an SRT target from its command line: who has an account on the
+    gateway's machine can read a passphrase in it.)"""
     name: str = _NAME
     """For people."""
     stream: int = Field(default=0, ge=0, le=1)
@@ -58,7 +58,7 @@ class PushOut(OutModel):
     kind: str
     """`rtmp`, `rtsp` or `srt`."""
     target: Text
-    """The URL without user, password and query."""
+    """The URL without user, password, query and stream key."""
     name: Text
     stream: int
     department: Text
@@ -85,7 +85,7 @@ class PushOut(OutModel):
             device_id=config.device_id,
             channel_id=config.channel_id,
             kind=config.kind.value,
-            target=shown_url(config.url),
+            target=shown_target(config.url),
             name=config.name,
             stream=config.stream,
             department=config.department,

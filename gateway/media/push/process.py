@@ -11,8 +11,7 @@ from contextlib import suppress
 import structlog
 
 from gateway.domain.media import Viewer
-from gateway.domain.push import PushEvents, PushKind, PushSpec
-from gateway.domain.source import shown_url
+from gateway.domain.push import PushEvents, PushKind, PushSpec, shown_target
 
 __all__ = ["PushProcess"]
 
@@ -209,11 +208,11 @@ class PushProcess:
 
     @property
     def _target(self) -> str:
-        return shown_url(self._spec.url)
+        return shown_target(self._spec.url)
 
     def _why(self, sentence: str) -> str:
         said = self._failure or (self._said[-1] if self._said else "")
-        said = _URL.sub(lambda match: shown_url(match[0]), said)[:300]
+        said = _URL.sub(lambda match: shown_target(match[0]), said)[:300]
         return f"{sentence}: {said}" if said else sentence
 
 
