@@ -177,7 +177,7 @@ function about(user, departments, mine) {
 
 function sessions({ sessions: list }, mine) {
   return [h("h3", { class: "small-title" }, t("sessions")), list === null ? skeleton(2) : !list.length ? h("p", { class: "muted" }, t("sessions.none"))
-    : [mine ? h("p", { class: "muted" }, t("this")) : null, h("ul", { class: "logins" }, list.map((item) => h("li", { class: "login", key: item.session_id },
+    : [mine ? h("p", { class: "muted" }, t("this")) : null, h("ul", { class: "logins" }, list.map((item) => h("li", { class: "login-row", key: item.session_id },
       h("span", { class: "mono" }, item.source || "–"), h("span", { class: "truncate muted", title: item.agent }, item.agent),
       h("span", { class: "muted nowrap" }, t("used"), " ", since(item.used_at)), item.streams ? badge(t("watching", { n: number(item.streams) }), "info") : null)))]];
 }

@@ -49,5 +49,6 @@ export const pages = [
     load: () => import("./audit.js") },
   { path: "users", nav: "users", group: "manage", icon: "users", role: "admin", menu: true,
     load: () => import("./users.js") },
-  { path: "sources", nav: "sources", group: "manage", icon: "sources", role: "local", menu: true, load: null },
+  { path: "sources", nav: "sources", group: "manage", icon: "sources", role: "local", menu: true,
+    load: () => import("./sources.js") },
 ];

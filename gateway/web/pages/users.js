@@ -17,7 +17,7 @@ export const strings = {
   zh: {
     "title": "用户与密钥", "users": "用户", "keys": "API 密钥", "departments": "外部部门", "user.new": "新建用户", "key.new": "新建密钥", "department.new": "新建部门", "col.user": "用户", "col.role": "角色", "col.state": "状态", "col.last": "最近登录",
     "col.sessions": "会话", "col.streams": "正在看", "never": "从未登录", "disabled": "已停用", "usable": "可用", "must": "待改密码", "active": "登录中", "idle": "未登录", "local": "本单位", "manage": "管理", "col.key": "密钥", "col.owner": "属于", "col.scopes": "可以调用",
-    "col.quota": "限额", "quota": "{rate} 次/分 · {n} 路", "col.expires": "到期", "forever": "不过期", "expired": "已过期", "edit": "修改", "rotate": "更换密钥", "disable": "停用", "enable": "启用", "keys.empty": "还没有 API 密钥", "keys.empty.hint": "别的系统用密钥取视频和数据；每个系统一个。",
+    "col.quota": "限额", "quota": "{rate} 次/分 · {n} 路", "col.expires": "到期", "forever": "永不过期", "expired": "已过期", "edit": "修改", "rotate": "更换密钥", "disable": "停用", "enable": "启用", "keys.empty": "还没有 API 密钥", "keys.empty.hint": "别的系统用密钥取视频和数据；每个系统一个。",
     "departments.empty": "还没有外部部门", "departments.empty.hint": "共享给谁，先在这里登记；共享策略、用户和密钥都引用部门代码。", "col.department": "部门", "col.zone": "网络区域", "col.contact": "联系人", "col.made": "创建于", "code": "代码", "code.hint": "小写字母、数字和连字符，例如 urban；之后不能更改。",
     "name": "名称", "zone": "网络区域", "zone.hint": "其密钥和用户的默认区域。", "contact": "联系人", "department.edit": "修改部门", "department.delete": "删除部门 {name}？", "department.delete.text": "还有密钥、用户或 Webhook 属于它时不能删除。共享策略中提到它的规则不再起作用。", "department.gone": "部门已删除",
     "streams": "{n} 路",
@@ -25,7 +25,7 @@ export const strings = {
   en: {
     "title": "Users and keys", "users": "Users", "keys": "API keys", "departments": "Departments", "user.new": "New user", "key.new": "New key", "department.new": "New department", "col.user": "User", "col.role": "Role", "col.state": "State", "col.last": "Last login",
     "col.sessions": "Sessions", "col.streams": "Watches", "never": "Never", "disabled": "Disabled", "usable": "Usable", "must": "Password to be changed", "active": "Logged in", "idle": "Not logged in", "local": "Our own people", "manage": "Manage", "col.key": "Key",
-    "col.owner": "Belongs to", "col.scopes": "May call", "col.quota": "Limits", "quota": "{rate}/min · {n} streams", "col.expires": "Expires", "forever": "Never", "expired": "Expired", "edit": "Change", "rotate": "New secret", "disable": "Disable", "enable": "Enable",
+    "col.owner": "Belongs to", "col.scopes": "May call", "col.quota": "Limits", "quota": "{rate}/min · {n} streams", "col.expires": "Expires", "forever": "Never expires", "expired": "Expired", "edit": "Change", "rotate": "New secret", "disable": "Disable", "enable": "Enable",
     "keys.empty": "There is no API key yet", "keys.empty.hint": "Other systems fetch video and data with a key; each has its own.", "departments.empty": "There is no department yet", "departments.empty.hint": "Whom you share with is entered here first; policy, users and keys name its code.",
     "col.department": "Department", "col.zone": "Network zone", "col.contact": "Contact", "col.made": "Made", "code": "Code", "code.hint": "Small letters, digits and hyphens, e.g. urban; it cannot be changed.", "name": "Name", "zone": "Network zone",
     "zone.hint": "Of its keys and users that say nothing else.", "contact": "Contact", "department.edit": "Change department", "department.delete": "Delete department {name}?", "department.delete.text": "Not possible while keys, users or webhooks belong to it. Rules of the policy that name it do nothing any more.",

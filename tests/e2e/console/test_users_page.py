@@ -60,7 +60,7 @@ async def log_in_by_the_form(page: Page, name: str, password: str) -> None:
 async def end_them(page: Page) -> None:
     await page.get_by_role("button", name="管理 patrol").click()
     dialog = page.get_by_role("dialog").first
-    await expect(dialog.locator(".login")).to_have_count(1)
+    await expect(dialog.locator(".login-row")).to_have_count(1)
     await keep_picture(page, "user-sessions-zh")
     await dialog.get_by_role("button", name="全部退出登录").click()
     await page.get_by_role("dialog").last.get_by_role("button", name="全部退出登录").click()
