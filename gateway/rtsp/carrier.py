@@ -50,8 +50,12 @@ class Carrier(Protocol):
     def sent(self) -> int:
         """Bytes so far."""
 
+    @property
+    def behind(self) -> bool:
+        """Whether so much waits for the player that it begins with the next key frame only."""
+
     def start(self, batch: Sequence[RtpFrame], now: float) -> None:
-        """Report, then send what a player begins with."""
+        """Report, then send what a player begins with; nothing if it is behind."""
 
     def send(self, batch: Sequence[RtpFrame], now: float) -> None:
         """Send what goes out together."""
@@ -81,18 +85,28 @@ class _Backlog:
         self._behind_since: float | None = None
         self._burst = 0
 
-    def begun(self, waiting: int) -> None:
-        """The start may exceed the limit without the player being slow."""
-        self._burst = waiting
-        self.awaiting = False
+    @property
+    def limit(self) -> int:
+        """Bytes above which a player is behind."""
+        return self._packets.limit(self._options.viewer_bytes, self._options.viewer_seconds)
+
+    def begun(self, size: int, *, awaiting: bool) -> None:
+        """The start, of so many bytes, may exceed the limit without the player being slow."""
+        self._burst = size
+        self.awaiting = awaiting
         self._behind_since = None
+
+    def begun_behind(self, now: float) -> None:
+        """Nothing goes out at the start: what it did not take before a pause still waits."""
+        self._burst = 0
+        self.awaiting = True
+        self._behind_since = now
 
     def admit(
         self, batch: Sequence[RtpFrame], waiting: int, now: float
     ) -> Sequence[RtpFrame] | None:
         """Return what of a batch is to be sent while so many bytes wait; None for nothing."""
-        options = self._options
-        limit = self._packets.limit(options.viewer_bytes, options.viewer_seconds)
+        limit = self.limit
         if self.awaiting:
             at = next((n for n, frame in enumerate(batch) if frame.keyframe), None)
             if at is None or (self._behind_since is not None and waiting > limit // 2):
@@ -153,15 +167,24 @@ class TcpCarrier:
         self._closed = False
         self._running = False
 
+    @property
+    def behind(self) -> bool:
+        """Whether so much waits for the player that it begins with the next key frame only."""
+        return self._transport.get_write_buffer_size() > self._backlog.limit
+
     def start(self, batch: Sequence[RtpFrame], now: float) -> None:
-        """Report, then send what a player begins with."""
+        """Report, then send what a player begins with; nothing if it is behind."""
         self._running = True
         self._report_at = None
+        if self.behind:
+            self._backlog.begun_behind(now)
+            return
+        waiting = self._transport.get_write_buffer_size()
         if batch:
             self._packets.note(batch, now)
             self._write_out(batch, now)
-        self._backlog.begun(self._transport.get_write_buffer_size())
-        self._backlog.awaiting = not batch
+        burst = max(0, self._transport.get_write_buffer_size() - waiting)
+        self._backlog.begun(burst, awaiting=not batch)
 
     def send(self, batch: Sequence[RtpFrame], now: float) -> None:
         """Send what goes out together, unless the player is behind."""
@@ -256,6 +279,11 @@ class UdpCarrier:
         """The tracks that have a way."""
         return list(self._ways)
 
+    @property
+    def behind(self) -> bool:
+        """Never: a pause throws away what waits."""
+        return False
+
     def start(self, batch: Sequence[RtpFrame], now: float) -> None:
         """Report, then send what a player begins with."""
         self._running = True
@@ -263,8 +291,7 @@ class UdpCarrier:
         if batch:
             self._packets.note(batch, now)
             self._queue_up(batch, now)
-        self._backlog.begun(self._waiting)
-        self._backlog.awaiting = not batch
+        self._backlog.begun(self._waiting, awaiting=not batch)
 
     def send(self, batch: Sequence[RtpFrame], now: float) -> None:
         """Send what goes out together, as fast as players take it."""

@@ -89,6 +89,8 @@ class RtspPeer(asyncio.Protocol):
         self._opening: asyncio.Task[object] | None = None
         self._lost = False
         self._abort_at: float | None = None
+        self._unread = 0
+        """Bytes of answers that may still wait; more than really do, when media waits with them."""
 
     # The transport tells
 
@@ -161,13 +163,20 @@ class RtspPeer(asyncio.Protocol):
             self.close("viewer_left", "")
 
     def _flush(self, core: RtspConnection) -> None:
+        """Send the answers; hang up on a peer that asks and does not read.
+
+        Media that waits for a player has its own rule (`carrier`), also while it pauses: only answers count then.
+        """
         data = core.data_to_send()
+        transport = self._transport
+        if transport is None:
+            return
+        self._unread = min(self._unread, transport.get_write_buffer_size()) + len(data)
         if data:
             self._write(data)
-        transport = self._transport
-        if transport is None or self._player is not None:
-            return
-        if transport.get_write_buffer_size() > MAX_PENDING_RESPONSES:
+        waiting = transport.get_write_buffer_size()
+        pending = waiting if self._player is None else min(self._unread, waiting)
+        if pending > MAX_PENDING_RESPONSES:
             transport.abort()
 
     def _carry_out(self, core: RtspConnection, event: Event) -> None:
@@ -197,16 +206,28 @@ class RtspPeer(asyncio.Protocol):
             watch = await self._needs.opener.open(
                 event, source=self.host, connection=self._number, on_end=self._ended
             )
+            self._opened(core, event, watch)
         except OpenRefused as exc:
             core.refuse(exc.response, self._needs.clock())
-        else:
-            packets = self._needs.packets.take(watch.tracks)
-            self._player = _Player(watch, packets, event.address)
-            sdp = describe(watch.tracks, name=event.address.channel_id, number=packets.ssrcs[0])
-            core.opened(sdp, len(watch.tracks), self._needs.clock())
+        except Exception as exc:
+            # A boundary between connections: this one would wait for ever, without a deadline.
+            log.exception("rtsp_open_failed", source=self.host)
+            core.hang_up = True
+            detail = f"The gateway failed on this ({type(exc).__name__})"
+            core.refuse(refusal(500, "internal_error", detail), self._needs.clock())
         finally:
             self._opening = None
         self._pump()
+
+    def _opened(self, core: RtspConnection, event: OpenStream, watch: Watch) -> None:
+        try:
+            packets = self._needs.packets.take(watch.tracks)
+        except BaseException:
+            watch.release("internal_error", "The stream's packets could not be made")
+            raise
+        self._player = _Player(watch, packets, event.address)
+        sdp = describe(watch.tracks, name=event.address.channel_id, number=packets.ssrcs[0])
+        core.opened(sdp, len(watch.tracks), self._needs.clock())
 
     def _set_up(self, core: RtspConnection, event: SetUpTrack) -> None:
         player, now = self._player, self._needs.clock()
@@ -252,7 +273,6 @@ class RtspPeer(asyncio.Protocol):
             return
         watch = player.watch
         again = watch.playing
-        frames = () if again or player.address.from_next else watch.first_frames()
         carrier = player.carrier
         if carrier is None:
             carrier = player.udp or TcpCarrier(
@@ -263,6 +283,8 @@ class RtspPeer(asyncio.Protocol):
                 user=self._user(player),
             )
             player.carrier = carrier
+        later = again or player.address.from_next or carrier.behind
+        frames = () if later else watch.first_frames()
         core.playing(self._rtp_info(player, frames) if frames else "", self._needs.clock())
         self._flush(core)
         if not again:

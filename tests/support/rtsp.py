@@ -113,7 +113,7 @@ class Sessions:
     """Starts the camera, which is there or not."""
 
     def __init__(self, clock: Callable[[], Any]) -> None:
-        self.failure: GatewayError | None = None
+        self.failure: Exception | None = None
         self.hold: asyncio.Event | None = None
         self.joins = 0
         self._clock = clock
