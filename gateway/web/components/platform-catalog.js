@@ -23,6 +23,7 @@ export const strings = {
     "own.code": "本级编码：{code}", "empty": "没有可上报的内容", "empty.hint": "共享策略还没有向该平台开放任何通道。", "partial": "仅载入前 {n} 项，共 {total} 项", "load": "全部载入",
     "dirty": "编排有改动，尚未保存", "save": "保存编排", "discard": "放弃改动", "save.title": "保存目录编排？", "save.text": "平台收到的目录将：新增 {added} 项，移除 {removed} 项，变化 {changed} 项。",
     "saved": "目录编排已保存", "remove.title": "删除节点？", "remove.text": "将删除“{name}”及其下级共 {n} 个节点；改动在保存后生效。", "rest": "另有 {n} 项", "wrong": "这样的编排不可用", "in.cameras": "{n} 路",
+    "field.parent_id": "上级", "field.name": "名称", "field.status": "状态", "field.civil_code": "行政区划", "field.business_group_id": "业务分组", "field.address": "地址", "field.longitude": "经度", "field.latitude": "纬度",
   },
   en: {
     "arrange": "Arrangement", "tree.kept": "As below", "tree.kept.hint": "Platforms, divisions, groups and organisations as the lower levels arranged them.",
@@ -38,6 +39,8 @@ export const strings = {
     "save.title": "Save the arrangement?", "save.text": "The platform's catalogue: {added} items added, {removed} removed, {changed} changed.",
     "saved": "The arrangement is saved", "remove.title": "Delete the node?", "remove.text": "“{name}” and what is below it go: {n} nodes. It counts once saved.",
     "rest": "and {n} more", "wrong": "This arrangement cannot be used", "in.cameras": "{n}",
+    "field.parent_id": "Parent", "field.name": "Name", "field.status": "Status", "field.civil_code": "Division", "field.business_group_id": "Business group", "field.address": "Address",
+    "field.longitude": "Longitude", "field.latitude": "Latitude",
   },
 };
 const t = words(strings);
@@ -273,7 +276,7 @@ class PlatformCatalog extends View {
     return h("ul", { class: "catalog-flat" }, rows.slice(0, LISTED).map(([mark, item, was]) => h("li", { key: `${mark}/${item.device_id}`, class: `catalog-change catalog-${mark}` },
       badge(t(`mark.${mark}`), { added: "good", removed: "bad", changed: "warn" }[mark]),
       h("span", { class: "cell-main grow" }, h("span", { class: "cell-title" }, item.name || item.device_id), h("span", { class: "cell-note mono" }, item.device_id),
-        was ? changedFields(was, item).map(([name, before, after]) => h("span", { class: "cell-note" }, h("span", { class: "mono" }, name), ": ", before || "–", " → ", after || "–")) : null))), rest(rows));
+        was ? changedFields(was, item).map(([name, before, after]) => h("span", { class: "cell-note" }, t.code("field", name), t("colon"), before || "–", " → ", after || "–")) : null))), rest(rows));
   }
 
   #row(item) {

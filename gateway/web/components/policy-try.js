@@ -21,6 +21,7 @@ export const strings = {
     "purpose": "事由", "ticket": "工单号", "at": "时间", "at.hint": "留空：现在", "streams": "已打开路数", "identity": "用户身份", "identity.hint": "Monitor-User-Identity 中的用户编码", "run": "试算", "refused": "同时列出被拒绝的通道",
     "channel": "通道", "channel.hint": "通道编码，或“设备编码/通道编码”", "pick": "选择…", "who.none": "请选择对象", "channel.none": "请选择通道", "allowed": "允许 {n}", "denied": "拒绝 {n}", "col.channel": "通道", "col.decision": "结论", "col.rule": "依据",
     "col.who": "对象", "col.action": "操作", "col.before": "原来", "col.after": "之后", "nothing": "没有可见的通道", "nothing.hint": "勾选“同时列出被拒绝的通道”可看到原因。", "kind.allowed": "新开放 {n}", "kind.denied": "收回 {n}", "kind.obligations": "条件变化 {n}",
+    "same": "没有变化", "same.hint": "两个策略对所有部门和平台的结论相同。",
     "everybody": "对所有部门和平台", "explain": "查看依据",
   },
   en: {
