@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from gateway.rtmp.error import RtmpError
 
-__all__ = ["MAX_MESSAGE", "ChunkReader", "ChunkWriter", "Message"]
+__all__ = ["MAX_MESSAGE", "MAX_PARTIAL", "ChunkReader", "ChunkWriter", "Message"]
 
 MAX_MESSAGE = 4 * 1024 * 1024
 """Bytes of one message: a key frame in 8K at 100 Mbit/s."""
@@ -69,9 +69,16 @@ class _Header:
 
 
 class ChunkReader:
-    """Puts messages together; the result does not depend on how the bytes are cut."""
+    """Puts messages together; the result does not depend on how the bytes are cut.
 
-    def __init__(self) -> None:
+    Args:
+        max_message: Bytes of one message.
+        max_partial: Bytes of all messages that have begun.
+    """
+
+    def __init__(self, *, max_message: int = MAX_MESSAGE, max_partial: int = MAX_PARTIAL) -> None:
+        self._max_message = max_message
+        self._max_partial = max_partial
         self._buffer = bytearray()
         self._streams: dict[int, _ChunkStream] = {}
         self._chunk_size = DEFAULT_CHUNK_SIZE
@@ -80,44 +87,68 @@ class ChunkReader:
     def feed(self, data: bytes) -> list[Message]:
         """Take bytes, return the messages that are complete now.
 
+        Raises:
+            RtmpError: the peer does not keep to the protocol, or a limit.
+        """
+        self.add(data)
+        return list(iter(self.next, None))
+
+    def add(self, data: bytes) -> None:
+        """Take bytes and look at none of them yet."""
+        self._buffer += data
+
+    def next(self) -> Message | None:
+        """Return the next message, None if it is not all there; nothing behind it is looked at.
+
         A new chunk size takes effect at once, so that it holds for the bytes behind it.
 
         Raises:
             RtmpError: the peer does not keep to the protocol, or a limit.
         """
-        self._buffer += data
-        messages: list[Message] = []
-        position = 0
-        while (after := self._chunk(position, messages)) is not None:
+        position, message = 0, None
+        while message is None:
+            after, message = self._chunk(position)
+            if after is None:
+                break
             position = after
         del self._buffer[:position]
-        return messages
+        return message
 
-    def rest(self) -> bytes:
-        """Return what is not used yet."""
-        return bytes(self._buffer)
+    def allow(self, *, max_message: int, max_partial: int) -> None:
+        """Set other limits, for what is read from now on."""
+        self._max_message, self._max_partial = max_message, max_partial
 
-    def _chunk(self, start: int, messages: list[Message]) -> int | None:
-        """Read one chunk; None if it is not all there."""
+    @property
+    def waiting(self) -> int:
+        """Bytes that were not read yet."""
+        return len(self._buffer)
+
+    @property
+    def held(self) -> int:
+        """All bytes kept, those of unfinished messages included."""
+        return len(self._buffer) + self._partial
+
+    def _chunk(self, start: int) -> tuple[int | None, Message | None]:
+        """Return the position behind one chunk, None if it is not all there, and the message it completes."""
         header = self._header(start)
         if header is None:
-            return None
+            return None, None
         stream = self._streams.get(header.csid) or _ChunkStream()
         done = len(stream.partial) if stream.begun else 0
         size = min(self._chunk_size, header.length - done)
         end = header.position + size
         if end > len(self._buffer):
-            return None
+            return None, None
         self._streams[header.csid] = stream
         if not stream.begun:
             self._begin(stream, header)
         self._partial += size
-        if self._partial > MAX_PARTIAL:
-            raise RtmpError(f"more than {MAX_PARTIAL} bytes of unfinished messages")
+        if self._partial > self._max_partial:
+            raise RtmpError(f"more than {self._max_partial} bytes of unfinished messages")
         stream.partial += self._buffer[header.position : end]
-        if len(stream.partial) == stream.length:
-            self._complete(stream, messages)
-        return end
+        if len(stream.partial) < stream.length:
+            return end, None
+        return end, self._complete(stream)
 
     def _basic(self, start: int) -> tuple[int, int, int] | None:
         """Return form, chunk stream, and the position behind the basic header; None if it is not all there."""
@@ -163,7 +194,7 @@ class ChunkReader:
             header.extended = header.shown == _EXTENDED
         if form < 2:
             header.length, header.type = int.from_bytes(fields[3:6]), fields[6]
-            if header.length > MAX_MESSAGE:
+            if header.length > self._max_message:
                 raise RtmpError(f"a message of {header.length} bytes")
         if form == 0:
             header.stream_id = int.from_bytes(fields[7:11], "little")
@@ -192,7 +223,8 @@ class ChunkReader:
             stream.timestamp = (stream.timestamp + header.shown) % _MODULUS
         stream.begun = True
 
-    def _complete(self, stream: _ChunkStream, messages: list[Message]) -> None:
+    def _complete(self, stream: _ChunkStream) -> Message | None:
+        """Return the message, None for one to the reader itself."""
         body = bytes(stream.partial)
         self._partial -= len(body)
         stream.partial = bytearray()
@@ -202,7 +234,8 @@ class ChunkReader:
         elif stream.type == 2:
             self._abort(body)
         else:
-            messages.append(Message(stream.type, stream.stream_id, stream.timestamp, body))
+            return Message(stream.type, stream.stream_id, stream.timestamp, body)
+        return None
 
     def _resize(self, body: bytes) -> None:
         size = int.from_bytes(body[:4])

@@ -6,14 +6,13 @@
 """
 
 import enum
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
 from gateway.domain.source import TagKind
 from gateway.rtmp.amf import AmfValue, decode_values, encode_values
-from gateway.rtmp.chunk import ChunkReader, ChunkWriter, Message
+from gateway.rtmp.chunk import MAX_MESSAGE, MAX_PARTIAL, ChunkReader, ChunkWriter, Message
 from gateway.rtmp.error import RtmpError
 from gateway.rtmp.handshake import ServerHandshake
 
@@ -21,6 +20,12 @@ __all__ = ["Event", "PublishAsked", "PublishEnded", "RtmpSession", "TagReceived"
 
 MAX_COMMAND = 64 * 1024
 """Bytes of a command or data message."""
+MAX_OUTSIDE_MESSAGE = MAX_COMMAND
+"""Bytes of one message of a peer that was not let in yet: it has commands to send, and they are short."""
+MAX_OUTSIDE_PARTIAL = 2 * MAX_OUTSIDE_MESSAGE
+"""Bytes of all its messages that have begun."""
+MAX_UNDECIDED = 1024 * 1024
+"""Bytes behind `publish` while it is decided: encoders that do not wait begin with a group of pictures, 2 s at 4 Mbit/s."""
 MAX_COMMANDS = 64
 """Commands before media comes; encoders send five."""
 MAX_TEXT = 200
@@ -100,11 +105,9 @@ class RtmpSession:
     def __init__(self, random: bytes) -> None:
         self._state = _State.HANDSHAKE
         self._handshake = ServerHandshake(random)
-        self._reader = ChunkReader()
+        self._reader = ChunkReader(max_message=MAX_OUTSIDE_MESSAGE, max_partial=MAX_OUTSIDE_PARTIAL)
         self._writer = ChunkWriter()
         self._out = bytearray()
-        self._waiting: deque[Message] = deque()
-        """What came behind a question, at most what one call brought."""
         self._received = self._acknowledged = 0
         self._window = OUR_WINDOW
         self._commands = 0
@@ -135,10 +138,13 @@ class RtmpSession:
             if rest is None:
                 return events
             self._state, data = _State.CONNECTING, rest
-        self._waiting.extend(self._reader.feed(data))
-        # Whether it may publish is decided before anything behind that is looked at: some send media at once.
-        while self._waiting and self._state is not _State.ASKED:
-            self._message(self._waiting.popleft(), events)
+        self._reader.add(data)
+        # Whether it may publish is decided before anything behind that is looked at: some send media at once, and
+        # other limits hold for it then.
+        while self._state is not _State.ASKED and (message := self._reader.next()) is not None:
+            self._message(message, events)
+        if self._state is _State.ASKED and self._reader.waiting > MAX_UNDECIDED:
+            raise RtmpError(f"more than {MAX_UNDECIDED} bytes before it was let in")
         if self._received - self._acknowledged >= self._window:
             self._acknowledged = self._received
             self._control(_Type.ACKNOWLEDGEMENT, self._received % _MODULUS)
@@ -149,6 +155,7 @@ class RtmpSession:
         if self._state is not _State.ASKED:
             return
         self._state = _State.PUBLISHING
+        self._reader.allow(max_message=MAX_MESSAGE, max_partial=MAX_PARTIAL)
         self._out += self._writer.write(
             2, _Type.USER_CONTROL, 0, bytes(2) + self._stream_id.to_bytes(4)
         )
@@ -164,6 +171,11 @@ class RtmpSession:
         if self._state in {_State.ASKED, _State.PUBLISHING}:
             self._status("error", code, description)
         self._state = _State.OVER
+
+    @property
+    def held(self) -> int:
+        """Bytes kept that are no whole message yet."""
+        return self._reader.held
 
     # Messages
 

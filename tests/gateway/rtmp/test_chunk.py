@@ -27,7 +27,7 @@ def _read(data: bytes, cuts: list[int]) -> list[Message]:
     for cut in [*sorted(cut % (len(data) + 1) for cut in cuts), len(data)]:
         found += reader.feed(data[last:cut])
         last = cut
-    assert reader.rest() == b""
+    assert reader.held == reader.waiting == 0
     return found
 
 

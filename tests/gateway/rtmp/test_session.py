@@ -6,10 +6,13 @@ from hypothesis import strategies as st
 
 from gateway.domain.source import TagKind
 from gateway.rtmp.amf import encode_values
-from gateway.rtmp.chunk import ChunkWriter
+from gateway.rtmp.chunk import MAX_MESSAGE, ChunkWriter
 from gateway.rtmp.error import RtmpError
 from gateway.rtmp.session import (
     MAX_COMMANDS,
+    MAX_OUTSIDE_MESSAGE,
+    MAX_OUTSIDE_PARTIAL,
+    MAX_UNDECIDED,
     Event,
     PublishAsked,
     PublishEnded,
@@ -179,7 +182,7 @@ def test_tags_of_another_stream_are_not_taken() -> None:
             "commands and no media",
         ),
         (lambda c: ChunkWriter().write(3, 20, 0, b"\x05"), "without name"),
-        (lambda c: ChunkWriter().write(3, 20, 0, bytes(70_000)), "command of"),
+        (lambda c: ChunkWriter().write(3, 20, 0, bytes(70_000)), "message of 70000"),
     ],
 )
 def test_what_no_encoder_does_ends_the_connection(parts: object, words: str) -> None:
@@ -187,6 +190,60 @@ def test_what_no_encoder_does_ends_the_connection(parts: object, words: str) -> 
     session.receive_data(client.handshake())
     with pytest.raises(RtmpError, match=words):
         session.receive_data(parts(client))  # type: ignore[operator]
+
+
+def test_who_was_not_let_in_makes_us_hold_little() -> None:
+    announced, size = ChunkWriter().resize(1 << 30), MAX_OUTSIDE_MESSAGE
+    for before in (b"", RtmpClient().command("connect", dict(CONNECT))):
+        session = _session()
+        session.receive_data(RtmpClient().handshake() + before + announced)
+        # Each but for its last byte, which is in a chunk of its own.
+        session.receive_data(ChunkWriter().resize(size - 1))
+        begun = bytes(3) + size.to_bytes(3) + b"\x09" + bytes(4) + bytes(size - 1)
+        session.receive_data(b"\x04" + begun)
+        session.receive_data(b"\x05" + begun)
+        assert size < session.held <= MAX_OUTSIDE_PARTIAL
+        with pytest.raises(RtmpError, match="unfinished"):
+            session.receive_data(b"\x06" + begun)
+    session = _session()
+    session.receive_data(RtmpClient().handshake() + announced)
+    with pytest.raises(RtmpError, match=f"message of {size + 1} bytes"):
+        session.receive_data(b"\x04" + bytes(3) + (size + 1).to_bytes(3) + b"\x09" + bytes(4))
+
+
+def test_a_large_picture_right_behind_publish_comes_out_once_it_is_let_in() -> None:
+    picture = bytes(range(256)) * 2_000
+    for step in (1 << 20, 60_000):
+        client, session = RtmpClient(chunk_size=4_096), _session()
+        data = client.opening() + client.tag(9, 0, picture) + client.tag(9, 40, b"next")
+        events: list[Event] = []
+        for at in range(0, len(data), step):
+            events += session.receive_data(data[at : at + step])
+        assert [type(event) for event in events] == [PublishAsked]
+        session.accept()
+        found = session.receive_data(b"")
+        assert [one.body for one in found if isinstance(one, TagReceived)] == [picture, b"next"]
+        assert session.held == 0
+
+
+def test_what_waits_for_the_decision_is_bounded() -> None:
+    client = RtmpClient(chunk_size=60_000)
+    session = _session()
+    session.receive_data(client.opening())
+    tag = client.tag(9, 0, bytes(60_000))
+    for _ in range(MAX_UNDECIDED // len(tag)):
+        assert session.receive_data(tag) == []
+    with pytest.raises(RtmpError, match="before it was let in"):
+        session.receive_data(tag)
+
+
+def test_a_publisher_sends_large_pictures_but_no_large_commands() -> None:
+    client = RtmpClient(chunk_size=65_536)
+    session = _published(client)
+    (tag,) = session.receive_data(client.tag(9, 0, bytes(MAX_MESSAGE)))
+    assert isinstance(tag, TagReceived)
+    with pytest.raises(RtmpError, match="command of 70000"):
+        session.receive_data(client.tag(20, 0, bytes(70_000), stream_id=0))
 
 
 def test_a_second_publish_is_refused() -> None:
