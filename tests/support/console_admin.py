@@ -3,13 +3,16 @@
 import os
 from pathlib import Path
 
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from gateway.domain.policy import Subject
+from tests.support.console_pages import PATIENCE
 from tests.support.console_wall import PASSWORD, Site
 from tests.support.policy import rule
 
 __all__ = ["PHONE", "keep_picture", "share_with_urban", "too_wide"]
+
+expect.set_options(timeout=PATIENCE)
 
 PHONE = (390, 844)
 _FOLDER = os.environ.get("CONSOLE_PICTURES", "")

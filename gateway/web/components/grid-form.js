@@ -40,6 +40,8 @@ export function gridForm({ title, intro = null, fields, submit = null, save, che
     };
     return h("form", { class: "dialog-form", onsubmit: send, autocomplete: "off", onchange: (event) => {
       state.values = read(event.currentTarget);
+      // What was wrong may be right now; it is judged anew when it is sent.
+      delete state.fields[event.target.name || event.target.dataset.checks];
       update();
     } },
     h("div", { class: "dialog-body" }, intro && h("p", { class: "dialog-intro" }, typeof intro === "function" ? intro() : intro),

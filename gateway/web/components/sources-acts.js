@@ -47,7 +47,7 @@ function fields(source, chosen) {
     kind === "pull_rtsp" ? { name: "rtsp_transport", label: t("transport"), type: "select", value: source?.rtsp_transport ?? "tcp", options: [["tcp", t("transport.tcp")], ["udp", t("transport.udp")]] } : null,
     source ? null : { name: "source_id", label: t("code"), pattern: "[0-9]{20}", maxlength: 20, class: "mono", inputmode: "numeric", hint: t("code.hint") },
     { name: "civil_code", label: t("civil"), value: source?.civil_code ?? "", pattern: "([0-9]{2}){1,4}", maxlength: 8, inputmode: "numeric", hint: t("civil.hint") },
-    { name: "address", label: t("address"), value: source?.address ?? "", maxlength: 200 }, { name: "owner", label: t("owner"), value: source?.owner ?? "", maxlength: 200 },
+    { name: "address", label: t("address"), value: source?.address ?? "", maxlength: 200 }, { name: "owner", label: t("owner"), wide: true, value: source?.owner ?? "", maxlength: 200 },
     { name: "longitude", label: t("longitude"), type: "number", min: -180, max: 180, step: "any", value: source?.longitude ?? "" }, { name: "latitude", label: t("latitude"), type: "number", min: -90, max: 90, step: "any", value: source?.latitude ?? "" },
     pulled ? { name: "always", label: t("always"), type: "checkbox", value: source?.always } : null, { name: "secrecy", label: t("secrecy"), type: "checkbox", value: source?.secrecy },
   ].filter(Boolean);

@@ -26,6 +26,15 @@ PAGES = (
     f"devices/{RECORDER}?tab=sessions",
     f"devices/{RECORDER}?tab=timeline",
     f"channels/{RECORDER}/{CAMERA}",
+    "watching",
+    "watching?tab=stops",
+    "watching?tab=usage",
+    "audit",
+    "users",
+    "users?tab=keys",
+    "users?tab=departments",
+    "sources",
+    "sources?tab=pushes",
     "no/such/page",
 )
 

@@ -26,6 +26,12 @@ async def row_of_the_watcher(page: Page) -> None:
     await expect(page.get_by_text("没有符合条件的调阅")).to_be_visible()
     await page.get_by_role("button", name="清除").click()
     await expect(row).to_be_visible()
+    face = page.get_by_label("方式")
+    await face.select_option("rtsp")
+    await expect(page.get_by_text("没有符合条件的调阅")).to_be_visible()
+    await face.select_option("webrtc")
+    await expect(row).to_be_visible()
+    await face.select_option("")
 
 
 async def stop_by_its_row(page: Page) -> None:
