@@ -99,7 +99,7 @@ class Obligations:
     """What an allowed access must obey; those of all matching rules together, the strictest of each."""
 
     sub_stream: bool = False
-    """Live only as sub stream 1."""
+    """Live, recorded and taken away only as sub stream 1."""
     mask_name: str | None = None
     """Shown instead of the name; None leaves it."""
     mask_position: bool = False

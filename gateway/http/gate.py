@@ -127,6 +127,10 @@ class ChannelGate:
         """Whether somebody might do something; nothing is recorded."""
         return self._access.decide(principal.subject, action, channel, context).allowed
 
+    def seen(self, principal: Principal, channel: Channel, context: AccessContext) -> Decision:
+        """Return whether somebody may know of a channel, and what is masked; nothing is recorded."""
+        return self._access.decide(principal.subject, Action.CATALOG, channel, context)
+
     def look(
         self, principal: Principal, object_id: str, context: AccessContext, detail: str
     ) -> None:

@@ -184,23 +184,22 @@ class RecordingApi:
     async def list_channels(self, request: web.Request) -> web.Response:
         """Answer GET recordings/channels."""
         query = query_of(request, PageQuery)
-        items = []
-        for usage in await self._desk.library.usage():
-            channel = self._channels.allows(request, usage.device_id, usage.channel_id)
-            if channel is not None:
-                items.append(
-                    RecordedChannelOut(
-                        device_id=usage.device_id,
-                        channel_id=usage.channel_id,
-                        name=channel.name,
-                        files=usage.files,
-                        bytes=usage.bytes,
-                        begin=usage.begin,
-                        end=usage.end,
-                    )
-                )
-        page = items[query.offset : query.offset + query.limit]
-        return json_answer(RecordedChannelList(items=page, total=len(items)))
+        kept = await self._channels.kept(request, await self._desk.library.usage())
+        items = [
+            RecordedChannelOut(
+                device_id=usage.device_id,
+                channel_id=usage.channel_id,
+                name=name,
+                files=usage.files,
+                bytes=usage.bytes,
+                begin=usage.begin,
+                end=usage.end,
+            )
+            for usage in kept[query.offset : query.offset + query.limit]
+            if (name := self._channels.name(request, usage)) is not None
+        ]
+        self._channels.look(request, len(items), len(kept))
+        return json_answer(RecordedChannelList(items=items, total=len(kept)))
 
     async def ranges(self, request: web.Request) -> web.Response:
         """Answer GET recordings/{device_id}/{channel_id}/ranges."""

@@ -1,15 +1,18 @@
 """Who may do what with the recordings of a channel."""
 
 import re
+from collections.abc import Sequence
 
 from aiohttp import web
 
 from gateway.domain.device import Channel, ChannelKind
 from gateway.domain.errors import NotFound
 from gateway.domain.policy import AccessContext, Action
+from gateway.domain.recording import ChannelUsage
 from gateway.http.deps import HttpDeps
 from gateway.http.gate import ChannelGate
 from gateway.http.principal import Principal, context_of, principal_of
+from gateway.http.visible import masked, sliced
 
 __all__ = ["RecordedChannels"]
 
@@ -72,17 +75,45 @@ class RecordedChannels:
         context = context_of(principal, self._deps.wall, request)
         return self._gate.find(principal, device_id, channel_id, Action.CONFIG, context)
 
-    def allows(self, request: web.Request, device_id: str, channel_id: str) -> Channel | None:
-        """Return a channel whose recordings they may look at, None if they may not; nothing is recorded."""
+    async def kept(
+        self, request: web.Request, usages: Sequence[ChannelUsage]
+    ) -> list[ChannelUsage]:
+        """Return what is kept of channels whose recordings they may look at; of those that are gone for our own people.
+
+        Nothing is recorded; the loop gets its turn in between.
+        """
         principal = principal_of(request)
         context = context_of(principal, self._deps.wall, request)
-        channel = self._deps.devices.channel(device_id, channel_id)
-        if channel is None:
-            gone = Channel(
-                device_id=device_id, channel_id=channel_id, kind=ChannelKind.CAMERA, online=False
+
+        def allowed(usage: ChannelUsage) -> bool:
+            channel = self._deps.devices.channel(usage.device_id, usage.channel_id)
+            if channel is None:
+                return principal.is_local
+            return all(
+                self._gate.allows(principal, action, channel, context)
+                for action in (Action.CATALOG, Action.PLAYBACK)
             )
-            return gone if principal.is_local else None
-        for action in (Action.CATALOG, Action.PLAYBACK):
-            if not self._gate.allows(principal, action, channel, context):
-                return None
-        return channel
+
+        return await sliced(usages, allowed)
+
+    def name(self, request: web.Request, usage: ChannelUsage) -> str | None:
+        """Return how one of what `kept` gave is called for them; None if it was hidden from them meanwhile."""
+        principal = principal_of(request)
+        channel = self._deps.devices.channel(usage.device_id, usage.channel_id)
+        if principal.is_local:
+            return "" if channel is None else channel.name
+        if channel is None:
+            return None
+        context = context_of(principal, self._deps.wall, request)
+        decision = self._gate.seen(principal, channel, context)
+        return masked(channel, decision.obligations).name if decision.allowed else None
+
+    def look(self, request: web.Request, shown: int, total: int) -> None:
+        """Put on record that they look at the list.
+
+        Raises:
+            Forbidden: nobody outside gets anything while it cannot be recorded.
+        """
+        principal = principal_of(request)
+        context = context_of(principal, self._deps.wall, request)
+        self._gate.look(principal, "recordings/channels", context, f"{shown} of {total} items")

@@ -12,8 +12,8 @@ import structlog
 from aiohttp import web
 
 from gateway.domain.device import Channel
-from gateway.domain.errors import Unavailable
-from gateway.domain.policy import Action
+from gateway.domain.errors import Forbidden, Unavailable
+from gateway.domain.policy import Action, Decision
 from gateway.domain.recording import Clip
 from gateway.http.deps import HttpDeps
 from gateway.http.entrance import StreamEntrance
@@ -25,6 +25,7 @@ from gateway.http.recordings_channel import RecordedChannels
 from gateway.http.recordings_desk import RecordingDesk
 from gateway.http.route import Access, Route, json_answer, query_of
 from gateway.http.schemas.recording import ClipOut, ClipQuery
+from gateway.recording.library import SUB_STREAM, main_stream_only
 
 __all__ = ["RecordingPlayApi", "parse_range"]
 
@@ -125,8 +126,9 @@ class RecordingPlayApi:
         """Answer GET recordings/{device_id}/{channel_id}/play."""
         query = query_of(request, ClipQuery)
         names = request.match_info["device_id"], request.match_info["channel_id"]
-        channel = self._channels.check(request, *names, Action.PLAYBACK, "describe")
-        clip = await self._clip(channel, query)
+        principal, channel, context = self._channels.find(request, *names, Action.PLAYBACK)
+        decision = self._gate.check(principal, Action.PLAYBACK, channel, context, "describe")
+        clip = await self._clip(request, channel, query, Action.PLAYBACK, decision)
         path = f"{BASE}/{channel.device_id}/{channel.channel_id}"
         # With an end what is played stays the same, and ranges of it can be asked for.
         end = query.end or clip.parts[-1].end
@@ -148,29 +150,56 @@ class RecordingPlayApi:
         _, channel, _ = self._channels.find(
             request, file.device_id, file.channel_id, Action.DOWNLOAD
         )
+        decision = self._decide(request, channel, Action.DOWNLOAD)
+        is_main = file.stream != SUB_STREAM
+        if decision.obligations.sub_stream and is_main:
+            raise self._refused(request, channel, Action.DOWNLOAD, main_stream_only())
         clip = await self._library.whole(file)
         headers = {}
         if file.sha256:
             headers["Repr-Digest"] = f"sha-256=:{_base64(file.sha256)}:"
-        return await self._give(request, channel, Action.DOWNLOAD, clip, headers)
+        return await self._give(request, channel, Action.DOWNLOAD, clip, headers, is_main=is_main)
 
     async def _give_clip(self, request: web.Request, action: Action) -> web.StreamResponse:
         query = query_of(request, ClipQuery)
         names = request.match_info["device_id"], request.match_info["channel_id"]
         _, channel, _ = self._channels.find(request, *names, action)
         # Those who may not are not told whether there is anything.
-        self._decide(request, channel, action)
-        clip = await self._clip(channel, query)
-        return await self._give(request, channel, action, clip, {})
+        decision = self._decide(request, channel, action)
+        clip = await self._clip(request, channel, query, action, decision)
+        is_main = not decision.obligations.sub_stream
+        return await self._give(request, channel, action, clip, {}, is_main=is_main)
 
-    async def _clip(self, channel: Channel, query: ClipQuery) -> Clip:
-        return await self._library.clip(
-            channel.device_id, channel.channel_id, query.start, query.end
-        )
+    async def _clip(
+        self,
+        request: web.Request,
+        channel: Channel,
+        query: ClipQuery,
+        action: Action,
+        decision: Decision,
+    ) -> Clip:
+        """Cut a clip of what the policy lets them see; that there is only more than that is on record."""
+        try:
+            return await self._library.clip(
+                channel.device_id,
+                channel.channel_id,
+                query.start,
+                query.end,
+                sub_stream=decision.obligations.sub_stream,
+            )
+        except Forbidden as exc:
+            raise self._refused(request, channel, action, exc) from None
 
-    def _decide(self, request: web.Request, channel: Channel, action: Action) -> None:
+    def _decide(self, request: web.Request, channel: Channel, action: Action) -> Decision:
         visit = self._entrance.visit(request)
-        self._gate.decide(visit.principal, action, channel, visit.context)
+        return self._gate.decide(visit.principal, action, channel, visit.context)
+
+    def _refused(
+        self, request: web.Request, channel: Channel, action: Action, error: Forbidden
+    ) -> Forbidden:
+        visit = self._entrance.visit(request)
+        self._gate.refuse(visit.principal, action, channel, visit.context, error.code, error.detail)
+        return error
 
     async def _give(
         self,
@@ -179,6 +208,8 @@ class RecordingPlayApi:
         action: Action,
         clip: Clip,
         extra: Mapping[str, str],
+        *,
+        is_main: bool,
     ) -> web.StreamResponse:
         """Send a clip or a range of it; a lasting access, which the policy may end."""
         headers = {
@@ -206,6 +237,11 @@ class RecordingPlayApi:
             stop=lambda *_: stopped.set(),
             action=action,
         )
+        if entry.stream != 0 and is_main:
+            # The policy was changed while the clip was cut.
+            error = main_stream_only()
+            entry.end(error.code, error.detail)
+            raise error
         response = web.StreamResponse(status=status, headers=headers)
         response.content_length = last - first + 1
         return await _Giving(request, response, entry, stopped).run(clip, first, last)

@@ -5,11 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
-from gateway.domain.errors import Invalid, NotFound
+from gateway.domain.errors import Forbidden, Invalid, NotFound
 from gateway.domain.recording import ChannelUsage, Clip, RecordFile, RecordingFiles, RecordingIndex
 from gateway.recording.service import RecordingService
 
-__all__ = ["MAX_CLIP", "DayOverview", "RecordedRange", "RecordingLibrary"]
+__all__ = [
+    "MAX_CLIP",
+    "SUB_STREAM",
+    "DayOverview",
+    "RecordedRange",
+    "RecordingLibrary",
+    "main_stream_only",
+]
 
 MAX_CLIP = timedelta(hours=24)
 """One clip at most."""
@@ -19,6 +26,8 @@ PAGE = 1000
 SEAMLESS = timedelta(seconds=1)
 """Between two files: nobody would call that a gap."""
 MAX_DAYS = 62
+SUB_STREAM = 1
+"""`RecordFile.stream` of the first sub stream."""
 _ID = re.compile(r"[0-9a-f]{1,64}")
 
 
@@ -171,15 +180,29 @@ class RecordingLibrary:
         return days
 
     async def clip(
-        self, device_id: str, channel_id: str, begin: datetime, end: datetime | None
+        self,
+        device_id: str,
+        channel_id: str,
+        begin: datetime,
+        end: datetime | None,
+        *,
+        sub_stream: bool = False,
     ) -> Clip:
         """Return what was recorded from an instant on; 24 hours at most.
 
         Begins at the key frame at or before `begin`; if nothing was recorded then, at the next one.
 
+        Args:
+            device_id: Of this device ...
+            channel_id: ... and this channel.
+            begin: First instant.
+            end: Last instant; None: as long as a clip may last.
+            sub_stream: Only what was recorded of the sub stream.
+
         Raises:
             Invalid: `invalid_range`.
             NotFound: `not_recorded`.
+            Forbidden: `sub_stream_only`: only the main stream was recorded then.
             Unavailable: `recording_unreadable`.
         """
         stop = begin + MAX_CLIP if end is None else end
@@ -192,6 +215,10 @@ class RecordingLibrary:
                 "not_recorded",
                 f"Nothing was recorded from {begin.isoformat()} to {stop.isoformat()}",
             )
+        if sub_stream:
+            usable = [file for file in usable if file.stream == SUB_STREAM]
+            if not usable:
+                raise main_stream_only()
         return await self._files.clip(usable, begin, stop)
 
     async def whole(self, file: RecordFile) -> Clip:
@@ -210,6 +237,14 @@ class RecordingLibrary:
             else replace(live, locked=file.locked)
             for file in self._service.keeper.newest(files)
         ]
+
+
+def main_stream_only() -> Forbidden:
+    """Return the refusal of pictures of the main stream to those who may see the sub stream only."""
+    return Forbidden(
+        "sub_stream_only",
+        "Only the sub stream is shared, and this was recorded of the main stream",
+    )
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:

@@ -293,7 +293,7 @@ class SharingAccess:
     def _within_limits(self, access: OpenAccess, decision: Decision) -> Decision:
         """Of more streams than are allowed the newest end; a main stream ends if only the sub stream is left."""
         obligations = decision.obligations
-        if access.request.action is Action.LIVE and (
+        if access.request.action in STREAMING and (
             obligations.sub_stream and not access.decision.obligations.sub_stream
         ):
             detail = f"{decision.rule} allows only the sub stream now"

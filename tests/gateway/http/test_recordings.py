@@ -121,7 +121,7 @@ async def test_an_order_to_stop_ends_a_player_that_takes_nothing_and_is_on_recor
 ) -> None:
     clip = EndlessClip()
 
-    async def endless(*_: object) -> EndlessClip:
+    async def endless(*_: object, **__: object) -> EndlessClip:
         return clip
 
     monkeypatch.setattr(bench.gateway.recording.library, "clip", endless)

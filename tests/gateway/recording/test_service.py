@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from gateway.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from gateway.domain.policy import Subject
 from gateway.domain.recording import RecordMode, RecordPlan, RecordState
 from gateway.domain.session import SessionKind, SessionRecord
@@ -468,3 +468,32 @@ async def test_a_plan_that_makes_no_sense_is_refused_and_plans_survive_a_restart
         await it.service.save_plan(kept, by=BOSS)
     async with site(tmp_path, documents=documents) as it:
         assert it.service.plans.all() == [kept]
+
+
+async def test_who_may_see_the_sub_stream_only_gets_clips_of_nothing_else(tmp_path: Path) -> None:
+    async with site(tmp_path, file_seconds=1.0) as it:
+        await it.service.save_plan(plan(), by=BOSS)
+        first, *_ = await it.seconds(3.0, files=3)
+        await it.service.delete_plan(DEVICE, CHANNEL, by=BOSS)
+
+        async def closed() -> bool:
+            return all(row.sha256 for row in it.index.rows.values())
+
+        await eventually(closed, 10.0, "the digests")
+        begin, end = first.begin, first.begin + timedelta(hours=1)
+        with pytest.raises(Forbidden) as caught:
+            await it.library.clip(DEVICE, CHANNEL, begin, end, sub_stream=True)
+        assert caught.value.code == "sub_stream_only"
+        middle = sorted(it.index.rows.values(), key=lambda row: row.begin)[1]
+        it.index.rows[middle.file_id] = replace(middle, stream=1)
+        clip = await it.library.clip(DEVICE, CHANNEL, begin, end, sub_stream=True)
+        assert [part.begin for part in clip.parts] == [middle.begin]
+        assert clip.parts[-1].end <= middle.end
+        with pytest.raises(NotFound):
+            await it.library.clip(
+                DEVICE,
+                CHANNEL,
+                begin - timedelta(hours=2),
+                begin - timedelta(hours=1),
+                sub_stream=True,
+            )

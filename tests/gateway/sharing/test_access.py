@@ -332,13 +332,17 @@ async def test_a_lowered_limit_ends_the_newest_streams() -> None:
     assert len(list(office.access.accesses())) == 2
 
 
-async def test_a_main_stream_ends_when_only_the_sub_stream_may_be_seen() -> None:
-    office = await _office(rule("r"))
-    main = Viewer(office, office.request())
-    await office.apply(rule("r", obligations="{ sub_stream = true }"))
+@pytest.mark.parametrize("action", [Action.LIVE, Action.PLAYBACK, Action.DOWNLOAD])
+async def test_a_main_stream_ends_when_only_the_sub_stream_may_be_seen(action: Action) -> None:
+    actions = f'["{action}"]'
+    office = await _office(rule("r", actions=actions))
+    main = Viewer(office, office.request(action=action))
+    await office.apply(rule("r", actions=actions, obligations="{ sub_stream = true }"))
     assert main.code == "sub_stream_only"
-    sub = Viewer(office, office.request())
-    await office.apply(rule("r", obligations="{ sub_stream = true, notify_owner = true }"))
+    sub = Viewer(office, office.request(action=action))
+    await office.apply(
+        rule("r", actions=actions, obligations="{ sub_stream = true, notify_owner = true }")
+    )
     assert sub.told == []
 
 
