@@ -111,6 +111,19 @@ class SourceBook:
         same = hmac.compare_digest(_hash(key), expected)
         return same and bool(key) and entry is not None and bool(entry.key_hash)
 
+    def check_new(self, config: SourceConfig) -> None:
+        """Look whether a source can be added.
+
+        Raises:
+            Invalid: `invalid_source`, `invalid_url`.
+            Conflict: `source_exists`, `too_many_sources`.
+        """
+        check_source(config)
+        if config.source_id in self._entries:
+            raise Conflict("source_exists", f"There is a source {config.source_id} already")
+        if len(self._entries) >= MAX_SOURCES:
+            raise Conflict("too_many_sources", f"There are {MAX_SOURCES} sources already")
+
     async def create(self, config: SourceConfig, *, by: Subject) -> IssuedSource:
         """Add a source; one that is pushed gets a stream key.
 
@@ -119,11 +132,7 @@ class SourceBook:
             Conflict: `source_exists`, `too_many_sources`.
             Unavailable: the store cannot keep it.
         """
-        check_source(config)
-        if config.source_id in self._entries:
-            raise Conflict("source_exists", f"There is a source {config.source_id} already")
-        if len(self._entries) >= MAX_SOURCES:
-            raise Conflict("too_many_sources", f"There are {MAX_SOURCES} sources already")
+        self.check_new(config)
         key = "" if config.kind.is_pulled else secrets.token_urlsafe(KEY_BYTES)
         await self._put(_Entry(config, _hash(key) if key else ""))
         self._record("create", config, by)

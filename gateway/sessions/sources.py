@@ -9,7 +9,7 @@ import structlog
 
 from gateway.domain.audit import AuditSink
 from gateway.domain.device import TimelineKind
-from gateway.domain.errors import Conflict, NotFound, Unavailable
+from gateway.domain.errors import Conflict, GatewayError, NotFound, Unavailable
 from gateway.domain.policy import Subject
 from gateway.domain.session import Ended, SessionRecord
 from gateway.domain.source import (
@@ -155,16 +155,22 @@ class ForeignSources:
         Raises:
             Invalid: `invalid_source`, `invalid_url`.
             Conflict: `source_exists`, `channel_exists`, `too_many_sources`.
-            Unavailable: the store cannot keep it.
+            Unavailable: the store cannot keep it; there is no source then, for nobody saw its key.
         """
         async with self._lock:
             if config.source_id:
                 self._check_free(config.source_id)
             else:
                 config = replace(config, source_id=self._new_code(CAMERA_TYPE))
-            issued = await self.book.create(config, by=by)
+            self.book.check_new(config)
+            # The book shows it before the store has it.
             self._sources[config.source_id] = self._live(config)
-            await self._list()
+            try:
+                issued = await self.book.create(config, by=by)
+                await self._list()
+            except BaseException:
+                await self._undo(config.source_id, by=by)
+                raise
         return issued
 
     async def change(self, config: SourceConfig, *, by: Subject) -> SourceConfig:
@@ -211,11 +217,7 @@ class ForeignSources:
         """
         async with self._lock:
             await self.book.delete(source_id, by=by)
-            source = self._sources.pop(source_id)
-            self.desk.expel(source, "The source was deleted")
-            await self._stop(source_id)
-            if source.inlet is not None:
-                source.inlet.close()
+            await self._drop(source_id)
             await self._list()
 
     async def test(self, source_id: str) -> ProbeReport:
@@ -316,6 +318,24 @@ class ForeignSources:
             if not taken and self.book.find(code) is None:
                 return code
         raise Conflict("no_code_left", f"All codes {self._settings.domain}{kind}0... are taken")
+
+    async def _undo(self, source_id: str, *, by: Subject) -> None:
+        """Take back a source that could not be made a channel; if the store fails again it stays, with its channel."""
+        try:
+            if self.book.find(source_id) is not None:
+                await self.book.delete(source_id, by=by)
+            await self._drop(source_id)
+            await self._list()
+        except GatewayError as exc:
+            log.error("source_undo_failed", channel_id=source_id, reason=exc.code)  # noqa: TRY400 - no trace needed
+
+    async def _drop(self, source_id: str) -> None:
+        """Forget a source that the book has no more; who watches or publishes is ended."""
+        source = self._sources.pop(source_id)
+        self.desk.expel(source, "The source was deleted")
+        await self._stop(source_id)
+        if source.inlet is not None:
+            source.inlet.close()
 
     async def _stop(self, source_id: str) -> None:
         record = self._sessions.running(self.device_id, source_id)

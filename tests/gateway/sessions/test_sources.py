@@ -1,7 +1,7 @@
 """Foreign sources as channels; publishers at the desk; what is kept and never shown."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 
 import pytest
@@ -121,6 +121,76 @@ async def test_a_store_that_fails_changes_nothing() -> None:
         bench.documents.broken = False
         assert [(one.name, one.source_id) for one, _ in sources.all()] == [("drone", FIRST)]
         _enter(sources, issued.key)
+
+
+async def test_a_source_that_is_being_kept_is_seen_whole_by_everybody_else() -> None:
+    async with source_bench() as (bench, sources):
+        bench.documents.held = []
+        async with asyncio.TaskGroup() as group:
+            making = group.create_task(sources.create(pushed(bench.clock), by=ADMIN))
+            await _until(lambda: bench.documents.held)
+            ((config, status),) = sources.all()
+            assert (config.source_id, status.state) == (FIRST, sources.status(FIRST).state)
+            held, bench.documents.held = bench.documents.held, None
+            held[0].set_result(None)
+        assert making.result().config == config
+
+
+@pytest.mark.parametrize("given", ["", "37132600001310000001"])
+async def test_a_source_that_cannot_become_a_channel_is_taken_back(given: str) -> None:
+    async with source_bench() as (bench, sources):
+        bench.store.broken = True
+        with pytest.raises(Unavailable):
+            await sources.create(pushed(bench.clock, given), by=ADMIN)
+        assert sources.all() == []
+        assert await bench.documents.load_documents("foreign_sources") == {}
+        with pytest.raises(NotFound):
+            sources.status(given or FIRST)
+        bench.store.broken = False
+        issued = await sources.create(pushed(bench.clock, given), by=ADMIN)
+        _enter(sources, issued.key, source_id=issued.config.source_id)
+        (channel,) = bench.registry.channels(sources.device_id)
+        assert channel.channel_id == issued.config.source_id
+
+
+async def test_a_source_that_cannot_be_taken_back_either_can_be_deleted_later() -> None:
+    async with source_bench() as (bench, sources):
+        bench.store.broken = True
+        bench.documents.held = []
+        async with asyncio.TaskGroup() as group:
+            making = group.create_task(_outcome(sources.create(pushed(bench.clock), by=ADMIN)))
+            await _until(lambda: bench.documents.held)
+            held, bench.documents.held = bench.documents.held, []
+            held[0].set_result(None)
+            await _until(lambda: bench.documents.held)
+            held, bench.documents.held = bench.documents.held, None
+            bench.documents.broken = True
+            held[0].set_result(None)
+        assert isinstance(making.result(), Unavailable)
+        ((config, _),) = sources.all()
+        assert config.source_id == FIRST
+        bench.store.broken = bench.documents.broken = False
+        await sources.delete(FIRST, by=ADMIN)
+        assert sources.all() == []
+
+
+async def _outcome(attempt: Coroutine[None, None, object]) -> object:
+    try:
+        return await attempt
+    except GatewayError as exc:
+        return exc
+
+
+async def test_a_source_that_exists_is_not_touched_by_a_second_one_of_its_code() -> None:
+    async with source_bench() as (bench, sources):
+        issued = await sources.create(pushed(bench.clock), by=ADMIN)
+        _, stops = _enter(sources, issued.key)
+        with pytest.raises(Conflict, match="already"):
+            await sources.create(pushed(bench.clock, FIRST), by=ADMIN)
+        with pytest.raises(Invalid):
+            await sources.create(pushed(bench.clock, "x"), by=ADMIN)
+        assert stops.codes == []
+        assert sources.publishers == 1
 
 
 @pytest.mark.parametrize(
