@@ -12,6 +12,7 @@ from gateway.domain.errors import GatewayError, Gone, Invalid, NotFound, Unavail
 from gateway.domain.hls import HlsPlane, HlsStream
 from gateway.domain.policy import Action
 from gateway.domain.session import SessionRecord
+from gateway.http.cookie import cookie_of
 from gateway.http.deps import HttpDeps
 from gateway.http.entrance import StreamEntrance, Visit
 from gateway.http.gate import ChannelGate
@@ -120,7 +121,7 @@ class HlsApi:
                 tag="live",
                 access=Access.VIEWING,
                 media=(kind,),
-                errors=(403, 404, 410, 503),
+                errors=(403, 404, 410, 429, 503),
             )
             for file, handler, name, words, kind in rows
         ]
@@ -135,7 +136,12 @@ class HlsApi:
         if request.method == "HEAD":
             self._gate.decide(visit.principal, Action.LIVE, channel, visit.context)
             return self._probe(channel)
-        viewing = self._viewings.new(outside=not visit.is_local)
+        session = visit.principal.session
+        viewing = self._viewings.new(
+            outside=not visit.is_local,
+            source=request.remote or "",
+            session_id="" if session is None else session.session_id,
+        )
         up = "../../.." if device_id is not None else "../.."
         try:
             body = await self._open(viewing, visit, channel, f"{up}/hls/{viewing.key}/live.m3u8")
@@ -212,7 +218,21 @@ class HlsApi:
                 "viewing_unknown", "No viewing has this address; open the channel's index.m3u8"
             )
         request[OUTSIDE] = viewing.outside
+        if not (viewing.serves(request.remote or "") or self._is_of_session(request, viewing)):
+            raise ApiError(
+                403,
+                "viewing_elsewhere",
+                "This was opened from another address; open the channel's index.m3u8 from this one",
+            )
         return viewing
+
+    def _is_of_session(self, request: web.Request, viewing: HlsViewing) -> bool:
+        """Whether a browser sends the cookie of the session that opened it."""
+        token = cookie_of(request)
+        if not viewing.session_id or token is None:
+            return False
+        found = self._deps.sharing.logins.find(token)
+        return found is not None and found[1].session_id == viewing.session_id
 
     async def _send(
         self,

@@ -1,4 +1,15 @@
-"""Viewings of HLS: who watches without a connection, from the first playlist until nobody asks any more."""
+"""Viewings of HLS: who watches without a connection, from the first playlist until nobody asks any more.
+
+The address of a viewing is its credential, so that players need no other: it can be handed on. One viewing is one
+viewer of the limits and of the audit, and must not serve a crowd. Two rules keep it to one:
+
+- It answers `MAX_ASKING` requests at a time; a player has two or three under way.
+- Of people outside it serves only the network it was opened from (an IPv4 address, an IPv6 /64): what they hand on to
+  elsewhere stands on nobody's record. A phone that changes its network meanwhile opens `index.m3u8` again, which is
+  decided on and recorded like the first time; a browser that still sends the cookie of the session in which the
+  viewing was opened has proven who it is and goes on. Our own people are not bound: they may watch as often as they
+  like anyway, and their phones change networks.
+"""
 
 import asyncio
 import secrets
@@ -10,6 +21,7 @@ from gateway.domain.hls import HlsStream
 from gateway.domain.session import EndReason
 from gateway.domain.viewing import StreamEntry
 from gateway.http.problem import ApiError
+from gateway.sharing.failures import network_of
 
 __all__ = ["HlsViewing", "HlsViewings"]
 
@@ -19,6 +31,8 @@ IDLE_TARGETS = 2
 """Target durations after which a player must have asked for the playlist again (RFC 8216 6.3.4: one)."""
 IDLE_GRACE = 6.0
 """Seconds more, for slow networks."""
+MAX_ASKING = 8
+"""Requests of one viewing at a time: a player has a playlist that blocks and a few parts under way, a crowd has more."""
 KEEP_REASON = 60.0
 """Seconds for which the reason of an end is told."""
 MAX_ENDED = 10_000
@@ -32,11 +46,17 @@ class HlsViewing:
         book: Told of the end.
         key: The unguessable part of its addresses.
         outside: Whether it is of another domain, which is told less.
+        source: Host it is opened from.
+        session_id: Session of the console it is opened in; empty without one.
     """
 
-    def __init__(self, book: "HlsViewings", key: str, *, outside: bool) -> None:
+    def __init__(
+        self, book: "HlsViewings", key: str, *, outside: bool, source: str, session_id: str
+    ) -> None:
         self.key = key
         self.outside = outside
+        self.session_id = session_id
+        self._network = network_of(source)
         self.sent = 0
         """Bytes that went out."""
         self.error: GatewayError | None = None
@@ -68,6 +88,10 @@ class HlsViewing:
         self._seen = self._loop.time()
         self._arm(self._patience())
 
+    def serves(self, source: str) -> bool:
+        """Whether its address alone is good enough from a host."""
+        return not self.outside or network_of(source) == self._network
+
     def check(self) -> None:
         """Raise if it is over.
 
@@ -82,10 +106,17 @@ class HlsViewing:
         """Count somebody as asking for as long as they do.
 
         Raises:
-            GatewayError: It is over, or ends meanwhile.
+            GatewayError: It is over, or ends meanwhile; 429 `viewing_busy`: too many ask.
         """
         self.check()
         assert self._stream is not None
+        if self._busy >= MAX_ASKING:
+            raise ApiError(
+                429,
+                "viewing_busy",
+                f"This viewing answers {MAX_ASKING} requests at a time; others open index.m3u8 themselves",
+                headers={"Retry-After": "1"},
+            )
         self._busy += 1
         try:
             yield self._stream
@@ -151,14 +182,17 @@ class HlsViewings:
         self._ended: dict[str, tuple[HlsViewing, float]] = {}
         """With the loop's time at which they are forgotten."""
 
-    def new(self, *, outside: bool) -> HlsViewing:
+    def new(self, *, outside: bool, source: str, session_id: str = "") -> HlsViewing:
         """Return a viewing with a key of its own.
 
         Args:
             outside: Whether it is of another domain.
+            source: Host it is opened from.
+            session_id: Session of the console it is opened in.
         """
         self._purge()
-        viewing = HlsViewing(self, secrets.token_urlsafe(KEY_BYTES), outside=outside)
+        key = secrets.token_urlsafe(KEY_BYTES)
+        viewing = HlsViewing(self, key, outside=outside, source=source, session_id=session_id)
         self._open[viewing.key] = viewing
         return viewing
 

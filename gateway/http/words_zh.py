@@ -149,6 +149,8 @@ _OBJECTS: Mapping[str, str] = {
     "session_unknown": "没有此会话",
     "stream_not_found": "没有此视频流",
     "viewing_unknown": "没有此次观看, 请重新打开视频",
+    "viewing_busy": "此次观看的并发请求过多; 其他人请自行打开视频",
+    "viewing_elsewhere": "此次观看是从另一网络地址打开的, 请重新打开视频",
     "segment_unknown": "没有此视频片段",
     "platform_unknown": "没有此平台",
     "platform_exists": "此平台已存在",

@@ -89,7 +89,8 @@ export const isOfTheWay = (error) => OF_THE_WAY.has(error.code);
  * @param {() => number} random 0 up to 1; spreads sixteen tiles that lost their picture at one instant.
  */
 export function nextTry(error, failures, random = Math.random) {
-  const refused = error.status === 403 || (error.status === 401 && !error.code.startsWith("token_"));
+  // Whoever has changed the network opens the picture again from there.
+  const refused = (error.status === 403 && error.code !== "viewing_elsewhere") || (error.status === 401 && !error.code.startsWith("token_"));
   if (refused || FINAL.has(error.code) || BY_ORDER.has(error.code)) return null;
   const slowest = RARELY.has(error.code) ? 60 : 30;
   const base = Math.min(slowest, (RARELY.has(error.code) ? 5 : 1) * 2 ** Math.min(failures - 1, 6));

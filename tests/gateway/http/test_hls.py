@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import structlog
 import uvloop
 
 from gateway.domain.audit import AuditKind
-from gateway.domain.policy import Action
+from gateway.domain.policy import Action, Role
 from gateway.domain.session import EndReason
 from gateway.http import hls_viewing, sending
 from gateway.http.route import Access
+from tests.support.console import console_client
 from tests.support.hls_plane import INIT, PART, PLAYLIST, SEGMENT, ScriptedHls
 from tests.support.http import (
     CHANNEL,
@@ -270,6 +272,94 @@ async def test_a_forced_stop_wakes_who_waits_and_answers_403_in_words(
     assert plane.shares[0].left.is_set()
     assert bench.server.viewers == 0
     assert len(ends(bench)) == 1
+
+
+async def test_a_viewing_answers_one_player_and_no_crowd(
+    bench: HttpBench, plane: ScriptedHls
+) -> None:
+    folder, other = await viewing(bench), await viewing(bench)
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(get(bench, f"{folder}/live.m3u8?_HLS_msn=7"))
+            for _ in range(hls_viewing.MAX_ASKING)
+        ]
+        await until(lambda: len(plane.shares[0].asked) == hls_viewing.MAX_ASKING)
+        for file in FILES:
+            status, body, answer = await get(bench, f"{folder}/{file}")
+            assert (status, body["code"]) == (429, "viewing_busy")
+            assert answer.headers["Retry-After"] == "1"
+            assert (await get(bench, f"{other}/{file}"))[0] == 200
+        plane.shares[0].end("source_lost", "gone")
+    assert {task.result()[0] for task in waiting} == {410}
+    chinese = {"Accept-Language": "zh"}
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(get(bench, f"{other}/live.m3u8?_HLS_msn=7"))
+            for _ in range(hls_viewing.MAX_ASKING)
+        ]
+        await until(lambda: len(plane.shares[1].asked) == hls_viewing.MAX_ASKING + 1)
+        _, body, _ = await get(bench, f"{other}/live.m3u8", headers=chinese)
+        assert body["detail"].startswith("此次观看的并发请求过多")
+        plane.shares[1].end("source_lost", "gone")
+
+
+async def elsewhere(bench: HttpBench, path: str, **options: Any) -> tuple[int, str]:
+    """Ask from another address of this machine; status and problem code."""
+    connector = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with (
+        aiohttp.ClientSession(connector=connector) as http,
+        http.get(bench.url + path, **options) as answer,
+    ):
+        if answer.status == 200:
+            await answer.read()
+            return 200, ""
+        return answer.status, (await answer.json(content_type=None))["code"]
+
+
+async def test_people_outside_watch_from_where_they_opened_it(bench: HttpBench) -> None:
+    key = await bench.sharing.key()
+    outside, own = await viewing(bench, token=key.bearer), await viewing(bench)
+    for file in FILES:
+        assert await elsewhere(bench, f"{outside}/{file}") == (403, "viewing_elsewhere")
+        assert (await get(bench, f"{outside}/{file}"))[0] == 200
+        assert await elsewhere(bench, f"{own}/{file}") == (200, "")
+    assert bench.server.viewers == 2
+
+
+async def test_the_cookie_of_its_session_carries_a_viewing_to_another_network(
+    bench: HttpBench,
+) -> None:
+    for name in ("zhao", "qian"):
+        await bench.sharing.user(name, Role.VIEWER, "urban")
+    async with (
+        console_client(bench.url, "zhao") as page,
+        console_client(bench.url, "qian") as other,
+    ):
+        _, body, _ = await page.call("GET", INDEX)
+        key = re.search(rb"/hls/([\w-]+)/", body)
+        assert key is not None
+        path = f"/hls/{key[1].decode()}/live.m3u8"
+        assert await elsewhere(bench, path, cookies={"gbgw_session": page.cookie}) == (200, "")
+        for cookie in (other.cookie, "", "x"):
+            told = await elsewhere(bench, path, cookies={"gbgw_session": cookie})
+            assert told == (403, "viewing_elsewhere")
+        assert (await page.call("DELETE", "/api/v1/console/session"))[0] == 204
+        assert (await elsewhere(bench, path, cookies={"gbgw_session": page.cookie}))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("opened", "asks", "served"),
+    [
+        ("192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+    ],
+)
+async def test_what_counts_as_the_same_address(opened: str, asks: str, *, served: bool) -> None:
+    found = hls_viewing.HlsViewings().new(outside=True, source=opened)
+    assert found.serves(asks) is served
 
 
 async def test_the_end_of_the_stream_is_told_for_a_while(
