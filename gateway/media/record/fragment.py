@@ -94,6 +94,12 @@ class FragmentMaker:
             done += self.flush()
         return done
 
+    @property
+    def keyframe_at(self) -> int | None:
+        """Video ticks at which the key frame came that what is gathered begins with; None if that is none."""
+        pictures = self._pictures
+        return pictures[0].dts if pictures and pictures[0].sync and not self._groups else None
+
     def flush(self) -> list[Fragment]:
         """Return what was gathered; sound that goes beyond the last picture is left out."""
         pictures = self._pictures

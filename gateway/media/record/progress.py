@@ -70,9 +70,9 @@ class FileInProgress:
         self._failed = False
         lane.submit(disk.open, self._opened)
 
-    def span(self, fragment: Fragment) -> float:
-        """Return how long the file is up to a fragment, in seconds."""
-        return (fragment.begin - self._base) / TICKS
+    def span(self, until: int) -> float:
+        """Return how long the file is up to a time of the output (video ticks), in seconds."""
+        return (until - self._base) / TICKS
 
     def append(self, fragment: Fragment) -> int:
         """Give one more fragment to the disk; return its bytes."""

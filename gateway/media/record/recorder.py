@@ -168,6 +168,9 @@ class StreamRecorder:
         if self._anchor is None:
             self._anchor = began
         self._take(chunk)
+        if self._misses_sound():
+            # Once all other outputs have this chunk too, one of which may have sound already.
+            asyncio.get_running_loop().call_soon(self._rejoin)
 
     def end(self, code: str, detail: str) -> None:
         """The output is over."""
@@ -206,12 +209,9 @@ class StreamRecorder:
 
     def _put(self, fragment: Fragment, *, fresh: bool) -> None:
         file = self._file
-        if fragment.keyframe and file is not None and self._is_long(file, fragment):
+        if fragment.keyframe and file is not None and self._is_long(file, fragment.begin):
             self._end_file()
             file = None
-            if fresh and self._has_sound_now():
-                self._rejoin()
-                return
         if self._overflows(file, fragment):
             return
         if file is None:
@@ -221,19 +221,26 @@ class StreamRecorder:
         self.figures.frames += fragment.frames
         self.figures.bytes += file.append(fragment)
 
-    def _is_long(self, file: FileInProgress, fragment: Fragment) -> bool:
-        return file.span(fragment) >= self._options.file_seconds or (
-            self._cause != file.record.cause
-        )
+    def _is_long(self, file: FileInProgress, until: int) -> bool:
+        return file.span(until) >= self._options.file_seconds or self._cause != file.record.cause
 
-    def _has_sound_now(self) -> bool:
-        """Whether the source has sound by now and the output was opened without."""
-        maker, live = self._maker, self._live
-        silent = maker is not None and maker.head.audio is None
-        return silent and live is not None and live.audio is not None
+    def _misses_sound(self) -> bool:
+        """Whether the output was opened without sound, there is some by now, and a file should begin here.
+
+        Everything before the key frame that has just come was written, and an output begins with that one.
+        """
+        maker, file, live = self._maker, self._file, self._live
+        if maker is None or file is None or live is None or live.audio is None:
+            return False
+        if maker.head.audio is not None or maker.keyframe_at is None:
+            return False
+        return self._is_long(file, maker.keyframe_at)
 
     def _rejoin(self) -> None:
         """Take the output anew, from the key frame that has just come."""
+        if not self._misses_sound():
+            return
+        self._end_file()
         if self._feed is not None:
             self._feed.detach()
         self._feed, self._maker = None, None

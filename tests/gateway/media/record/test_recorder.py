@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.domain.media import OutputFormat
 from gateway.domain.recording import RecordFile, RecordSpec, RecordState
 from gateway.media.record.disk import DiskFile
+from gateway.media.viewer import Chunk
 from gb28181.es.unit import Codec
 from tests.support.media import aac_units, g711_units, interleave, video_units
 from tests.support.recordings import (
@@ -112,6 +114,47 @@ async def test_sound_that_comes_later_is_in_the_next_file(tmp_path: Path) -> Non
     assert "mp4a" not in files[0].mime
     assert "mp4a.40.2" in files[-1].mime
     assert files[0].head != files[-1].head
+
+
+@pytest.mark.parametrize("gop", [10, 25, 40])
+@pytest.mark.parametrize("watched", [False, True])
+async def test_no_picture_is_lost_or_doubled_when_sound_comes_later(
+    tmp_path: Path, gop: int, watched: bool
+) -> None:
+    notes, count = RecordNotes(), 200
+    async with record_bench(tmp_path, file_seconds=1.0) as bench:
+        units = video_units(count=count, gop=gop)
+        await bench.play(units[:8])
+        recorder = await bench.record(notes)
+        await bench.play(units[8:15], pause=0.002)
+        rest = interleave(units[15:], aac_units(90, start=SECOND * 15 // 25))
+        await bench.play(rest[:12], pause=0.002)
+        if watched:
+            # Somebody's output has the sound before ours is taken anew.
+            bench.stream.tap(OutputFormat.MP4, Ignored(), "test")
+        await bench.play(rest[12:], pause=0.002)
+        await recorder.close()
+        files = await finished(bench, notes)
+    assert "mp4a" not in files[0].mime
+    assert "mp4a.40.2" in files[1].mime
+    found = [await asyncio.to_thread(probe, tmp_path / file.path) for file in files]
+    assert sum(one.pictures for one in found) in {count - 1, count}
+    for file, following in pairwise(files):
+        assert abs(following.begin - file.end) < timedelta(seconds=0.1)
+    assert notes.ended == []
+
+
+class Ignored:
+    """A taker of chunks that wants none."""
+
+    def start(self, header: bytes, chunks: list[Chunk]) -> None:
+        pass
+
+    def chunk(self, chunk: Chunk) -> None:
+        pass
+
+    def close(self, code: str, detail: str) -> None:
+        pass
 
 
 async def test_a_change_of_picture_size_begins_a_new_file_and_nothing_ends(tmp_path: Path) -> None:
