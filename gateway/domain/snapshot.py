@@ -39,7 +39,8 @@ class SnapshotTask(Protocol):
             width: In pixels, never more than the stream has; None: as the stream.
 
         Raises:
-            Unavailable: `no_picture`: none came in time, or nothing of it can be decoded.
+            Unavailable: `no_picture`: none came in time, or nothing of it can be decoded; `snapshot_too_late`:
+                the gateway had too many others to make.
             Gone: The stream ended before.
         """
 

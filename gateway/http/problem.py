@@ -116,6 +116,7 @@ _FAILED = {
     "viewing_ended": "Nobody asked for the playlist for some time; open index.m3u8 again",
     "no_picture": "The camera has sent no picture in time",
     "too_many_snapshots": "Too many pictures are being made; try again in a moment",
+    "snapshot_too_late": "Too many pictures are being made; try again in a moment",
 }
 """What people outside are told of streams and requests that failed."""
 

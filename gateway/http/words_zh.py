@@ -72,6 +72,7 @@ FAILED_ZH: Mapping[str, str] = {
     "viewing_ended": "长时间没有请求播放列表, 观看已结束, 请重新打开",
     "no_picture": "摄像机没有及时送来图像",
     "too_many_snapshots": "截图请求过多, 请稍后再试",
+    "snapshot_too_late": "截图请求过多, 没有及时完成, 请稍后再试",
     "sub_stream_unavailable": "此通道没有子码流",
     "recording_unreadable": "录像文件的一部分已无法读取",
     "disk_full": "录像磁盘已满, 有空间后自动恢复",

@@ -28,6 +28,8 @@ MAX_WAITING = 64
 """Pictures waited for and in work; one more is refused. A wall of 16 asks for its pictures at once."""
 KEYFRAME_WAIT = 15.0
 """Seconds for the first key frame of a stream; sessions give up earlier, with a reason."""
+TURN_WAIT = 10.0
+"""Seconds for its turn and its making; a later picture would show what is long past."""
 DECODE_BUDGET = 0.5
 """Seconds of decoding; a group of pictures that takes longer gives an older picture."""
 QUALITY = 3
@@ -70,14 +72,20 @@ class SnapshotMedia:
         return task
 
     async def _make(self, units: list[MediaUnit], width: int | None) -> Snapshot:
-        async with self._turn:
-            try:
-                return await self._plane.worker.run(make_jpeg, units, width)
-            except (av.FFmpegError, ValueError) as exc:
-                log.warning("snapshot_failed", error=str(exc))
-                raise Unavailable(
-                    "no_picture", f"The stream's pictures cannot be decoded: {exc}"
-                ) from exc
+        try:
+            async with asyncio.timeout(TURN_WAIT):
+                async with self._turn:
+                    return await self._plane.worker.run(make_jpeg, units, width)
+        except TimeoutError:
+            raise Unavailable(
+                "snapshot_too_late",
+                f"The gateway did not make the picture within {TURN_WAIT:g} s: too many are wanted",
+            ) from None
+        except (av.FFmpegError, ValueError) as exc:
+            log.warning("snapshot_failed", error=str(exc))
+            raise Unavailable(
+                "no_picture", f"The stream's pictures cannot be decoded: {exc}"
+            ) from exc
 
 
 class PictureTask:
@@ -110,7 +118,7 @@ class PictureTask:
         """Wait for a key frame if there is none yet, and make the picture; once.
 
         Raises:
-            Unavailable: `no_picture`.
+            Unavailable: `no_picture`, `snapshot_too_late`.
             Gone: The stream ended before.
         """
         try:

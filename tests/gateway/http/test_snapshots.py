@@ -9,8 +9,9 @@ import pytest
 from gateway.domain.audit import AuditKind
 from gateway.domain.errors import Gone, Unavailable
 from gateway.domain.session import EndReason
+from gateway.http.snapshots import MAX_AT_ONCE
 from gateway.sharing.keys import Scope
-from tests.support.http import CHANNEL, DEVICE, HttpBench, http_bench, session_failed
+from tests.support.http import ADMIN, CHANNEL, DEVICE, HttpBench, http_bench, session_failed
 from tests.support.policy import rule
 from tests.support.registry import camera
 from tests.support.snapshots import JPEG, ScriptedSnapshots
@@ -142,6 +143,46 @@ async def test_a_camera_that_does_not_come_is_told_with_its_session(bench: HttpB
     bench.sessions.refuse = session_failed(EndReason.INVITE_TIMEOUT, "No answer in 20 s")
     status, body, _ = await bench.call("GET", PATH)
     assert (status, body["code"], body["session_id"]) == (504, "invite_timeout", "s1")
+
+
+async def test_one_key_waits_for_a_few_pictures_at_a_time_and_leaves_others_theirs(
+    bench: HttpBench, plane: ScriptedSnapshots
+) -> None:
+    plane.ready.clear()
+    key, other = await bench.sharing.key(), await bench.sharing.key()
+    async with asyncio.TaskGroup() as group:
+        waiting = [
+            group.create_task(bench.call("GET", PATH, token=key.bearer)) for _ in range(MAX_AT_ONCE)
+        ]
+        while len(plane.widths) < MAX_AT_ONCE:
+            await asyncio.sleep(0.005)
+        bench.sharing.audit.entries.clear()
+        status, body, answer = await bench.call("GET", PATH, token=key.bearer)
+        assert (status, body["code"]) == (429, "too_many_snapshots")
+        assert answer.headers["Retry-After"] == "1"
+        [entry] = bench.sharing.audit.of(AuditKind.ACCESS)
+        assert (entry.result, entry.reason) == ("deny", "too_many_snapshots")
+        waiting += [
+            group.create_task(bench.call("GET", PATH, token=token))
+            for token in (other.bearer, ADMIN, ADMIN, ADMIN, ADMIN, ADMIN)
+        ]
+        while len(plane.widths) < MAX_AT_ONCE + 6:
+            await asyncio.sleep(0.005)
+        plane.ready.set()
+    assert {task.result()[0] for task in waiting} == {200}
+    assert (await bench.call("GET", PATH, token=key.bearer))[0] == 200
+
+
+async def test_a_picture_that_comes_too_late_is_told_in_the_readers_language(
+    bench: HttpBench, plane: ScriptedSnapshots
+) -> None:
+    plane.fail = Unavailable("snapshot_too_late", "Not made within 10 s")
+    key = await bench.sharing.key()
+    headers = {"Accept-Language": "zh"}
+    status, body, _ = await bench.call("GET", PATH, token=key.bearer, headers=headers)
+    assert (status, body["code"]) == (503, "snapshot_too_late")
+    assert body["detail"].startswith("截图请求过多")
+    assert body["detail_en"] == "Too many pictures are being made; try again in a moment"
 
 
 async def test_without_a_plane_there_is_no_route(tmp_path: Path) -> None:

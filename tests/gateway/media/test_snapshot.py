@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +10,7 @@ import av
 import pytest
 
 from gateway.domain.errors import Gone, NotFound, Unavailable
+from gateway.domain.snapshot import Snapshot
 from gateway.media import snapshot as module
 from gateway.media.snapshot import SnapshotMedia, make_jpeg
 from gb28181.es.unit import Codec, MediaUnit
@@ -173,6 +175,37 @@ async def test_too_many_at_once_are_refused_and_all_others_made(
         async with asyncio.TaskGroup() as group:
             made = [group.create_task(task.picture()) for task in tasks]
         assert len({item.result().jpeg for item in made}) == 1
+
+
+async def test_who_does_not_get_its_turn_in_time_is_told_and_holds_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go, make = threading.Event(), module.make_jpeg
+
+    def stuck(group: list[MediaUnit], width: int | None = None) -> Snapshot:
+        go.wait(30)
+        return make(group, width)
+
+    monkeypatch.setattr(module, "make_jpeg", stuck)
+    monkeypatch.setattr(module, "TURN_WAIT", 0.2)
+    async with running() as (bench, media):
+        bench.feed(video_units(count=5))
+        try:
+            # The first is in work for too long, the others never get their turn in time.
+            async with asyncio.TaskGroup() as group:
+                asked = [group.create_task(refusal(media)) for _ in range(3)]
+        finally:
+            go.set()
+        assert {task.result() for task in asked} == {"snapshot_too_late"}
+        assert (media.pending, bench.viewers()) == (0, {})
+        monkeypatch.setattr(module, "TURN_WAIT", 30.0)
+        assert (await media.begin(STREAM).picture()).width == 160
+
+
+async def refusal(media: SnapshotMedia) -> str:
+    with pytest.raises(Unavailable) as caught:
+        await media.begin(STREAM).picture()
+    return caught.value.code
 
 
 async def test_who_gives_up_holds_nothing() -> None:
