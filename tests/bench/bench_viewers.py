@@ -1,6 +1,6 @@
-"""CPU of one added FLV viewer, and of one received stream nobody watches.
+"""CPU of one added FLV or fMP4 viewer, and of one received stream nobody watches.
 
-    python tests/bench/bench_viewers.py [viewers|ingest] [--seconds 10]
+    BENCH_FORMAT=mp4 BENCH_MBIT=2 python tests/bench/bench_viewers.py [viewers|ingest] [--seconds 10]
 
 Viewers: one 4 Mbit/s 25 fps H.264 stream with G.711 sound is muxed once and written to real
 loopback TCP sockets as aiohttp does (`transport.write`), under uvloop; the readers are another
@@ -40,6 +40,7 @@ from tests.support.media import RecordingEvents, g711_units, video_units
 
 FPS = 25
 BIT_RATE = int(float(os.environ.get("BENCH_MBIT", "4")) * 1_000_000)
+FORMAT = OutputFormat(os.environ.get("BENCH_FORMAT", "flv"))
 GOP = 50
 STEP = 90_000 // FPS
 
@@ -138,7 +139,7 @@ async def viewers(counts: list[int], seconds: float) -> dict[str, Any]:
             began = monotonic()
             await play(stream, part[:2], began, part[0].dts)
             for sink in sinks:
-                stream.attach(OutputFormat.FLV, sink, audio=True)
+                stream.attach(FORMAT, sink, audio=True)
             await play(stream, part[2:warm], began, part[0].dts)
             started, used = monotonic(), cpu()
             await play(stream, part[warm:], began, part[0].dts)
@@ -181,7 +182,7 @@ class Joiner:
 async def join(stream: LiveStream) -> float:
     """Milliseconds until one more viewer has its first picture."""
     joiner, began = Joiner(), time.perf_counter()
-    viewer = stream.attach(OutputFormat.FLV, joiner, audio=True)
+    viewer = stream.attach(FORMAT, joiner, audio=True)
     async with asyncio.timeout(2):
         await joiner.got.wait()
     took = time.perf_counter() - began
