@@ -178,7 +178,7 @@ def probe(path: Path | str, *arguments: str) -> Probed:
 
     streams = ask("-count_frames", "-show_streams")["streams"]
     video = next(item for item in streams if item["codec_type"] == "video")
-    audio = next((item for item in streams if item["codec_type"] == "audio"), {})
+    audio: dict[str, Any] = next((item for item in streams if item["codec_type"] == "audio"), {})
     packets = ask("-show_packets")["packets"]
     pictures = [item for item in packets if item["codec_type"] == "video"]
     return Probed(
