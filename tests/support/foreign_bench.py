@@ -58,7 +58,7 @@ class ScriptedIngests:
         self.probed: list[PullSpec] = []
 
     async def open_ingest(self, spec: IngestSpec, events: IngestEvents) -> Ingest:
-        raise NotImplementedError
+        raise AssertionError(f"nothing here fetches media, and {spec.stream_id} was asked for")
 
     def open_inlet(self, name: str) -> Inlet:
         return PushInlet(name, max_tags=100, max_bytes=100_000, clock=self._clock.monotonic)

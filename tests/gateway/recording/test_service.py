@@ -317,7 +317,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         shutil.which("mount") is None
         or subprocess.run(mount, capture_output=True, check=False).returncode
     ):
-        pytest.skip("no file system can be mounted here")
+        pytest.fail("a small file system must be mounted for this: run as root, with mount")
     try:
         yield folder
     finally:
