@@ -27,6 +27,7 @@ def http_options(settings: Settings) -> HttpOptions:
         signature_skew=settings.sharing.signature_skew,
         public_url=http.public_url,
         cors_origins=http.cors_origins,
+        trusted_proxies=http.trusted_proxies,
         max_viewers=limits.max_viewers,
         max_viewers_per_stream=limits.max_viewers_per_stream,
     )

@@ -45,6 +45,20 @@ def _check_advertised(value: str) -> str:
     return value
 
 
+def _check_proxies(value: str) -> str:
+    try:
+        network = ipaddress.ip_network(value)
+    except ValueError:
+        raise ValueError(
+            f"expected addresses or networks such as 127.0.0.1 or 10.1.0.0/24, got {value!r}"
+        ) from None
+    if network.prefixlen == 0:
+        raise ValueError(
+            f"expected the addresses of your proxies, got {value!r}, which lets everybody make up an address"
+        )
+    return str(network)
+
+
 def _split_list(value: object) -> object:
     # The environment has no lists: GATEWAY__SIP__ALGORITHMS="SHA-256, MD5".
     if isinstance(value, str):
@@ -172,16 +186,23 @@ class HttpSettings(Section):
     """Origins (`https://host[:port]`) whose pages may use the API and the streams; `*` is any."""
     public_url: str = ""
     """Base of the URLs given out (`https://video.example`); empty: as the request came in."""
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    """Addresses or networks (CIDR) of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
 
     @field_validator("host")
     @classmethod
     def _host(cls, value: str) -> str:
         return _check_address(value)
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _split_origins(cls, value: object) -> object:
+    def _split_lists(cls, value: object) -> object:
         return _split_list(value)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_check_proxies(network) for network in value)
 
     @field_validator("admin_token")
     @classmethod

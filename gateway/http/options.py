@@ -29,6 +29,8 @@ class HttpOptions:
     """Base of the URLs given out; empty: as the request came in."""
     cors_origins: tuple[str, ...] = ()
     """Origins (`https://host[:port]`) whose pages may use the API and the streams; `*` is any."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
     max_viewers: int = 10_000
     max_viewers_per_stream: int = 2_000
     output_timeout: float = 60.0

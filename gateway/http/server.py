@@ -21,6 +21,7 @@ from gateway.http.departments import DepartmentApi
 from gateway.http.deps import HttpDeps
 from gateway.http.devices import DeviceApi
 from gateway.http.entrance import StreamEntrance
+from gateway.http.forwarded import Forwarded
 from gateway.http.gate import ChannelGate
 from gateway.http.grants import GrantApi
 from gateway.http.hls import HlsApi
@@ -238,6 +239,7 @@ class HttpServer:
         application = web.Application(
             client_max_size=1,  # bodies are read by raw_body, each route with its own limit
             middlewares=[
+                Forwarded(options.trusted_proxies).middleware(),
                 self._record(),
                 origins.middleware(),
                 problem_middleware,

@@ -171,3 +171,21 @@ def test_secrets_do_not_show_in_the_representation(tmp_path: Path) -> None:
 
 def test_the_database_is_in_the_data_directory_by_default() -> None:
     assert Settings(data_dir=Path("/srv/g")).store_url == "sqlite+aiosqlite:////srv/g/gateway.db"
+
+
+def test_trusted_proxies_are_addresses_and_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "g.toml"
+    path.write_text('[http]\ntrusted_proxies = ["127.0.0.1", "10.1.0.0/24"]\n', encoding="utf-8")
+    assert load_settings(path).http.trusted_proxies == ("127.0.0.1/32", "10.1.0.0/24")
+    monkeypatch.setenv("GATEWAY__HTTP__TRUSTED_PROXIES", "::1, 192.0.2.0/28")
+    assert load_settings(path).http.trusted_proxies == ("::1/128", "192.0.2.0/28")
+
+
+@pytest.mark.parametrize("value", ["proxy.example", "10.1.0.7/24", "0.0.0.0/0", "::/0"])
+def test_a_proxy_that_is_no_address_or_everybody_is_refused(value: str, tmp_path: Path) -> None:
+    (problem,) = problems_of(f'[http]\ntrusted_proxies = ["{value}"]\n', tmp_path)
+    assert "line 2" in problem
+    assert "expected" in problem
+    assert value in problem
