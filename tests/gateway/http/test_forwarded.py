@@ -105,12 +105,14 @@ async def test_nobody_but_a_trusted_proxy_says_where_it_comes_from(tmp_path: Pat
     for trusted in ((), ("10.1.0.0/24",), ("127.0.0.2",)):
         data = tmp_path / str(len(trusted) + len("".join(trusted)))
         data.mkdir()
-        async with http_bench(data, trusted_proxies=trusted) as bench:
-            async with console_client(bench.url) as page:
-                assert (await fail_to_log_in(page, "boss", spoofed))[0] == 401
-                assert sources(bench) == ["127.0.0.1"]
-                answer = await set_up(page, spoofed)
-                assert "Secure" not in answer.headers["Set-Cookie"]
+        async with (
+            http_bench(data, trusted_proxies=trusted) as bench,
+            console_client(bench.url) as page,
+        ):
+            assert (await fail_to_log_in(page, "boss", spoofed))[0] == 401
+            assert sources(bench) == ["127.0.0.1"]
+            answer = await set_up(page, spoofed)
+            assert "Secure" not in answer.headers["Set-Cookie"]
 
 
 async def set_up(page: ConsoleClient, headers: dict[str, str]) -> aiohttp.ClientResponse:
