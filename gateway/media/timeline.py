@@ -50,17 +50,19 @@ class Timeline:
         """Return the unit with repaired stamps."""
         track = self._tracks.get(unit.is_video)
         if track is None:
-            dts = self._first(unit.dts, now)
+            placed = dts = self._first(unit.dts, now)
             track = _Track(dts - unit.dts, unit.dts, dts, now, now, unit.dts)
             self._tracks[unit.is_video] = track
         else:
-            dts = self._next(track, unit.dts, now)
+            placed = self._next(track, unit.dts, now)
+            dts = max(placed, track.dts + 1)
             self._watch_rate(track, unit.dts, now)
             track.source_dts = unit.dts
             track.dts = dts
             track.arrival = now
         reorder = unit.pts - unit.dts
-        pts = dts + reorder if 0 < reorder <= MAX_REORDER else dts
+        # A dts that was moved for the sake of order moves no picture: it is shown when its source says.
+        pts = max(dts, placed + reorder) if 0 < reorder <= MAX_REORDER else dts
         return MediaUnit(unit.codec, pts, dts, unit.keyframe, unit.payload)
 
     def _first(self, source_dts: int, now: float) -> int:
@@ -76,13 +78,14 @@ class Timeline:
         return clock
 
     def _next(self, track: _Track, source_dts: int, now: float) -> int:
+        """Return where a stamp lies on our clock; it may lie before the last one."""
         elapsed = max(0, int((now - track.arrival) * TICKS))
         if track.by_arrival or source_dts == track.source_dts:
             return track.dts + max(1, elapsed)
         dts = source_dts + track.offset
         if not -BACK <= dts - track.dts <= elapsed + AHEAD:
             dts = self._reanchor(track, source_dts, elapsed)
-        return max(dts, track.dts + 1)
+        return dts
 
     def _reanchor(self, track: _Track, source_dts: int, elapsed: int) -> int:
         self.repairs += 1

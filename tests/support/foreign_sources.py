@@ -134,7 +134,7 @@ def _picture(codec: str, seconds: float | None = None) -> list[str]:
         "ffmpeg", "-hide_banner", "-loglevel", "info", "-re",
         "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25",
         "-f", "lavfi", "-i", "sine=440", *length,
-        "-c:v", codec, "-preset", "ultrafast", "-g", "25", "-b:v", "400k",
+        "-c:v", codec, "-preset", "ultrafast", "-bf", "2", "-g", "25", "-b:v", "400k",
         "-c:a", "aac", "-ar", "44100", "-f", "flv",
     ]  # fmt: skip
 

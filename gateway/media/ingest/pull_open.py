@@ -36,6 +36,8 @@ ANALYSE = 0.7
 ANALYSE_BYTES = 2_000_000
 LATE = 0.95
 """Part of the time to connect after which a failure is one of time."""
+MAX_UNDATED = 16
+"""Pictures at the beginning of a stream with B-frames for which FFmpeg knows no decoding time: H.264 reorders up to 16."""
 MAX_DELAY = 0.3
 """Seconds that FFmpeg waits for a reordered RTP packet."""
 TICKS = 90_000
@@ -55,7 +57,9 @@ class SourceTrack:
     index: int
     base: Fraction
     shaper: VideoShaper | AudioShaper
-    last: int = 0
+    last: int | None = None
+    undated: int = 0
+    """Packets since the last one with a decoding time."""
 
     def unit(self, packet: "Packet[Stream]") -> MediaUnit | None:
         """Return the unit of a packet; None if it is none.
@@ -63,16 +67,27 @@ class SourceTrack:
         Raises:
             ValueError: it is damaged.
         """
-        pts, dts = packet.pts, packet.dts
-        decode = dts if dts is not None else pts
-        at = self.last if decode is None else int(decode * self.base)
-        self.last = at
+        pts = None if packet.pts is None else int(packet.pts * self.base)
+        at = self._decoded_at(pts, None if packet.dts is None else int(packet.dts * self.base))
         data = bytes(packet)
         if isinstance(self.shaper, AudioShaper):
             return self.shaper.shape(data, at)
         if packet.has_sidedata("new_extradata"):
             self.shaper.configure(bytes(packet.get_sidedata("new_extradata")))
-        return self.shaper.shape(data, at if pts is None else int(pts * self.base), at)
+        return self.shaper.shape(data, at if pts is None else pts, at)
+
+    def _decoded_at(self, pts: int | None, dts: int | None) -> int:
+        last = self.last
+        if dts is not None:
+            at, self.undated = dts, 0
+        elif last is None or pts is None:
+            at = pts if pts is not None else last or 0
+        else:
+            # FFmpeg learns from the first pictures how they are reordered: until then they follow each other closely.
+            self.undated += 1
+            at = min(pts, last + TICKS // 1000) if self.undated <= MAX_UNDATED else pts
+        self.last = at
+        return at
 
 
 @dataclass(slots=True)

@@ -40,6 +40,23 @@ def test_sound_with_a_clock_of_its_own_is_put_at_the_present() -> None:
     assert timeline.feed(sound(77 + 1_800), 0.06).dts == 5_400
 
 
+def test_a_decoding_time_that_is_moved_for_the_sake_of_order_moves_no_picture() -> None:
+    timeline = Timeline()
+    # As FFmpeg tells of a stream with B-frames: the decoding times of the first pictures are guesses, too late.
+    stamps = [
+        (0, 0),
+        (4 * FRAME, 4 * FRAME),
+        (FRAME, 2 * FRAME),
+        (2 * FRAME, FRAME),
+        (3 * FRAME, 3 * FRAME),
+    ]
+    fed = [timeline.feed(video(dts, pts), 0.0) for dts, pts in stamps]
+    assert [unit.pts for unit in fed][:2] == [0, 4 * FRAME]
+    assert [unit.dts for unit in fed] == [0, 4 * FRAME, 4 * FRAME + 1, 4 * FRAME + 2, 4 * FRAME + 3]
+    late = timeline.feed(video(4 * FRAME, 8 * FRAME), 0.0)
+    assert (late.dts, late.pts) == (4 * FRAME + 4, 8 * FRAME)
+
+
 @pytest.mark.parametrize("jump", [-(2**32), -(2**33), 2**33, 90_000 * 3_600, -90_000 * 60])
 def test_a_jump_of_both_tracks_is_bridged_by_arrival_time_and_sync_is_kept(jump: int) -> None:
     timeline = Timeline()
