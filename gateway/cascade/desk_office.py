@@ -15,10 +15,10 @@ from gateway.cascade.desk_subscriptions import Subscription, SubscriptionBook
 from gateway.cascade.ports import ChannelDirectory, UpperLink
 from gateway.cascade.queries import CatalogAnswers
 from gateway.cascade.queries_device import DeviceAnswers, OwnInfo
+from gateway.domain.clock import Clock
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import PlatformEvent
 from gateway.domain.policy import AccessControl
-from gateway.registry.presence import Clock
 from gb28181.aio.tasks import TaskScope
 from gb28181.manscdp.message import Content
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from gateway.cascade.ports import UpperLink, UpperRequester, UpperSubscription
+from gateway.domain.clock import Clock
 from gateway.domain.platform import PlatformEvent
-from gateway.registry.presence import Clock
 from gb28181.manscdp import AlarmQuery
 
 __all__ = [

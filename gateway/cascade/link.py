@@ -11,10 +11,10 @@ from gateway.cascade.link_reason import Cause, cause_of
 from gateway.cascade.link_record import LinkRecord
 from gateway.cascade.link_retry import RetryPlan, redirection
 from gateway.cascade.ports import UpperTransport
+from gateway.domain.clock import Clock
 from gateway.domain.device import DeviceAddress
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import Edition, PlatformConfig, PlatformEvent, PlatformStatus
-from gateway.registry.presence import Clock
 from gateway.registry.timeline import Timeline
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.register_client import (

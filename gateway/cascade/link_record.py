@@ -9,8 +9,8 @@ import structlog
 
 from gateway.cascade.link_reason import Cause
 from gateway.cascade.link_times import Registered
+from gateway.domain.clock import Clock
 from gateway.domain.platform import LinkState, PlatformConfig, PlatformEvent, PlatformStatus
-from gateway.registry.presence import Clock
 from gateway.registry.timeline import Timeline
 from gb28181.sip.message import Response
 

@@ -13,10 +13,10 @@ from gateway.cascade.link import UpperPlatformLink
 from gateway.cascade.link_record import TIMELINE_SHOWN
 from gateway.cascade.links_trial import RegistrationTrial, TrialReport
 from gateway.cascade.ports import UpperTransport
+from gateway.domain.clock import Clock
 from gateway.domain.device import DeviceAddress
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import LinkState, PlatformConfig, PlatformEvent, PlatformStatus
-from gateway.registry.presence import Clock
 from gateway.registry.timeline import Timeline
 from gb28181.aio.tasks import TaskScope
 

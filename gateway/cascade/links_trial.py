@@ -9,10 +9,10 @@ from gateway.cascade.link_client import client_config
 from gateway.cascade.link_reason import Cause, cause_of
 from gateway.cascade.link_times import CLOCK_TOLERANCE, Registered
 from gateway.cascade.ports import UpperTransport
+from gateway.domain.clock import Clock
 from gateway.domain.device import DeviceAddress
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import PlatformAddress, PlatformConfig
-from gateway.registry.presence import Clock
 from gb28181.flow.register_client import (
     Offline,
     Online,

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -91,14 +91,23 @@ class ChannelIndex:
                 self._disown(channel_id, device_id)
 
     async def replace(
-        self, device_id: str, channels: Sequence[Channel], *, complete: bool
-    ) -> CatalogChange:
+        self,
+        device_id: str,
+        channels: Sequence[Channel],
+        *,
+        complete: bool,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> CatalogChange | None:
         """Take over a catalogue answer; of channels listed twice the last one counts.
 
         Args:
             device_id: Whose.
             channels: The answer.
             complete: Whether the answer is whole, so that what it lacks is gone.
+            wanted: Asked before anything is changed, for comparing takes its time.
+
+        Returns:
+            What changed; None if it was not wanted any more, then nothing did.
         """
         attempt = 0
         while True:
@@ -110,6 +119,8 @@ class ChannelIndex:
             change, catalog = await self._compare(
                 base or _Catalog(), channels, complete=complete, pause=pause
             )
+            if not wanted():
+                return None
             # Other work ran in between; if that was another answer or a change of this device, begin again.
             now = self._catalogs.get(device_id)
             if now is base and (base is None or base.version == version):

@@ -2,14 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Protocol
 
 import structlog
 
+from gateway.domain.clock import Clock
 from gateway.domain.device import (
     Device,
     DeviceAddress,
@@ -18,15 +17,16 @@ from gateway.domain.device import (
     Registration,
     TimelineKind,
 )
-from gateway.domain.errors import Unavailable
 from gateway.domain.store import DeviceStore
 from gateway.observe.log import RateLimitedCounter
 from gateway.registry.address import describe_address, judge, same_place
 from gateway.registry.entry import DeviceEntry
 from gateway.registry.settings import RegistrySettings
 from gateway.registry.supervision import EXPIRY_GRACE, KEEPALIVE_GRACE, Supervisor
+from gateway.registry.table import DeviceTable
+from gateway.registry.timelines import TimelineBook
 
-__all__ = ["REBOOT_QUIET", "Clock", "DeviceListener", "Presence"]
+__all__ = ["REBOOT_QUIET", "DeviceListener", "Presence"]
 
 REBOOT_QUIET = 10.0
 """Seconds after a REGISTER within which one with a new Call-ID is no reboot: nothing boots that fast, and some devices make a new Call-ID each time."""
@@ -42,35 +42,26 @@ DeviceListener = Callable[[Device], None]
 """Called on the loop; must neither block nor raise."""
 
 
-class Clock(Protocol):
-    """What `gb28181.aio.clock` offers."""
-
-    def monotonic(self) -> float:
-        """Return seconds that never jump."""
-
-    def utc_now(self) -> datetime:
-        """Return the wall clock, timezone-aware."""
-
-
 class Presence:
     """Registrations, addresses and supervision of all devices, in memory.
 
     Args:
         store: Where it is kept.
+        table: The devices known.
+        timelines: Told what happens.
         settings: Values.
         clock: Wall clock for what people read; deadlines use the `now` arguments.
-        adopt: Called with a device that was not known before.
     """
 
     def __init__(
         self,
         store: DeviceStore,
+        table: DeviceTable,
+        timelines: TimelineBook,
+        *,
         settings: RegistrySettings,
         clock: Clock,
-        *,
-        adopt: Callable[[DeviceEntry], None],
     ) -> None:
-        self.entries: dict[str, DeviceEntry] = {}
         self.online = 0
         """Devices online."""
         self.on_online: list[DeviceListener] = []
@@ -80,18 +71,18 @@ class Presence:
             interval=settings.keepalive_interval, misses=settings.keepalive_misses
         )
         self._store = store
+        self._table = table
+        self._note = timelines.add
         self._settings = settings
         self._clock = clock
-        self._adopt = adopt
         self._connections: dict[int, set[str]] = {}
         self._refused = RateLimitedCounter(_log.warning, "device_address_refused")
 
-    def restore(self, devices: Iterable[Device]) -> None:
-        """Take over stored devices: unexpired registrations are valid."""
+    def restore(self) -> None:
+        """Judge the stored devices: unexpired registrations are valid."""
         now, at = self._clock.monotonic(), self._clock.utc_now()
-        for device in devices:
-            entry = self.entries[device.device_id] = DeviceEntry(device)
-            entry.saved = True
+        for entry in self._table:
+            device = entry.device
             if device.expires_at is None or device.offline_reason in _UNREGISTERED:
                 continue
             left = (device.expires_at - at).total_seconds()
@@ -111,21 +102,6 @@ class Presence:
                 entry.heard = now
                 self.supervisor.watch(entry)
 
-    def admit(self, device_id: str) -> DeviceEntry:
-        """Make room for a device not yet known.
-
-        Raises:
-            Unavailable: `too_many_devices`.
-        """
-        if len(self.entries) >= self._settings.max_devices:
-            raise Unavailable(
-                "too_many_devices",
-                f"{len(self.entries)} devices are known and [limits] max_devices allows no more",
-            )
-        entry = self.entries[device_id] = DeviceEntry(Device(device_id=device_id))
-        self._adopt(entry)
-        return entry
-
     def begin_local(self, entry: DeviceEntry) -> asyncio.Future[None]:
         """Take a part of the gateway itself online; nothing supervises it, and only `remove` ends it."""
         device = entry.device
@@ -134,11 +110,11 @@ class Presence:
         device.offline_reason = device.offline_reason or OfflineReason.NOT_CONNECTED
         entry.expires = entry.heard = math.inf
         self._go_online(entry, self._clock.utc_now())
-        return self.save(entry)
+        return self._table.save(entry)
 
     def registered(self, registration: Registration, now: float) -> asyncio.Future[None] | None:
         """Take over a REGISTER; see `DeviceRegistry.registered`."""
-        entry = self.entries.get(registration.device_id) or self.admit(registration.device_id)
+        entry = self._table.get(registration.device_id) or self._table.admit(registration.device_id)
         device = entry.device
         at = self._clock.utc_now()
         moved = self._settle(entry, registration, at)
@@ -160,27 +136,27 @@ class Presence:
             return self._register_offline(entry, registration, at)
         self.supervisor.watch(entry)
         kind = TimelineKind.REBOOTED if rebooted else TimelineKind.REFRESHED
-        self.note(entry, kind, f"for {registration.expires} s", at)
+        self._note(entry, kind, f"for {registration.expires} s", at)
         if rebooted:
             self._tell(self.on_rebooted, device)
         if moved or not entry.saved:
-            return self.save(entry)
+            return self._table.save(entry)
         self._store.touch_device(device)
         return None
 
     def unregistered(self, device_id: str, now: float) -> asyncio.Future[None] | None:
         """Take over a logout."""
-        entry = self.entries.get(device_id)
+        entry = self._table.get(device_id)
         if entry is None or entry.device.offline_reason in _UNREGISTERED:
             return None
         entry.expires = -math.inf
         entry.device.expires_at = None
         self.go_offline(entry, OfflineReason.LOGGED_OUT, "the device logged out")
-        return self.save(entry)
+        return self._table.save(entry)
 
     def identify(self, device_id: str, address: DeviceAddress, now: float) -> Identity:
         """Judge a request outside REGISTER; see `DeviceRegistry.identify`."""
-        entry = self.entries.get(device_id)
+        entry = self._table.get(device_id)
         if entry is None or now >= entry.expires + EXPIRY_GRACE:
             return Identity.UNREGISTERED
         device = entry.device
@@ -195,7 +171,7 @@ class Presence:
         change = f"{describe_address(known)} -> {describe_address(address)}"
         if identity is Identity.ADDRESS_REFUSED:
             self._refused.add(device_id=device_id, detail=change)
-            self.note(
+            self._note(
                 entry,
                 TimelineKind.ADDRESS_REFUSED,
                 f"{change}: only a REGISTER may move the device",
@@ -203,7 +179,7 @@ class Presence:
             )
             return identity
         self._set_address(entry, address)
-        self.note(entry, TimelineKind.ADDRESS_CHANGED, f"{change} ({identity.value})", at)
+        self._note(entry, TimelineKind.ADDRESS_CHANGED, f"{change} ({identity.value})", at)
         self._store.touch_device(device)
         if identity is Identity.RECONNECTED:
             entry.heard, entry.missed = now, 0
@@ -212,7 +188,7 @@ class Presence:
 
     def keepalive(self, device_id: str, ok: bool, faults: Collection[str], now: float) -> None:  # noqa: FBT001 - Status of the message
         """Take over a keepalive of an identified device."""
-        entry = self.entries.get(device_id)
+        entry = self._table.get(device_id)
         if entry is None:
             return
         device = entry.device
@@ -222,13 +198,13 @@ class Presence:
             self._go_online(entry, at)
         if not ok or faults:
             listed = ", ".join(faults) or "the device itself"
-            self.note(entry, TimelineKind.KEEPALIVE_FAULT, f"fault reported: {listed}", at)
+            self._note(entry, TimelineKind.KEEPALIVE_FAULT, f"fault reported: {listed}", at)
         self._store.touch_device(device)
 
     def connection_lost(self, connection: int, now: float) -> None:
         """Take a closed TCP or TLS connection's devices offline."""
         for device_id in sorted(self._connections.pop(connection, ())):
-            entry = self.entries[device_id]
+            entry = self._table.require(device_id)
             address = entry.device.address
             if address is not None:
                 entry.device.address = replace(address, connection=None)
@@ -237,18 +213,19 @@ class Presence:
                     entry, OfflineReason.CONNECTION_LOST, f"{describe_address(address)} closed"
                 )
 
-    def forgive(self, seconds: float) -> None:
-        """Grant every online device time in which we could not listen."""
-        for entry in self.entries.values():
+    def forgive(self, seconds: float, now: float) -> None:
+        """Grant every online device time in which we could not listen; a refresh may wait in a socket, too."""
+        for entry in self._table:
             if entry.device.online:
                 entry.heard += seconds + KEEPALIVE_GRACE
+                entry.expires = max(entry.expires, now)
 
     def handle_timer(self, now: float) -> None:
         """Look at the devices that are due, at most a few hundred at once."""
         self._refused.flush()
         for entry in self.supervisor.pop_due(now, _TIMER_BATCH):
             device = entry.device
-            if not device.online or self.entries.get(device.device_id) is not entry:
+            if not device.online or not self._table.holds(entry):
                 continue
             if self.supervisor.deadline(entry) > now:
                 self.supervisor.watch(entry)
@@ -265,7 +242,7 @@ class Presence:
         device.online = False
         device.offline_reason = reason
         device.status_since = at
-        self.note(entry, TimelineKind.OFFLINE, f"{reason.value}: {detail}", at)
+        self._note(entry, TimelineKind.OFFLINE, f"{reason.value}: {detail}", at)
         self._store.touch_device(device)
         if was_online:
             self.online -= 1
@@ -276,35 +253,13 @@ class Presence:
 
     def remove(self, device_id: str) -> None:
         """Forget a device."""
-        entry = self.entries.pop(device_id)
+        entry = self._table.remove(device_id)
         self._unlink(entry)
         if entry.device.online:
             entry.device.online = False
             entry.device.offline_reason = OfflineReason.NEVER_REGISTERED
             self.online -= 1
             self._tell(self.on_offline, entry.device)
-
-    def note(self, entry: DeviceEntry, kind: StrEnum, detail: str, at: datetime) -> None:
-        """Add to a device's timeline."""
-        sequence, added = entry.timeline.add(kind, detail, at)
-        self._store.add_timeline(entry.device.device_id, sequence, added)
-
-    def save(self, entry: DeviceEntry) -> asyncio.Future[None]:
-        """Write a device durably and remember whether that worked."""
-        entry.saved = False
-        future = self._store.save_device(entry.device)
-
-        def done(future: asyncio.Future[None]) -> None:
-            entry.saved = not future.cancelled() and future.exception() is None
-
-        future.add_done_callback(done)
-        return future
-
-    def by_connection(self, connection: int) -> Iterator[Device]:
-        """Yield the devices reached over a connection."""
-        return (
-            self.entries[device_id].device for device_id in self._connections.get(connection, ())
-        )
 
     def _register_offline(
         self, entry: DeviceEntry, registration: Registration, at: datetime
@@ -314,20 +269,20 @@ class Presence:
         # Written as registered; counts as online once that is durable.
         device.offline_reason = None
         device.status_since = at
-        self.note(
+        self._note(
             entry,
             TimelineKind.REGISTERED,
             f"from {describe_address(registration.address)} for {registration.expires} s",
             at,
         )
-        written = self.save(entry)
+        written = self._table.save(entry)
         # Resolved after the device went online, so that who waits for it finds it so.
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         outcome.add_done_callback(_fetch)
 
         def done(written: asyncio.Future[None]) -> None:
             pending = device.offline_reason is None and not device.online
-            if pending and self.entries.get(device.device_id) is entry:
+            if pending and self._table.holds(entry):
                 if entry.saved:
                     self._go_online(entry, at)
                 else:
@@ -352,7 +307,7 @@ class Presence:
         moved = known is None or not same_place(known, address)
         if moved and known is not None:
             change = f"{describe_address(known)} -> {describe_address(address)} (registered)"
-            self.note(entry, TimelineKind.ADDRESS_CHANGED, change, at)
+            self._note(entry, TimelineKind.ADDRESS_CHANGED, change, at)
         self._set_address(entry, address)
         return moved
 
@@ -393,7 +348,7 @@ class Presence:
         entry.missed = max(entry.missed + 1, int((now - entry.heard - KEEPALIVE_GRACE) // interval))
         missed = min(entry.missed, misses)
         detail = f"{missed} of {misses} in a row, one is due every {interval:g} s"
-        self.note(entry, TimelineKind.KEEPALIVE_MISSED, detail, self._clock.utc_now())
+        self._note(entry, TimelineKind.KEEPALIVE_MISSED, detail, self._clock.utc_now())
         if entry.missed >= misses:
             self.go_offline(entry, OfflineReason.KEEPALIVE_MISSED, detail)
         else:

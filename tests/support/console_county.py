@@ -63,7 +63,7 @@ async def seed_county(
 
 def _list(registry: DeviceRegistry, device_id: str, channels: Sequence[Channel]) -> None:
     # As after a start: the store, which would take its time, is not asked to keep them.
-    registry._channels.restore(channels)
+    registry._catalogs.index.restore(channels)
     device = registry.get(device_id)
     assert device is not None
     device.channel_count = len(channels)
