@@ -97,6 +97,14 @@ class AuditFiles(Protocol):
     def segments(self) -> Sequence[SegmentInfo]:
         """List the files, oldest first."""
 
+    def lock(self) -> None:
+        """Be the only one who writes here, until the end.
+
+        Raises:
+            BlockingIOError: another process writes here.
+            OSError: nothing can be written here.
+        """
+
     def path(self, number: int) -> Path:
         """Where a segment lies."""
 

@@ -23,7 +23,8 @@ _LEFT_OVER = re.compile(r"\.[0-9a-z]+\.(?:stub|json|pem)\.[0-9a-f]{8}")
 class DirectoryAuditFiles:
     """Implements `gateway.domain.audit.AuditFiles`: `00000001.log`, or `00000001.stub` after retention.
 
-    One process writes at a time: the first write takes a lock that lasts until `close`. Reading needs none.
+    One process writes at a time: `lock`, or else the first write, takes a lock that lasts until `close`. Reading
+    needs none.
 
     Args:
         directory: Made at the first write, for its owner only.
@@ -61,6 +62,15 @@ class DirectoryAuditFiles:
             SegmentInfo(number=number, size=size, sealed=stub or number < newest, stub=stub)
             for number, (stub, size) in sorted(found.items())
         ]
+
+    def lock(self) -> None:
+        """Be the only one who writes here, until `close`.
+
+        Raises:
+            BlockingIOError: another process writes here.
+            OSError: nothing can be written here.
+        """
+        self._acquire()
 
     def path(self, number: int) -> Path:
         """Where a segment lies."""

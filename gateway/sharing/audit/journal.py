@@ -1,5 +1,6 @@
 """Chunks to files: what is durable, and how far. Blocks; used by one thread at a time."""
 
+import errno
 from collections.abc import Mapping, Sequence
 
 from gateway.domain.audit import AuditFiles
@@ -12,7 +13,7 @@ class Journal:
     """Appends chunks in order and knows the size that each file must have.
 
     A write that failed may have left a part behind, or data the disk only pretends to have: it is cut before the same
-    bytes are written again.
+    bytes are written again. Nothing is cut that another process wrote before this one could write at all.
 
     Args:
         files: Where to.
@@ -25,6 +26,8 @@ class Journal:
         self._segment = segment
         self._size = size
         self._doubtful = False
+        self._began = False
+        """Something was written: from then on nobody else does."""
 
     def write(
         self, chunks: Sequence[Chunk], beside: Mapping[str, bytes]
@@ -45,7 +48,13 @@ class Journal:
         size = self._size if chunk.segment == self._segment else 0
         if self._doubtful:
             self._files.truncate(chunk.segment, size)
+        self._files.lock()
         self._doubtful = True
-        self._files.append(chunk.segment, b"".join(chunk.parts), at=size)
-        self._doubtful = False
+        try:
+            self._files.append(chunk.segment, b"".join(chunk.parts), at=size)
+        except OSError as exc:
+            # Nothing was written, and what is there is another's who wrote after the end was looked for.
+            self._doubtful = self._began or exc.errno != errno.ESTALE
+            raise
+        self._doubtful, self._began = False, True
         self._segment, self._size = chunk.segment, size + chunk.size

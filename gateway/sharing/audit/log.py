@@ -20,6 +20,7 @@ from gateway.sharing.audit.chain import Chain, SegmentLimits, SegmentSpan
 from gateway.sharing.audit.checkpoint import PUBLIC_KEY_FILE, Anchor, KeyRing, Signer
 from gateway.sharing.audit.export import build_export
 from gateway.sharing.audit.journal import Journal
+from gateway.sharing.audit.lock import LOCK_TIMEOUT, lock_files
 from gateway.sharing.audit.record import parse_time
 from gateway.sharing.audit.recovery import Recovered, recover
 from gateway.sharing.audit.report import VerifyReport
@@ -69,6 +70,7 @@ class AuditLog:
         wall: The wall clock.
         new_id: Makes ids for its own records.
         on_crash: Told if a task ends by a bug; None only logs it.
+        lock_timeout: Seconds to wait at the start for another process that writes here.
 
     Raises:
         ValueError: a retention that is too short.
@@ -88,6 +90,7 @@ class AuditLog:
         wall: Callable[[], datetime] = utc_now,
         new_id: Callable[[], str] = lambda: secrets.token_hex(8),
         on_crash: Callable[[str, Exception], None] | None = None,
+        lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
         if retention < MIN_RETENTION:
             raise ValueError(f"retention is {retention.days} days, expected {MIN_RETENTION.days}")
@@ -104,6 +107,7 @@ class AuditLog:
         self._wall = wall
         self._new_id = new_id
         self._on_crash = on_crash or _log_crash
+        self._lock_timeout = lock_timeout
         self._stack = AsyncExitStack()
         self._spans: list[SegmentSpan] = []
         self._kept: set[int] = set()
@@ -114,11 +118,14 @@ class AuditLog:
     # Life
 
     async def __aenter__(self) -> Self:
-        noted = None if self._witness is None else await _noted_in(self._witness)
         try:
+            # First of all: what another process wrote later than this one looked would be written over.
+            await lock_files(self._files, self._lock_timeout)
+            noted = None if self._witness is None else await _noted_in(self._witness)
             found, beside = await asyncio.to_thread(self._recover, noted)
         except OSError as exc:
             # E.g. of the right to read; without the end of the chain nothing can be chained.
+            self._files.close()
             raise _unreadable(self._files, exc) from exc
         journal = Journal(self._files, found.state.segment, found.state.size)
         chain = Chain(found.state, self._signer, limits=self._limits, wall=self._wall)

@@ -34,6 +34,9 @@ class FaultyFiles:
     def segments(self) -> Sequence[SegmentInfo]:
         return self._files.segments()
 
+    def lock(self) -> None:
+        self._files.lock()
+
     def path(self, number: int) -> Path:
         return self._files.path(number)
 

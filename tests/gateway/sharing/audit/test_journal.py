@@ -1,5 +1,6 @@
 """Chunks to files."""
 
+import errno
 from pathlib import Path
 
 from gateway.sharing.audit.chain import Chunk
@@ -77,4 +78,21 @@ def test_a_file_beside_that_fails_is_reported(tmp_path: Path) -> None:
     files.beside_fails = True
     done, error = Journal(files, 0, 0).write([chunk(1, b"one")], {"x": b""})
     assert (done, error is not None) == (1, True)
+    files.close()
+
+
+def test_what_another_process_wrote_before_it_could_write_at_all_is_never_cut(
+    tmp_path: Path,
+) -> None:
+    files, other = FaultyFiles(tmp_path), FaultyFiles(tmp_path)
+    other.append(1, b"before ", at=0)
+    late = Journal(files, 1, 7)
+    done, error = late.write([chunk(1, b"mine")], {})
+    assert (done, type(error)) == (0, BlockingIOError)
+    other.append(1, b"theirs", at=7)
+    other.close()
+    for _ in range(3):
+        done, error = late.write([chunk(1, b"mine")], {})
+        assert (done, error.errno if error else None) == (0, errno.ESTALE)
+        assert files.read(1) == b"before theirs"
     files.close()

@@ -19,7 +19,7 @@ from gateway.sharing.audit.verify import verify
 from gateway.store.audit_files import DirectoryAuditFiles
 from gateway.store.sql import SqlStore
 from tests.gateway.sharing.audit.faulty import FaultyFiles
-from tests.gateway.sharing.audit.samples import AT, KEY, Wall, access, end, open_log
+from tests.gateway.sharing.audit.samples import AT, KEY, Ids, Wall, access, end, open_log
 
 
 async def own_actions(log: AuditLog) -> list[tuple[str, str]]:
@@ -88,16 +88,36 @@ async def test_files_that_cannot_be_read_stop_the_start_with_their_place(tmp_pat
 
 async def test_two_gateways_never_write_the_same_audit(tmp_path: Path) -> None:
     async with open_log(tmp_path) as first:
-        async with open_log(tmp_path) as second:
-            assert not second.health().ok
-            assert "another process writes the audit" in second.health().detail
-            # It gives up soon; the test need not wait for that.
-            second._writer._closing = True
-            second._writer._ended.set()
+        second = open_log(tmp_path, lock_timeout=0.0)
+        with pytest.raises(Unavailable, match="another process writes the audit in") as caught:
+            await second.__aenter__()
+        assert caught.value.code == "audit_unavailable"
+        assert not second.health().ok
         first.record(access(1))
         await first.flush()
     report = await asyncio.to_thread(verify, tmp_path)
     assert (report.faults, report.records) == ([], 3)
+
+
+async def test_a_gateway_started_before_the_other_has_ended_loses_none_of_its_records(
+    tmp_path: Path,
+) -> None:
+    wall, ids = Wall(), Ids()
+    first = open_log(tmp_path, wall, new_id=ids)
+    await first.__aenter__()
+    second = open_log(tmp_path, wall, new_id=ids, lock_timeout=30.0)
+    async with asyncio.TaskGroup() as tasks:
+        starting = tasks.create_task(second.__aenter__())
+        for number in range(30):
+            first.record(access(number))
+            await first.flush()
+        assert not starting.done()
+        await first.__aexit__(None, None, None)
+    second.record(access(99))
+    await second.__aexit__(None, None, None)
+    report = await asyncio.to_thread(verify, tmp_path)
+    # The first began and ended, and so did the second.
+    assert (report.faults, report.records) == ([], 30 + 1 + 4)
 
 
 def test_records_are_kept_for_six_months_at_least(tmp_path: Path) -> None:
