@@ -16,6 +16,7 @@ from gateway.media.record.directory import RecordDirectory
 from gateway.media.record.media import RecordMedia
 from gateway.media.record.option import RecordOptions
 from gateway.observe.metrics import Metrics
+from gateway.recording.events import EventBook
 from gateway.recording.library import RecordingLibrary
 from gateway.recording.options import RecordingOptions
 from gateway.recording.plans import PlanBook
@@ -77,6 +78,7 @@ class RecordingParts:
             files=files,
             index=needs.store.recordings,
             plans=PlanBook(needs.store, changes),
+            events=EventBook(needs.store, now=clock.monotonic, wall=clock.utc_now),
             changes=changes,
             options=RecordingOptions(
                 keep_days=record.keep_days,

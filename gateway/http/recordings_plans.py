@@ -197,12 +197,14 @@ class RecordPlanApi:
         found = self._service.trigger(
             channel.device_id, channel.channel_id, seconds=body.seconds, cause="manual"
         )
+        await self._service.keep_events()
         return json_answer(RecordStatusOut.of(found))
 
     async def stop(self, request: web.Request) -> web.Response:
         """Answer POST recordings/{device_id}/{channel_id}/stop."""
         channel = self._channels.check(request, *_names(request), Action.CONFIG, "stop recording")
         found = self._service.end_event(channel.device_id, channel.channel_id)
+        await self._service.keep_events()
         return json_answer(RecordStatusOut.of(found))
 
 

@@ -4,19 +4,15 @@ import math
 from collections.abc import Callable
 from datetime import datetime
 
-from gateway.domain.errors import Conflict, Invalid
+from gateway.domain.errors import Invalid
 from gateway.domain.recording import RecordMode, RecordPlan
 from gateway.recording.channel import NOTHING, Want
+from gateway.recording.events import MAX_EVENT, EventBook
 from gateway.recording.options import RecordingOptions
 from gateway.recording.plans import PlanBook
 from gateway.recording.status import Phase
 
-__all__ = ["MAX_EVENT", "Schedule"]
-
-MAX_EVENT = 24 * 3600.0
-"""Seconds one command may record."""
-MAX_EVENTS = 10_000
-"""Channels with an event at once."""
+__all__ = ["Schedule"]
 
 _Key = tuple[str, str]
 
@@ -26,37 +22,27 @@ class Schedule:
 
     Args:
         plans: The plans.
+        events: The running events.
         options: Values where plans say nothing.
-        now: Monotonic seconds.
         wall: Wall clock, timezone-aware.
     """
 
     def __init__(
         self,
         plans: PlanBook,
+        events: EventBook,
         options: RecordingOptions,
         *,
-        now: Callable[[], float],
         wall: Callable[[], datetime],
     ) -> None:
         self._plans = plans
+        self._events = events
         self._options = options
-        self._now = now
         self._wall = wall
-        self._events: dict[_Key, tuple[float, str]] = {}
-        """Until when (monotonic), and why."""
 
     def channels(self) -> set[_Key]:
         """Return those with a plan or an event; events that are over are forgotten."""
-        now = self._now()
-        for key in [key for key, (until, _) in self._events.items() if now >= until]:
-            del self._events[key]
-        return self._plans.keys() | set(self._events)
-
-    def left(self, key: _Key) -> float | None:
-        """Return the seconds an event is still recorded; None without one."""
-        event = self._events.get(key)
-        return None if event is None else event[0] - self._now()
+        return self._plans.keys() | self._events.keys()
 
     def trigger(self, key: _Key, seconds: float | None, cause: str) -> None:
         """Begin an event or make it longer; it keeps its first cause.
@@ -70,26 +56,15 @@ class Schedule:
             raise Invalid(
                 "invalid_duration", f"An event lasts up to {MAX_EVENT:g} s, got {wanted:g}"
             )
-        before = self._events.get(key)
-        if before is None and len(self._events) >= MAX_EVENTS:
-            raise Conflict("too_many_events", f"{MAX_EVENTS} channels record an event already")
-        until = self._now() + wanted
-        if before is None:
-            self._events[key] = (until, cause)
-        elif until > before[0]:
-            self._events[key] = (until, before[1])
-
-    def end(self, key: _Key) -> bool:
-        """End an event; False if there is none."""
-        return self._events.pop(key, None) is not None
+        self._events.begin(key, wanted, cause)
 
     def wanted(self, key: _Key) -> tuple[Want, Phase]:
         """Return what a channel's recording should do now, and what it is about while that is nothing."""
-        plan, event = self._plans.find(*key), self._events.get(key)
+        plan, cause = self._plans.find(*key), self._events.cause(key)
         stream = plan.stream if plan is not None else 0
         pre = self._pre_seconds(plan)
-        if event is not None:
-            want = Want(active=True, cause=event[1], stream=stream, pre_seconds=pre)
+        if cause is not None:
+            want = Want(active=True, cause=cause, stream=stream, pre_seconds=pre)
             return want, Phase.WAITING
         if plan is None or plan.mode is RecordMode.OFF:
             return NOTHING, Phase.OFF

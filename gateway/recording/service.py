@@ -19,6 +19,7 @@ from gateway.domain.recording import (
 )
 from gateway.recording.channel import NOTHING, ChannelRecording, Needs, StreamSource
 from gateway.recording.disk import DiskGuard
+from gateway.recording.events import EventBook
 from gateway.recording.keeper import IndexKeeper
 from gateway.recording.options import RecordingOptions
 from gateway.recording.plans import PlanBook
@@ -50,6 +51,7 @@ class RecordingService:
         files: The directory.
         index: Knows the files.
         plans: The plans.
+        events: What is recorded for a while.
         changes: Puts on record who locked and deleted what.
         options: Values.
         scope: Owner of the tasks.
@@ -66,6 +68,7 @@ class RecordingService:
         files: RecordingFiles,
         index: RecordingIndex,
         plans: PlanBook,
+        events: EventBook,
         changes: ChangeLog,
         options: RecordingOptions,
         scope: TaskScope,
@@ -98,7 +101,9 @@ class RecordingService:
             spread=spread,
         )
         self._channels: dict[_Key, ChannelRecording] = {}
-        self._schedule = Schedule(plans, options, now=now, wall=wall)
+        self._events = events
+        self._events_kept = True
+        self._schedule = Schedule(plans, events, options, wall=wall)
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -107,8 +112,9 @@ class RecordingService:
     # Life
 
     async def load(self) -> None:
-        """Read plans and sums from the store."""
+        """Read plans, running events and sums from the store."""
         await self.plans.load()
+        await self._events.load()
         self._disk.grew(sum(usage.bytes for usage in await self._index.recording_usage()))
 
     def start(self) -> None:
@@ -149,7 +155,7 @@ class RecordingService:
     def status(self, device_id: str, channel_id: str) -> ChannelStatus:
         """Return how one channel's recording goes."""
         key = device_id, channel_id
-        plan, left = self.plans.find(*key), self._schedule.left(key)
+        plan, left = self.plans.find(*key), self._events.left(key)
         until = None if left is None else self._wall() + timedelta(seconds=left)
         channel = self._channels.get(key)
         if channel is not None:
@@ -224,10 +230,21 @@ class RecordingService:
             NotFound: `no_event`.
         """
         key = device_id, channel_id
-        if not self._schedule.end(key):
+        if not self._events.end(key):
             raise NotFound("no_event", f"No event is being recorded of {device_id}/{channel_id}")
         self._apply(key)
         return self.status(*key)
+
+    async def keep_events(self) -> None:
+        """Make what `trigger` and `end_event` did durable; while the store fails that is tried again."""
+        try:
+            await self._events.keep()
+        except Unavailable as exc:
+            if self._events_kept:
+                log.warning("record_events_not_kept", detail=exc.detail)
+            self._events_kept = False
+        else:
+            self._events_kept = True
 
     def alarm(self, device_id: str, channel_id: str, cause: str) -> None:
         """A device raised an alarm; one for the device as a whole is for all its channels."""
@@ -306,6 +323,7 @@ class RecordingService:
             # What comes while it looks is looked at again.
             self._wake.clear()
             await self._tick()
+            await self.keep_events()
             try:
                 async with asyncio.timeout(TICK):
                     await self._wake.wait()

@@ -22,6 +22,7 @@ from gateway.domain.signalling import Origin
 from gateway.media.record.directory import RecordDirectory
 from gateway.media.record.media import RecordMedia
 from gateway.media.record.option import RecordOptions
+from gateway.recording.events import EventBook
 from gateway.recording.library import RecordingLibrary
 from gateway.recording.options import RecordingOptions
 from gateway.recording.plans import PlanBook
@@ -146,6 +147,7 @@ async def site(
             files=files,
             index=index,
             plans=PlanBook(documents, changes),
+            events=EventBook(documents, now=monotonic, wall=utc_now),
             changes=changes,
             options=RecordingOptions(
                 **({"min_free": 0, "first_retry": 0.1, "check_interval": 0.2, "first_rest": 0.2}
@@ -244,6 +246,45 @@ async def test_an_event_is_recorded_with_what_came_before_and_after(tmp_path: Pa
         assert row.cause == "alarm:5/2"
         assert row.seconds >= 3.0
         assert it.cameras.joins == 1
+
+
+async def test_a_command_to_record_holds_over_a_restart(tmp_path: Path) -> None:
+    documents, index = MemoryDocuments(), MemoryIndex()
+    async with site(tmp_path, index, documents) as it:
+        it.service.trigger(DEVICE, CHANNEL, seconds=60, cause="manual")
+        await it.service.keep_events()
+        await it.until(Phase.RECORDING)
+    async with site(tmp_path, index, documents) as it:
+        await it.until(Phase.RECORDING)
+        until = it.service.status(DEVICE, CHANNEL).event_until
+        assert until is not None
+        assert until <= utc_now() + timedelta(seconds=60)
+        it.service.end_event(DEVICE, CHANNEL)
+        await it.service.keep_events()
+        await it.until(Phase.OFF)
+    assert {row.cause for row in index.rows.values()} == {"manual"}
+    async with site(tmp_path, index, documents) as it:
+        assert it.service.statuses() == []
+
+
+async def test_an_event_that_the_store_cannot_keep_is_recorded_and_kept_later(
+    tmp_path: Path,
+) -> None:
+    documents = MemoryDocuments()
+    async with site(tmp_path, documents=documents) as it:
+        documents.broken = True
+        with capture_logs() as logs:
+            it.service.trigger(DEVICE, CHANNEL, seconds=60, cause="manual")
+            await it.service.keep_events()
+            await it.service.keep_events()
+        assert [entry["event"] for entry in logs].count("record_events_not_kept") == 1
+        await it.until(Phase.RECORDING)
+        documents.broken = False
+
+        async def kept() -> bool:
+            return bool(documents.collections.get("record_events"))
+
+        await eventually(kept, 10.0, "the event in the store")
 
 
 async def test_a_command_records_for_its_time_and_stop_ends_it(tmp_path: Path) -> None:
