@@ -11,6 +11,7 @@ from typing import Protocol
 
 import structlog
 
+from gateway.cascade.bridge_terms import MediaTerms
 from gateway.cascade.ports import (
     CallLeg,
     IdentityPath,
@@ -18,7 +19,7 @@ from gateway.cascade.ports import (
     UpperLink,
     UpperRequester,
 )
-from gateway.cascade.refusal import Refused, refusal_of
+from gateway.cascade.refusal import Refused, farewell, refusal_of
 from gateway.domain.bridge import BridgeEnd, BridgeRecord
 from gateway.domain.device import Channel, DeviceAddress, MediaTransport
 from gateway.domain.errors import Conflict, Forbidden, GatewayError
@@ -29,8 +30,6 @@ from gateway.domain.session import SessionRecord, Stage
 from gateway.domain.signalling import Origin
 from gb28181.errors import Gb28181Error, SdpError
 from gb28181.ids import DeviceId, IdKind
-from gb28181.sdp.offer import LiveOffer, build_live_offer, read_answer, read_offer
-from gb28181.sdp.transport import Transport
 
 __all__ = ["BridgeOwner", "BridgedCall", "ChannelResolver", "RelaySource"]
 
@@ -38,17 +37,8 @@ log = structlog.get_logger()
 
 ACK_DEADLINE = 40.0
 """Seconds after our 200 in which SIP must report an ACK or its absence (64*T1 is 32); a last resort."""
-PS = 96
-"""Payload type of PS in our own offers."""
 NOT_SHARED = ("not_shared", "This platform was never given that code")
 """What goes on record where a platform has no catalogue at all."""
-
-_OURS = {
-    Transport.UDP: MediaTransport.UDP,
-    # The upper listens, so we dial; the upper dials, so we listen.
-    Transport.TCP_PASSIVE: MediaTransport.TCP_ACTIVE,
-    Transport.TCP_ACTIVE: MediaTransport.TCP_PASSIVE,
-}
 
 
 class ChannelResolver(Protocol):
@@ -130,8 +120,7 @@ class BridgedCall:
         self._sender: Sender | None = None
         self._access: Access | None = None
         self._ssrc: int | None = None
-        self._offer: LiveOffer | None = None
-        self._answer = b""
+        self._terms: MediaTerms | None = None
         self._origin: Origin | None = None
         self._acked = False
         self._joined = False
@@ -167,17 +156,16 @@ class BridgedCall:
 
     async def _establish(self) -> None:
         channel = self._admit()
-        owner, record = self._owner, self.record
-        offer = self._offer
-        ours = owner.late_offer_transport if offer is None else _OURS[offer.transport]
-        record.transport = ours.value
+        owner, record, terms = self._owner, self.record, self._terms
+        assert terms is not None
+        record.transport = terms.transport.value
+        offer = terms.offer
         wanted = offer.ssrc if offer is not None and self._link.config.echo_ssrc else None
         try:
             ssrc = self._ssrc = owner.lease_ssrc(wanted)
         except Gb28181Error as exc:
             raise Refused(486, f"No SSRC is free: {exc}") from exc
         record.ssrc = f"{ssrc:010d}"
-        payload_type = PS if offer is None else _ps_type(offer)
 
         def make(session: SessionRecord) -> SenderSpec:
             record.session_id = session.session_id
@@ -185,10 +173,10 @@ class BridgedCall:
             return SenderSpec(
                 sender_id=record.bridge_id,
                 stream_id=session.stream_id,
-                transport=ours,
+                transport=terms.transport,
                 ssrc=ssrc,
-                payload_type=payload_type,
-                remote=(offer.host, offer.port) if offer is not None and offer.host else None,
+                payload_type=terms.target.payload_type,
+                remote=terms.target.remote,
                 # Behind NAT media comes from where signalling comes from, whatever the offer says.
                 hosts=frozenset({self._requester.source}),
                 rtcp=self._link.config.rtcp,
@@ -201,7 +189,7 @@ class BridgedCall:
             status = {BridgeEnd.UPPER_CANCELLED: 487, BridgeEnd.STOPPED: 403}.get(end, 480)
             raise Refused(status, detail)
         assert self._sender is not None
-        self._accept(payload_type, self._sender)
+        self._accept(terms, self._sender)
 
     def _admit(self) -> Channel:
         """Look at the INVITE; returns the channel it may have."""
@@ -225,7 +213,8 @@ class BridgedCall:
             raise Refused(404, f"{call.target[:64]} is not shared with this platform")
         try:
             self._check_route()
-            self._read_offer()
+            self._terms = MediaTerms(call.sdp, owner.late_offer_transport)
+            self.record.remote = str(self._terms.target)
             if owner.count_of(link.config.platform_id) > link.config.max_sessions:
                 limit = link.config.max_sessions
                 raise Refused(486, f"The platform has {limit} streams already")  # noqa: TRY301 - one place records
@@ -238,19 +227,6 @@ class BridgedCall:
         except GatewayError as exc:
             raise refusal_of(exc) from exc
         return channel
-
-    def _read_offer(self) -> None:
-        call = self._call
-        if not call.sdp.strip():
-            return
-        try:
-            offer = self._offer = read_offer(call.sdp)
-        except SdpError as exc:
-            raise Refused(exc.status, f"The offer cannot be used: {exc}") from exc
-        if offer.name.lower() != "play":
-            raise Refused(488, f"s={offer.name[:20]} is not offered here, only Play")
-        self.record.remote = f"{offer.host}:{offer.port}"
-        _ps_type(offer)
 
     def _check_route(self) -> None:
         """Refuse loops and used-up hops; prepares what goes on to the next level."""
@@ -269,7 +245,8 @@ class BridgedCall:
     async def _open(self, channel: Channel, make: Callable[[SessionRecord], SenderSpec]) -> None:
         """Start or join the camera's stream, unless the upper cancels meanwhile."""
         assert self._access is not None
-        asked = self._offer.streamnumber if self._offer is not None else None
+        terms = self._terms
+        asked = terms.offer.streamnumber if terms is not None and terms.offer is not None else None
         stream = 1 if self._access.decision.obligations.sub_stream else 0
         if asked and self._owner.sources.has_stream(channel.device_id, channel.channel_id, 1):
             stream = 1
@@ -305,39 +282,28 @@ class BridgedCall:
             self._wake.clear()
         done.set()
 
-    def _accept(self, payload_type: int, sender: Sender) -> None:
+    def _accept(self, terms: MediaTerms, sender: Sender) -> None:
         """Answer 200: the answer to the offer, or our own offer."""
         route = self._link.route
         if route is None:
             raise Refused(480, "The link to the platform is gone")
-        host, record, ssrc = self._owner.local_host(route), self.record, self._ssrc
-        if self._offer is not None:
-            self._answer = self._offer.answer(
-                owner_id=self._call.target,
-                host=host,
-                port=sender.port,
-                payload_type=payload_type,
-                ssrc=ssrc,
-            )
-        else:
-            self._answer = build_live_offer(
-                owner_id=self._call.target,
-                host=host,
-                port=sender.port,
-                transport=record.transport,
-                ssrc=ssrc,
-                payloads=[payload_type],
-                direction="sendonly",
-            )
+        record = self.record
+        sdp = terms.describe(
+            owner_id=self._call.target,
+            host=self._owner.local_host(route),
+            port=sender.port,
+            ssrc=self._ssrc,
+        )
         try:
-            leg = self._leg = self._call.accept(self._answer, headers=self._route_headers())
+            leg = self._leg = self._call.accept(sdp, headers=self._route_headers())
         except Conflict as exc:
-            self.finish(BridgeEnd.UPPER_CANCELLED, "The upper cancelled")
+            self._cancelled()
             raise Refused(487, "Cancelled meanwhile") from exc
         leg.on_ack, leg.on_bye, leg.on_reinvite = self._ack, self._bye, self._reinvite
+        leg.on_answer = self._answered_again
         record.call_id = leg.call_id
         record.established_after = self._owner.now() - self._began
-        if self._offer is not None and record.transport != MediaTransport.UDP:
+        if not terms.is_late and record.transport != MediaTransport.UDP:
             # Whoever connects may do so before its ACK has come through.
             sender.start()
 
@@ -368,42 +334,56 @@ class BridgedCall:
             self._wake.clear()
 
     def _ack(self, body: bytes) -> None:
-        if self._sender is None or self._acked:
+        terms, sender = self._terms, self._sender
+        if terms is None or sender is None or self._acked:
             return
         self._acked = True
-        if self._offer is not None:
-            self._sender.start()
-            self._wake.set()
+        self._wake.set()
+        if not terms.is_late:
+            sender.start()
             return
         try:
-            answer = read_answer(body, transport=self.record.transport, ssrc=self._ssrc)
+            terms.answered(body)
         except SdpError as exc:
             detail = f"The answer in the ACK cannot be used: {exc}"
             self.finish(BridgeEnd.ANSWER_UNUSABLE, detail)
             return
-        chosen = next((pt for pt, name in answer.payloads.items() if name == "PS"), PS)
-        self.record.remote = f"{answer.host}:{answer.port}"
-        self._sender.start(answer.remote, payload_type=chosen)
-        self._wake.set()
+        self._aim(terms, sender)
 
     def _reinvite(self, sdp: bytes) -> tuple[int, bytes]:
         """Answer a re-INVITE: the media may move, its transport may not change."""
-        if not sdp.strip() or self._offer is None or self._sender is None:
-            return 200, self._answer
+        terms, sender = self._terms, self._sender
+        assert terms is not None
+        if not sdp.strip() or sender is None:
+            # An offer of ours: the one we gave; the ACK has the answer.
+            return 200, terms.sent
+        before = terms.target
         try:
-            offer = read_offer(sdp)
-            _ps_type(offer)
-        except SdpError as exc:
-            return exc.status, b""
+            answer = terms.offered_again(sdp)
         except Refused as exc:
             return exc.status, b""
-        if offer.transport is not self._offer.transport:
-            return 488, b""
-        if (offer.host, offer.port) != (self._offer.host, self._offer.port):
-            self._sender.start((offer.host, offer.port), payload_type=_ps_type(offer))
-            self.record.remote = f"{offer.host}:{offer.port}"
-            self._offer = offer
-        return 200, self._answer
+        if terms.target != before:
+            self._aim(terms, sender)
+        return 200, answer
+
+    def _answered_again(self, body: bytes) -> None:
+        """Take the answer in the ACK to a re-INVITE without SDP; one that cannot be used changes nothing."""
+        terms, sender = self._terms, self._sender
+        if terms is None or sender is None or not body.strip():
+            return
+        before = terms.target
+        try:
+            terms.answered(body)
+        except SdpError as exc:
+            detail = f"{self.record.shared_id}: the answer to a re-INVITE cannot be used: {exc}"
+            self._link.note(PlatformEvent.REMARK, detail)
+            return
+        if terms.target != before:
+            self._aim(terms, sender)
+
+    def _aim(self, terms: MediaTerms, sender: Sender) -> None:
+        sender.start(terms.target.remote, payload_type=terms.target.payload_type)
+        self.record.remote = str(terms.target) or self.record.remote
 
     def _bye(self, why: str) -> None:
         match why:
@@ -412,10 +392,12 @@ class BridgedCall:
             case "connection_lost":
                 self.finish(BridgeEnd.UPPER_LOST, "The connection to the upper was lost")
             case _:
-                self.finish(BridgeEnd.UPPER_BYE, "The upper ended it with BYE")
+                said = self._leg.peer_reason if self._leg is not None else ""
+                self.finish(BridgeEnd.UPPER_BYE, _quoting("The upper ended it with BYE", said))
 
     def _cancelled(self) -> None:
-        self.finish(BridgeEnd.UPPER_CANCELLED, "The upper cancelled its INVITE")
+        detail = _quoting("The upper cancelled its INVITE", self._call.cancel_reason)
+        self.finish(BridgeEnd.UPPER_CANCELLED, detail)
 
     def _stopped(self, code: str, detail: str) -> None:
         self.finish(BridgeEnd.STOPPED, f"{code}: {detail}")
@@ -457,7 +439,7 @@ class BridgedCall:
                 self._owner.release_ssrc(self._ssrc)
             self._report(end, detail)
             if self._leg is not None:
-                await self._leg.bye()
+                await self._leg.bye(farewell(end))
             elif not self._call.cancelled:
                 self._call.refuse(self.record.status or 500)
 
@@ -484,13 +466,9 @@ class BridgedCall:
             )
 
 
-def _ps_type(offer: LiveOffer) -> int:
-    """Return the payload type for PS."""
-    number = offer.payload_for("PS")
-    if number is None:
-        names = ", ".join(offer.payloads.values())
-        raise Refused(488, f"The offer accepts {names[:80]}, but not PS")
-    return number
+def _quoting(sentence: str, said: str) -> str:
+    """Return a sentence with the Reason that the upper gave."""
+    return f"{sentence}: {said}" if said else sentence
 
 
 def _first(group: BaseExceptionGroup[GatewayError]) -> GatewayError:

@@ -9,6 +9,7 @@ from gateway.domain.platform import PlatformAddress, PlatformConfig
 from gateway.domain.policy import Subject
 from gb28181.flow.identity import MonitorIdentity
 from gb28181.manscdp.message import Content, ManscdpMessage
+from gb28181.sip.header.reason import Reason
 from gb28181.sip.message import Response
 
 __all__ = [
@@ -161,13 +162,19 @@ class CallLeg(Protocol):
     """Called once when the dialog ended without us, with what happened: `bye`, `no_ack`, `connection_lost`."""
     on_reinvite: Callable[[bytes], tuple[int, bytes]] | None
     """Called with the SDP of a re-INVITE (empty if it has none); returns status and SDP of the answer."""
+    on_answer: Callable[[bytes], None] | None
+    """Called with the body of the ACK to a re-INVITE without SDP: the answer to what was offered then."""
 
     @property
     def call_id(self) -> str:
         """Call-ID."""
 
-    async def bye(self) -> None:
-        """End it; idempotent, never raises, returns within seconds."""
+    @property
+    def peer_reason(self) -> str:
+        """Reason of the BYE it sent, for people; empty if it gave none."""
+
+    async def bye(self, reason: Reason | None = None) -> None:
+        """End it, saying why; idempotent, never raises, returns within seconds."""
 
 
 class IncomingCall(Protocol):
@@ -207,6 +214,10 @@ class IncomingCall(Protocol):
     @property
     def cancelled(self) -> bool:
         """Whether it was cancelled."""
+
+    @property
+    def cancel_reason(self) -> str:
+        """Reason of the CANCEL, for people; empty if it gave none."""
 
     def refuse(
         self, status: int, reason: str | None = None, *, headers: Iterable[tuple[str, str]] = ()

@@ -1,9 +1,11 @@
 """What an upper platform is told when something fails here (protocol 10.2)."""
 
+from gateway.domain.bridge import BridgeEnd
 from gateway.domain.errors import Forbidden, GatewayError, NotFound, SessionFailed
 from gateway.domain.session import EndReason
+from gb28181.sip.header.reason import Reason
 
-__all__ = ["Refused", "refusal_of"]
+__all__ = ["Refused", "farewell", "refusal_of"]
 
 
 class Refused(Exception):
@@ -80,3 +82,20 @@ def refusal_of(exc: GatewayError, *, lower: bool = False) -> Refused:
         case GatewayError():
             status = _BY_CODE.get(exc.code, 503)
     return Refused(status, f"{exc.code}: {exc.detail}")
+
+
+# Fixed words: why in particular may be nothing an upper is to know, as that a camera has become secret.
+_FAREWELLS = {
+    BridgeEnd.NO_ACK: Reason(408, "no ACK came to our 200"),
+    BridgeEnd.UPPER_LOST: Reason(408, "the receiver, or the link to it, is lost"),
+    BridgeEnd.SOURCE_ENDED: Reason(480, "the stream of the camera ended"),
+    BridgeEnd.STOPPED: Reason(403, "access was withdrawn"),
+    BridgeEnd.ANSWER_UNUSABLE: Reason(488, "the answer in the ACK cannot be used"),
+    BridgeEnd.SHUTDOWN: Reason(503, "the gateway is stopping"),
+    BridgeEnd.INTERNAL_ERROR: Reason(500, "the gateway failed"),
+}
+
+
+def farewell(end: BridgeEnd) -> Reason | None:
+    """Return the Reason of the BYE with which a stream ends (RFC 3326); None where the upper ended it."""
+    return _FAREWELLS.get(end)

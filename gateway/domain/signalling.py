@@ -74,11 +74,12 @@ class Signaller(Protocol):
         subject: str,
         timeout: float,
         on_trying: Callable[[], None],
-        on_bye: Callable[[], None],
+        on_bye: Callable[[str], None],
         origin: Origin | None = None,
     ) -> MediaDialog:
         """INVITE a channel; CANCELs at `timeout` seconds.
 
+        `on_bye` is called once the device ended it, with the reason it gave, for people, or an empty one;
         `origin` is told to lower platforms only.
 
         Raises:

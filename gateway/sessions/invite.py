@@ -200,8 +200,9 @@ class DeviceInvite:
                 subject=build_subject(record.channel_id, self._ssrc, self._settings.platform_id),
                 timeout=self._settings.invite_timeout,
                 on_trying=lambda: session.reach(Stage.TRYING),
-                on_bye=lambda: session.finish(
-                    EndReason.DEVICE_BYE, "The device ended the session with BYE"
+                on_bye=lambda why: session.finish(
+                    EndReason.DEVICE_BYE,
+                    "The device ended the session with BYE" + (f": {why}" if why else ""),
                 ),
                 origin=self._origin,
             )

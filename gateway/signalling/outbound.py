@@ -137,7 +137,7 @@ class SipSignaller:
         subject: str,
         timeout: float,
         on_trying: Callable[[], None],
-        on_bye: Callable[[], None],
+        on_bye: Callable[[str], None],
         origin: Origin | None = None,
     ) -> DeviceDialog:
         """INVITE a channel (protocol 5.1, practice)."""
@@ -152,7 +152,7 @@ class SipSignaller:
                 headers=[("Subject", subject), *self._identity(device, origin)],
                 timeout=timeout,
                 on_provisional=lambda _: on_trying(),
-                on_bye=on_bye,
+                on_bye=lambda dialog: on_bye(dialog.peer_reason),
                 # It streams on meanwhile; a BYE goes out on the connection it comes back on.
                 outlives_connection=True,
             )

@@ -11,6 +11,7 @@ from gb28181.aio.incoming import IncomingRequest, InviteDialog, SubscriptionDial
 from gb28181.flow.subject import parse_subject
 from gb28181.flow.subscription import active_state, terminated_state
 from gb28181.manscdp.message import Content
+from gb28181.sip.header.reason import Reason
 from gb28181.sip.uri import user_of
 
 __all__ = ["SipCall", "SipLeg", "SipSubscription"]
@@ -66,6 +67,7 @@ class SipLeg:
         self.on_ack: Callable[[bytes], None] | None = None
         self.on_bye: Callable[[str], None] | None = None
         self.on_reinvite: Callable[[bytes], tuple[int, bytes]] | None = None
+        self.on_answer: Callable[[bytes], None] | None = None
         self._dialog = dialog
         dialog.on_ack_body = self._acked
         dialog.on_bye = self._ended
@@ -76,9 +78,14 @@ class SipLeg:
         """Call-ID."""
         return self._dialog.call_id
 
-    async def bye(self) -> None:
+    @property
+    def peer_reason(self) -> str:
+        """Reason of the BYE it sent, for people."""
+        return self._dialog.peer_reason
+
+    async def bye(self, reason: Reason | None = None) -> None:
         """End it; idempotent, never raises, returns within seconds."""
-        await self._dialog.bye(timeout=BYE_WAIT)
+        await self._dialog.bye(timeout=BYE_WAIT, reason=reason)
 
     def _acked(self, body: bytes) -> None:
         callback, self.on_ack = self.on_ack, None
@@ -103,11 +110,18 @@ class SipLeg:
         if self.on_reinvite is None:
             incoming.respond(488)
             return
-        status, sdp = self.on_reinvite(incoming.request.body)
+        body = incoming.request.body
+        status, sdp = self.on_reinvite(body)
         if status >= 300:
             incoming.respond(status)
-        else:
-            incoming.respond(status, body=sdp, content_type=SDP)
+            return
+        if not body.strip():
+            incoming.on_ack = self._answered
+        incoming.respond(status, body=sdp, content_type=SDP)
+
+    def _answered(self, body: bytes) -> None:
+        if self.on_answer is not None:
+            self.on_answer(body)
 
 
 class SipCall:
@@ -164,6 +178,11 @@ class SipCall:
     def cancelled(self) -> bool:
         """Whether it was cancelled."""
         return self._incoming.cancelled
+
+    @property
+    def cancel_reason(self) -> str:
+        """Reason of the CANCEL, for people."""
+        return self._incoming.cancel_reason
 
     def refuse(
         self, status: int, reason: str | None = None, *, headers: Iterable[tuple[str, str]] = ()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import ParamSpec
 
 from gb28181.aio.engine import SipEngine
@@ -26,6 +27,7 @@ from gb28181.sip.dialog.invite_session import (
 )
 from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
 from gb28181.sip.endpoint import Flow
+from gb28181.sip.header.reason import Reason
 from gb28181.sip.message import Response
 
 __all__ = ["ClientEvent", "InviteDialog", "InviteRefused", "SipClient"]
@@ -55,7 +57,7 @@ class _Call:
 
     future: asyncio.Future[InviteDialog]
     on_provisional: Callable[[Response], None] | None
-    on_bye: Callable[[], None] | None
+    on_bye: Callable[[InviteDialog], None] | None
     outlives_connection: bool
 
 
@@ -138,7 +140,7 @@ class SipClient:
         contact: str | None = None,
         timeout: float,
         on_provisional: Callable[[Response], None] | None = None,
-        on_bye: Callable[[], None] | None = None,
+        on_bye: Callable[[InviteDialog], None] | None = None,
         outlives_connection: bool = False,
     ) -> InviteDialog:
         """Send an INVITE and return the dialog once it is accepted; the ACK has been sent then.
@@ -156,7 +158,7 @@ class SipClient:
             contact: Contact value instead of one made from `from_` and the local address.
             timeout: Seconds to wait for the final response.
             on_provisional: Called with each provisional response.
-            on_bye: Becomes `InviteDialog.on_bye`.
+            on_bye: Becomes `InviteDialog.on_bye`, called with the dialog: a device may end it before this returns.
             outlives_connection: Becomes `InviteDialog.outlives_connection`.
 
         Raises:
@@ -260,11 +262,13 @@ class SipClient:
         """Return the dialog of a session."""
         return self._dialogs.get(session)
 
-    async def hang_up(self, session: InviteSession, timeout: float) -> None:
+    async def hang_up(
+        self, session: InviteSession, timeout: float, reason: Reason | None = None
+    ) -> None:
         """End a session; see `InviteDialog.bye`."""
         self._dialogs.pop(session, None)
         closed = self._engine.closed
-        transaction = session.bye(self._engine.now(), report=not closed)
+        transaction = session.bye(self._engine.now(), report=not closed, reason=reason)
         if closed or transaction is None:
             return
         try:
@@ -336,9 +340,9 @@ class SipClient:
                 dialog.ack_body = body
                 self._call_back("on_ack", dialog.on_ack)
                 self._call_back("on_ack_body", dialog.on_ack_body, body)
-            case SessionEnded(session, cause):
+            case SessionEnded(session, cause, reason):
                 del self._dialogs[session]
-                dialog.end_reason = cause.value
+                dialog.end_reason, dialog.peer_reason = cause.value, reason
                 self._call_back("on_bye", dialog.on_bye)
             case ReinviteCancelled():
                 incoming, dialog.reinvite = dialog.reinvite, None
@@ -362,7 +366,8 @@ class SipClient:
                 self._call_back("on_provisional", call.on_provisional, response)
             case InviteAccepted(_, session, response):
                 dialog = self.adopt(session, response)
-                dialog.on_bye = call.on_bye
+                if call.on_bye is not None:
+                    dialog.on_bye = partial(call.on_bye, dialog)
                 dialog.outlives_connection = call.outlives_connection
                 call.future.set_result(dialog)
             case InviteRefusedEvent(_, response):

@@ -348,8 +348,8 @@ class SipDriver:
                         self._on_event(event)
                     except Exception as error:  # noqa: BLE001 - the owner's callback
                         self._on_crash("on_event", error)
-            case InviteCancelled(invite):
-                self._cancel(invite)
+            case InviteCancelled(invite, reason):
+                self._cancel(invite, reason)
             case (
                 ResponseReceived()
                 | RequestFailed()
@@ -382,11 +382,11 @@ class SipDriver:
             if not incoming.answered:
                 incoming.respond(500)
 
-    def _cancel(self, invite: IncomingInvite) -> None:
+    def _cancel(self, invite: IncomingInvite, reason: str) -> None:
         incoming = self._invites.pop(invite, None)
         if incoming is None:
             return
         try:
-            incoming.cancel()
+            incoming.cancel(reason)
         except Exception as error:  # noqa: BLE001 - the owner's callback
             self._on_crash("on_cancel", error)

@@ -9,6 +9,7 @@ from gb28181.aio.subscription import NotifyingDialog, SubscribedDialog, Subscrip
 from gb28181.errors import LocalProtocolError
 from gb28181.sip.dialog.invite_session import InviteSession
 from gb28181.sip.endpoint import Flow, RequestReceived
+from gb28181.sip.header.reason import Reason
 from gb28181.sip.message import Request, Response
 
 __all__ = [
@@ -36,7 +37,7 @@ class DialogKeeper(Protocol):
     def adopt(self, session: InviteSession, response: Response | None = None) -> "InviteDialog":
         """Make the dialog of a session."""
 
-    async def hang_up(self, session: InviteSession, timeout: float) -> None:
+    async def hang_up(self, session: InviteSession, timeout: float, reason: Reason | None) -> None:
         """End a session."""
 
     async def request_inside(
@@ -61,6 +62,7 @@ class IncomingRequest:
         dialog: The INVITE dialog it came in, if any.
         subscription: The subscription whose dialog a NOTIFY or SUBSCRIBE came in, if any.
         cancelled: Whether the peer withdrew its INVITE; 487 has been sent then.
+        cancel_reason: Why, as the peer's Reason has it, for people; empty if it gave none.
         on_cancel: Called when that happens.
         on_ack: For an INVITE inside a dialog, called with the body of the ACK to our 200.
     """
@@ -69,6 +71,7 @@ class IncomingRequest:
         "_client",
         "_engine",
         "_event",
+        "cancel_reason",
         "cancelled",
         "dialog",
         "flow",
@@ -90,6 +93,7 @@ class IncomingRequest:
             None if usage is None else client.subscriptions.of(usage)
         )
         self.cancelled = False
+        self.cancel_reason = ""
         self.on_cancel: Callable[[], None] | None = None
         self.on_ack: Callable[[bytes], None] | None = None
 
@@ -199,9 +203,10 @@ class IncomingRequest:
         self.subscription = dialog
         return dialog
 
-    def cancel(self) -> None:
-        """Note that the peer withdrew the INVITE; the driver calls this."""
+    def cancel(self, reason: str = "") -> None:
+        """Note that the peer withdrew the INVITE, and why; the driver calls this."""
         self.cancelled = True
+        self.cancel_reason = reason
         if self.on_cancel is not None:
             self.on_cancel()
 
@@ -221,6 +226,7 @@ class InviteDialog:
         on_bye: Called once when the session ended without us; `end_reason` says how.
         end_reason: `EndCause` value, None as long as it stands and if we ended it: `bye`, `no_ack` (to our
             2xx within 64*T1; BYE has been sent) or `connection_lost`.
+        peer_reason: Reason of the peer's BYE (RFC 3326) for people; empty if it gave none.
         on_ack: Called once when the peer acknowledged our 2xx to its INVITE.
         on_ack_body: Called after it with the body of that ACK, even an empty one: the answer, where our
             2xx carried the offer.
@@ -239,6 +245,7 @@ class InviteDialog:
         self.on_ack_body: Callable[[bytes], None] | None = None
         self.ack_body: bytes | None = None
         self.end_reason: str | None = None
+        self.peer_reason = ""
         self.reinvite: IncomingRequest | None = None
         """The re-INVITE that waits for an answer or its ACK; the driver's."""
 
@@ -298,9 +305,14 @@ class InviteDialog:
         """Send what follows this way: the peer is known to have moved, or its connection is another."""
         self._session.retarget(flow)
 
-    async def bye(self, timeout: float = BYE_TIMEOUT) -> None:
-        """End the session; returns after the answer or `timeout` seconds. Idempotent, never raises."""
-        await self._client.hang_up(self._session, timeout)
+    async def bye(self, timeout: float = BYE_TIMEOUT, *, reason: Reason | None = None) -> None:
+        """End the session; returns after the answer or `timeout` seconds. Idempotent, never raises.
+
+        Args:
+            timeout: Seconds to wait for the answer.
+            reason: Why; the peer is told (RFC 3326).
+        """
+        await self._client.hang_up(self._session, timeout, reason)
 
     async def request(
         self,

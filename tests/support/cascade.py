@@ -17,6 +17,7 @@ from gateway.domain.policy import (
     Subject,
 )
 from gb28181.manscdp.message import Content
+from gb28181.sip.header.reason import Reason
 
 __all__ = ["UPPER", "FakeAccess", "FakeCall", "FakeLeg", "FakeLink", "OpenPolicy"]
 
@@ -31,12 +32,17 @@ class FakeLeg:
         self.on_ack: Callable[[bytes], None] | None = None
         self.on_bye: Callable[[str], None] | None = None
         self.on_reinvite: Callable[[bytes], tuple[int, bytes]] | None = None
+        self.on_answer: Callable[[bytes], None] | None = None
+        self.peer_reason = ""
         self.byes = 0
+        self.reasons: list[Reason | None] = []
+        """What each BYE said."""
         self.ended_by_peer = False
 
-    async def bye(self) -> None:
+    async def bye(self, reason: Reason | None = None) -> None:
         if not self.ended_by_peer:
             self.byes += 1
+            self.reasons.append(reason)
 
     def ack(self, body: bytes = b"") -> None:
         assert self.on_ack is not None
@@ -60,6 +66,7 @@ class FakeCall:
         self.max_forwards = max_forwards
         self.source = "127.0.0.1"
         self.cancelled = False
+        self.cancel_reason = ""
         self.on_cancel: Callable[[], None] | None = None
         self.status: int | None = None
         self.answer = b""
@@ -154,7 +161,7 @@ class OpenPolicy:
         self.stops[access.access_id] = stop
         return access
 
-    def refuse(self, request: AccessRequest, reason: str, detail: str) -> None:
+    def refuse(self, request: AccessRequest, reason: str, detail: str, *, rule: str = "") -> None:
         self.refused.append((request, reason))
 
     def accesses(self) -> Iterable[Access]:

@@ -94,7 +94,7 @@ class ScriptedSignaller:
         self.result = "OK"
         self.dialogs: list[ScriptedDialog] = []
         self.cancelled = 0
-        self.on_bye: Callable[[], None] = lambda: None
+        self.on_bye: Callable[[str], None] = lambda _: None
 
     def local_host(self, device: Device) -> str:
         return "127.0.0.1"
@@ -108,7 +108,7 @@ class ScriptedSignaller:
         subject: str,
         timeout: float,
         on_trying: Callable[[], None],
-        on_bye: Callable[[], None],
+        on_bye: Callable[[str], None],
         origin: Origin | None = None,
     ) -> ScriptedDialog:
         self.offers.append(sdp)

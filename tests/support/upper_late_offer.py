@@ -72,20 +72,22 @@ class LateCall:
         """The first so many RTP packets."""
         return await self.sink.wait(count, timeout)
 
-    async def reinvite(self, sdp: str, timeout: float = 5.0) -> tuple[int, str]:
-        """INVITE inside the dialog; status and SDP of the answer, which is acknowledged."""
+    async def reinvite(
+        self, sdp: str, timeout: float = 5.0, *, answer: bool = False
+    ) -> tuple[int, str]:
+        """INVITE inside the dialog; status and SDP of the answer, which is acknowledged (with an answer of ours)."""
         async with asyncio.timeout(timeout):
             self._cseq += 1
             self.offer = ""
             self._send("INVITE", self._cseq, body=sdp)
             status = int((await self._final("INVITE")).split(" ")[1])
-            self._send("ACK", self._cseq)
+            self._send("ACK", self._cseq, body=self._answer() if answer else "")
         return status, self.offer
 
-    async def bye(self, timeout: float = 5.0) -> None:
+    async def bye(self, timeout: float = 5.0, *, reason: str = "") -> None:
         """Hang up and close the sink."""
         async with asyncio.timeout(timeout):
-            self._send("BYE", self._cseq + 1)
+            self._send("BYE", self._cseq + 1, f"Reason: {reason}\r\n" if reason else "")
             self.bye_status = int((await self._final("BYE")).split(" ")[1])
         await self.sink.close()
         self._socket.close()

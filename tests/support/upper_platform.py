@@ -387,7 +387,7 @@ class UpperPlatform:
                 sdp=body,
                 headers=[("Subject", build_subject(shared_id, number, self.platform_id)), *headers],
                 timeout=timeout,
-                on_bye=ended.set,
+                on_bye=lambda _: ended.set(),
             )
         except BaseException:
             await sink.close()

@@ -8,6 +8,7 @@ from gb28181.sip.build import build_response
 from gb28181.sip.dialog.context import DialogContext, UsageKind
 from gb28181.sip.dialog.dialog import Dialog
 from gb28181.sip.dialog.invite_session import InviteSession
+from gb28181.sip.header.reason import readable_reason
 from gb28181.sip.message import Request, Response
 from gb28181.sip.serializer import serialize
 from gb28181.sip.transaction.events import Failure
@@ -22,6 +23,8 @@ class InviteCancelled:
     """The peer gave up before we answered; 487 has been sent."""
 
     invite: "IncomingInvite"
+    reason: str = ""
+    """Reason of the peer's CANCEL or BYE (RFC 3326) for people; empty if it gave none."""
 
 
 class IncomingInvite:
@@ -104,12 +107,13 @@ class IncomingInvite:
         session.await_ack(self._transaction, data, now)
         return session
 
-    def cancel_received(self, now: float) -> None:
-        """Answer the INVITE with 487, if it is not answered yet (9.2)."""
+    def cancel_received(self, now: float, request: Request | None = None) -> None:
+        """Answer the INVITE with 487, if it is not answered yet (9.2); `request` is what withdrew it."""
         if self.ended:
             return
         self._refuse(487, now)
-        self._context.emit(InviteCancelled(self))
+        reasons = [] if request is None else request.headers.get_all("Reason")
+        self._context.emit(InviteCancelled(self, readable_reason(reasons)))
 
     def receive_request(
         self, request: Request, transaction: ServerTransaction, flow: Flow, now: float
@@ -117,7 +121,7 @@ class IncomingInvite:
         """Take a BYE or a second INVITE inside the early dialog (15.1.2, 14.2)."""
         if request.method == "BYE":
             self._context.reply(transaction, request, 200, now)
-            self.cancel_received(now)
+            self.cancel_received(now, request)
             return True
         if request.method == "INVITE":
             self._context.reply(transaction, request, 500, now, headers=[("Retry-After", "1")])

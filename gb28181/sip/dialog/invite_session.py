@@ -10,6 +10,7 @@ from gb28181.sip.build import build_response
 from gb28181.sip.dialog.context import DialogContext, UsageKind
 from gb28181.sip.dialog.dialog import Dialog
 from gb28181.sip.dialog.reinvite import Reinvite
+from gb28181.sip.header.reason import Reason, readable_reason
 from gb28181.sip.message import Request
 from gb28181.sip.transaction.flow import Flow
 from gb28181.sip.transaction.layer import ClientTransaction, ServerTransaction
@@ -23,6 +24,7 @@ __all__ = [
     "SessionEnded",
 ]
 
+_NO_ACK = Reason(408, "no ACK came to our 200")
 _ORIGIN_LINE = re.compile(rb"^o=.*$", re.MULTILINE)
 
 
@@ -52,6 +54,8 @@ class SessionEnded:
 
     session: "InviteSession"
     cause: EndCause
+    reason: str = ""
+    """Reason of the peer's BYE (RFC 3326) for people; empty if it gave none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +151,16 @@ class InviteSession:
             content_type=content_type,
         )
 
-    def bye(self, now: float, *, report: bool = True) -> ClientTransaction | None:
+    def bye(
+        self, now: float, *, report: bool = True, reason: Reason | None = None
+    ) -> ClientTransaction | None:
         """End the session; the outcome of the BYE comes as an event if `report`."""
         if self.ended:
             return None
         self._end(now)
         user = self._context.reporting if report else self._context.silent
-        return self._context.request(self.dialog, "BYE", now, user=user)
+        headers = [] if reason is None else [("Reason", reason.serialize())]
+        return self._context.request(self.dialog, "BYE", now, user=user, headers=headers)
 
     def retarget(self, flow: Flow) -> None:
         """Send what follows inside the dialog this way."""
@@ -174,7 +181,8 @@ class InviteSession:
             self._context.reply(transaction, request, 200, now)
             if not self.ended:
                 self._end(now)
-                self._context.emit(SessionEnded(self, EndCause.BYE))
+                reason = readable_reason(request.headers.get_all("Reason"))
+                self._context.emit(SessionEnded(self, EndCause.BYE, reason))
             return True
         if request.method == "INVITE":
             return self._refuse_reinvite(request, transaction, now)
@@ -275,7 +283,7 @@ class InviteSession:
         self._answer = None
         self._deadlines.pop("repeat", None)
         if not self.ended:
-            self.bye(now, report=False)
+            self.bye(now, report=False, reason=_NO_ACK)
             self._context.emit(SessionEnded(self, EndCause.NOT_ACKNOWLEDGED))
 
     def _end(self, now: float) -> None:

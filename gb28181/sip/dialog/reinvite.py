@@ -94,7 +94,7 @@ class Reinvite:
         self._context.transactions.respond(self.transaction, 200, data, now)
         self.session.reinvite_accepted(self, sdp, data, now)
 
-    def cancel_received(self, now: float) -> None:
+    def cancel_received(self, now: float, request: Request | None = None) -> None:
         """Answer with 487 (9.2), if it is not answered yet."""
         self.refuse(487, now)
 

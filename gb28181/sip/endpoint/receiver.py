@@ -147,7 +147,7 @@ class RequestReceiver:
             return
         self._reply(request, transaction, 200, now)
         if isinstance(invite.user, IncomingInvite | Reinvite):
-            invite.user.cancel_received(now)
+            invite.user.cancel_received(now, request)
 
     def _receive_ack(
         self, request: Request, transaction: ServerTransaction | None, flow: Flow, now: float

@@ -10,6 +10,7 @@ from gb28181.sip.header.address import parse_name_addr, parse_name_addr_list
 from gb28181.sip.header.auth import parse_auth
 from gb28181.sip.header.cseq import parse_cseq
 from gb28181.sip.header.date import parse_date
+from gb28181.sip.header.reason import parse_reason
 from gb28181.sip.header.value import (
     parse_event,
     parse_gb_version,
@@ -89,6 +90,7 @@ _CHECKS: dict[str, Callable[[str], object]] = {
     "proxy-authenticate": partial(parse_auth, field="Proxy-Authenticate"),
     "proxy-authorization": partial(parse_auth, field="Proxy-Authorization"),
     "proxy-require": partial(parse_tokens, field="Proxy-Require"),
+    "reason": parse_reason,
     "record-route": partial(parse_name_addr_list, field="Record-Route"),
     "require": partial(parse_tokens, field="Require"),
     "retry-after": parse_retry_after,

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.cascade.bridge import Bridges
 from gateway.cascade.ports import UpperRequester
-from gateway.cascade.refusal import refusal_of
+from gateway.cascade.refusal import farewell, refusal_of
 from gateway.domain.bridge import BridgeEnd, BridgeRecord
 from gateway.domain.device import Channel
 from gateway.domain.errors import SessionFailed, Unavailable
@@ -382,6 +382,136 @@ async def test_a_re_invite_moves_the_media_but_not_its_transport() -> None:
         assert sender.started[-1] == ("127.0.0.1", 42000)
 
 
+async def test_a_re_invite_that_numbers_ps_anew_is_answered_and_sent_with_the_new_number() -> None:
+    async with house() as made:
+        call = made.invite(offer())
+        sender = await made.accepted(call)
+        assert call.leg is not None
+        call.leg.ack()
+        assert call.leg.on_reinvite is not None
+        again = offer().replace(b"RTP/AVP 96 98", b"RTP/AVP 98 97").replace(b":96 PS", b":97 PS")
+        status, answer = call.leg.on_reinvite(again)
+        media = parse(answer).media[0]
+        assert (status, media.payloads, media.port) == (200, (97,), sender.port)
+        assert sender.payload_type == 97
+        assert parse(answer).ssrc == sender.spec.ssrc
+
+
+async def test_a_re_invite_for_something_else_than_live_leaves_the_stream_as_it_was() -> None:
+    async with house() as made:
+        call = made.invite(offer())
+        sender = await made.accepted(call)
+        assert call.leg is not None
+        call.leg.ack()
+        assert call.leg.on_reinvite is not None
+        other = offer().replace(b"s=Play", b"s=Playback").replace(b"40000", b"42000")
+        assert call.leg.on_reinvite(other) == (488, b"")
+        assert call.leg.on_reinvite(b"") == (200, call.answer)
+        assert sender.started == [("127.0.0.1", 40000)]
+
+
+async def test_a_call_that_began_without_an_offer_is_moved_by_a_re_invite_with_one() -> None:
+    async with house() as made:
+        call = made.invite(b"")
+        sender = await made.accepted(call)
+        assert call.leg is not None
+        call.leg.ack(offer(y=""))
+        assert call.leg.on_reinvite is not None
+        status, answer = call.leg.on_reinvite(offer(y="").replace(b"40000", b"43000"))
+        assert status == 200
+        assert parse(answer).media[0].direction == "sendonly"
+        assert parse(answer).ssrc == sender.spec.ssrc
+        assert sender.started[-1] == ("127.0.0.1", 43000)
+        assert call.leg.on_reinvite(offer("TCP/RTP/AVP", setup="passive"))[0] == 488
+
+
+async def test_the_answer_in_the_ack_to_a_re_invite_without_sdp_moves_the_media() -> None:
+    async with house() as made:
+        call = made.invite(offer())
+        sender = await made.accepted(call)
+        assert call.leg is not None
+        call.leg.ack()
+        assert call.leg.on_reinvite is not None
+        assert call.leg.on_answer is not None
+        assert call.leg.on_reinvite(b"") == (200, call.answer)
+        call.leg.on_answer(offer(y="").replace(b"40000", b"44000"))
+        assert sender.started[-1] == ("127.0.0.1", 44000)
+        for bad in (b"", b"rubbish", offer().replace(b"m=video 40000", b"m=video 0")):
+            call.leg.on_answer(bad)
+        assert sender.started[-1] == ("127.0.0.1", 44000)
+        assert made.bridges.running_count == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        offer(y="").replace(b"96 98", b"98").replace(b"a=rtpmap:96 PS/90000\r\n", b""),
+        offer(y="").replace(b"IN IP4 127.0.0.1", b"").replace(b"c=\r\n", b""),
+    ],
+    ids=["no PS", "no address"],
+)
+async def test_an_answer_in_the_ack_that_takes_no_ps_or_names_no_address_ends_both_legs(
+    answer: bytes,
+) -> None:
+    async with house() as made:
+        call = made.invite(b"")
+        sender = await made.accepted(call)
+        assert call.leg is not None
+        call.leg.ack(answer)
+        assert (await made.over()).end is BridgeEnd.ANSWER_UNUSABLE
+        assert sender.started == []
+
+
+async def test_every_bye_of_ours_says_why_in_words_that_give_nothing_away() -> None:
+    async with house() as made:
+        for finish, cause in (
+            (
+                lambda sender: made.access.stops[made.access.opened[-1].access_id](
+                    "secrecy", CHANNEL
+                ),
+                403,
+            ),
+            (
+                lambda sender: sender.events.sender_lost("source_ended", f"{CHANNEL} is offline"),
+                480,
+            ),
+            (lambda sender: sender.events.sender_lost("unreachable", "nobody there"), 408),
+            (lambda sender: made.bridges.platform_offline(UPPER, "gone"), 408),
+        ):
+            call = made.invite(offer())
+            sender = await made.accepted(call)
+            assert call.leg is not None
+            call.leg.ack()
+            finish(sender)
+            await made.over()
+            (reason,) = call.leg.reasons
+            assert reason is not None
+            assert reason.cause == cause
+            assert reason.text
+            assert CHANNEL not in reason.text
+            assert "secre" not in reason.text
+
+
+async def test_what_the_upper_says_when_it_ends_stands_in_the_record_and_the_audit() -> None:
+    async with house() as made:
+        call = made.invite(offer())
+        await made.accepted(call)
+        assert call.leg is not None
+        call.leg.ack()
+        call.leg.peer_reason = 'SIP 200 "shift is over"'
+        call.leg.peer_ends()
+        record = await made.over()
+        assert record.detail == 'The upper ended it with BYE: SIP 200 "shift is over"'
+        assert made.access.opened[0].ends == [("upper_bye", record.detail)]
+        made.signaller.hold = asyncio.Event()
+        call = made.invite(offer())
+        await until(lambda: made.bridges.running_count == 1)
+        call.cancel_reason = 'SIP 200 "answered elsewhere"'
+        call.cancel()
+        assert (await made.over()).detail.endswith(call.cancel_reason)
+        made.signaller.hold.set()
+
+
 async def test_a_forced_stop_ends_the_stream_and_says_so() -> None:
     async with house() as made:
         call = made.invite(offer())
@@ -572,7 +702,7 @@ def random_end(made: House, leg: FakeLeg, rng: random.Random) -> None:
         case 4:
             made.access.stops[made.access.opened[-1].access_id]("stopped", "by order")
         case _:
-            made.signaller.on_bye()
+            made.signaller.on_bye("")
             sender.events.sender_lost("source_ended", "The device ended it")
             leg.peer_ends()
 
@@ -581,3 +711,12 @@ def test_every_reason_to_end_a_session_has_an_answer_for_the_upper() -> None:
     for reason in EndReason:
         refused = refusal_of(SessionFailed("s1", Ended(reason, "why")))
         assert 400 <= refused.status < 600
+
+
+def test_every_end_that_is_ours_to_tell_has_its_reason() -> None:
+    told = {end for end in BridgeEnd if farewell(end) is not None}
+    assert told == set(BridgeEnd) - {
+        BridgeEnd.UPPER_BYE,
+        BridgeEnd.UPPER_CANCELLED,
+        BridgeEnd.REFUSED,
+    }

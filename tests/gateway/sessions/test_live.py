@@ -275,7 +275,7 @@ async def test_what_the_source_does_ends_it_with_its_own_reason() -> None:
             (lambda e: e.media_lost("quiet for 10 s"), EndReason.SOURCE_LOST),
             (lambda e: e.media_unsupported("SVAC"), EndReason.CODEC_UNSUPPORTED),
             (lambda e: e.media_connect_failed("refused"), EndReason.CONNECT_FAILED),
-            (lambda _: it.signaller.on_bye(), EndReason.DEVICE_BYE),
+            (lambda _: it.signaller.on_bye(""), EndReason.DEVICE_BYE),
             (
                 lambda _: it.live.device_offline(device(), "3 keepalives missed"),
                 EndReason.DEVICE_OFFLINE,
@@ -293,7 +293,7 @@ async def test_what_the_source_does_ends_it_with_its_own_reason() -> None:
 async def test_a_new_viewer_waits_for_the_old_session_to_be_gone_before_it_invites_again() -> None:
     async with house() as it:
         first = await it.live.play(DEVICE, CHANNEL)
-        it.signaller.on_bye()
+        it.signaller.on_bye("")
         second = await it.live.play(DEVICE, CHANNEL)
         assert second is not first
         assert first.state is SessionState.ENDED

@@ -1,6 +1,7 @@
 """Requests to devices over loopback sockets: where they go when the device has moved."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,7 @@ from gateway.signalling.pending import PendingAnswers
 from gb28181.aio.client import InviteDialog
 from gb28181.aio.incoming import IncomingRequest
 from gb28181.sip.endpoint import Flow
+from gb28181.sip.header.reason import Reason
 from tests.support.sip_drivers import Peer, message, peers
 
 pytestmark = pytest.mark.net
@@ -47,7 +49,9 @@ class Camera:
         self.dialogs.append(dialog)
 
 
-async def call(platform: Peer, camera: Camera) -> DeviceDialog:
+async def call(
+    platform: Peer, camera: Camera, on_bye: Callable[[str], None] = lambda _: None
+) -> DeviceDialog:
     signaller = SipSignaller(
         platform.driver.client,
         PendingAnswers(),
@@ -64,8 +68,23 @@ async def call(platform: Peer, camera: Camera) -> DeviceDialog:
         subject="s",
         timeout=2.0,
         on_trying=lambda: None,
-        on_bye=lambda: None,
+        on_bye=on_bye,
     )
+
+
+async def test_the_reason_of_a_lower_platforms_bye_is_told() -> None:
+    async with peers() as (platform, device):
+        camera = Camera(device)
+        local = await platform.driver.listen_udp("127.0.0.1", 0)
+        remote = await device.driver.listen_udp("127.0.0.1", 0)
+        camera.registered(Flow(transport="UDP", remote=remote, local=local))
+        said: list[str] = []
+        await call(platform, camera, said.append)
+        await camera.dialogs[0].bye(reason=Reason(480, "the stream of the camera ended"))
+        assert said == ['SIP 480 "the stream of the camera ended"']
+        await call(platform, camera, said.append)
+        await camera.dialogs[1].bye()
+        assert said[1:] == [""]
 
 
 async def test_after_a_new_nat_mapping_bye_goes_to_the_new_port() -> None:

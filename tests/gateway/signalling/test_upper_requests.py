@@ -14,6 +14,7 @@ from gateway.domain.policy import Action, Subject
 from gateway.signalling import upper_refusals, upper_requests
 from gb28181.aio.errors import InviteRefused, SipTimeout, SubscribeRefused
 from gb28181.manscdp import CatalogQuery, DeviceControl, DeviceInfoQuery, Keepalive, Response
+from gb28181.sip.header.reason import Reason
 from gb28181.sip.transaction.flow import host_port
 from tests.support.platform_catalog import SHARED, ServingGateway, serving
 from tests.support.upper_platform import LOWER_ID, UPPER_ID, UpperPlatform, until
@@ -354,9 +355,10 @@ async def test_we_may_hang_up_and_the_upper_is_told() -> None:
         gateway.bridges.take = callee.take
         call = await upper.invite(SHARED)
         assert callee.leg is not None
-        await callee.leg.bye()
+        await callee.leg.bye(Reason(403, "access was withdrawn"))
         await callee.leg.bye()
         await until(call.ended.is_set, 2, "the BYE at the upper")
+        assert call.dialog.peer_reason == 'SIP 403 "access was withdrawn"'
         assert callee.byes == []
         await call.sink.close()
 
@@ -388,6 +390,22 @@ async def test_a_re_invite_is_answered_by_the_bridge() -> None:
         await call.bye()
         assert callee.byes == ["bye"]
         assert len(callee.acks) == 1
+
+
+async def test_the_reason_of_the_uppers_bye_and_the_answer_to_our_offer_are_told() -> None:
+    callee = Callee()
+    async with served() as (upper, gateway):
+        gateway.bridges.take = callee.take
+        call: Any = await upper.invite(SHARED, sdp=False)
+        assert callee.leg is not None
+        answers: list[bytes] = []
+        callee.leg.on_answer = answers.append
+        callee.leg.on_reinvite = lambda sdp: (200, OFFER)
+        assert (await call.reinvite("", answer=True))[0] == 200
+        await until(lambda: answers, 2, "the answer in the ACK")
+        assert b"a=recvonly" in answers[0]
+        await call.bye(reason='SIP ;cause=600 ;text="Busy; everywhere"')
+        assert callee.leg.peer_reason == 'SIP 600 "Busy; everywhere"'
 
 
 async def test_a_call_that_is_cancelled_is_told_and_cannot_be_accepted() -> None:

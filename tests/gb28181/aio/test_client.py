@@ -120,7 +120,7 @@ async def test_the_peers_bye_is_told_once() -> None:
         device = Device(camera)
         byes: list[str] = []
         dialog = await call(
-            platform, await open_flow(platform, camera), on_bye=lambda: byes.append("bye")
+            platform, await open_flow(platform, camera), on_bye=lambda _: byes.append("bye")
         )
         await device.dialogs[0].bye()
         assert byes == ["bye"]
