@@ -15,10 +15,25 @@ from gateway.domain.device import (
 )
 from gateway.domain.errors import Unavailable
 from gateway.domain.store import TIMELINE_KEPT, DeviceSecret, DeviceStore, StoreHealth
+from gateway.registry.registry import DeviceRegistry, RegistrySettings
 
-__all__ = ["DEVICE", "ManualClock", "MemoryStore", "address", "camera", "registration"]
+__all__ = [
+    "DEVICE",
+    "OTHER",
+    "REALM",
+    "ManualClock",
+    "MemoryStore",
+    "address",
+    "build",
+    "camera",
+    "register",
+    "registration",
+    "restart",
+]
 
 DEVICE = "34020000001320000001"
+OTHER = "34020000001320000002"
+REALM = "3402000000"
 
 
 class ManualClock:
@@ -219,6 +234,25 @@ def camera(
         parent_ids=(device_id,),
         extra={"Owner": "o"},
     )
+
+
+def build(store: MemoryStore, clock: ManualClock, password: str = "common") -> DeviceRegistry:
+    """Return an empty registry."""
+    return DeviceRegistry(store, RegistrySettings(realm=REALM, password=password), clock=clock)
+
+
+async def register(registry: DeviceRegistry, device_id: str) -> None:
+    """Register a device for the first time."""
+    durable = registry.registered(registration(device_id), 1000.0)
+    assert durable is not None
+    await durable
+
+
+async def restart(store: MemoryStore, clock: ManualClock) -> DeviceRegistry:
+    """Return a registry that has taken over what the store has."""
+    again = build(store, clock)
+    await again.load()
+    return again
 
 
 _checked: type[DeviceStore] = MemoryStore
