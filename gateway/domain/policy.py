@@ -177,7 +177,7 @@ class AccessControl(Protocol):
         """Return the decision; nothing is recorded."""
 
     def check(self, request: AccessRequest) -> Decision:
-        """Decide on an access of a moment (query, PTZ step) and record it.
+        """Decide on an access of a moment (query, PTZ step, key frame) and record it; it is no stream of any limit.
 
         Raises:
             Forbidden: denied; recorded.
@@ -195,8 +195,8 @@ class AccessControl(Protocol):
             Forbidden: denied; recorded.
         """
 
-    def refuse(self, request: AccessRequest, reason: str, detail: str) -> None:
-        """Record a denial that needs no decision: an object this subject was never given, a bad identity."""
+    def refuse(self, request: AccessRequest, reason: str, detail: str, *, rule: str = "") -> None:
+        """Record a denial decided elsewhere: an object this subject was never given, a bad identity."""
 
     def accesses(self) -> Iterable[Access]:
         """Return what is open now: who watches what."""

@@ -6,7 +6,8 @@ from aiohttp import web
 
 from gateway.domain.errors import Invalid
 from gateway.http.deps import HttpDeps
-from gateway.http.principal import caller_of, principal_of
+from gateway.http.gate import ChannelGate
+from gateway.http.principal import caller_of, context_of, principal_of
 from gateway.http.route import Access, Route, body_of, json_answer, query_of
 from gateway.http.schemas.audit import (
     AuditPageOut,
@@ -29,11 +30,18 @@ MAX_FOLLOWERS = 100
 
 
 class AuditApi:
-    """Handlers under `/api/v1/audit`."""
+    """Handlers under `/api/v1/audit`.
 
-    def __init__(self, deps: HttpDeps) -> None:
+    Args:
+        deps: The audit and clocks.
+        gate: Asks the sharing policy.
+    """
+
+    def __init__(self, deps: HttpDeps, gate: ChannelGate) -> None:
         self._audit = deps.sharing.audit
+        self._gate = gate
         self._now = deps.now
+        self._wall = deps.wall
         self._followers: dict[str, float] = {}
 
     def routes(self) -> Sequence[Route]:
@@ -112,18 +120,20 @@ class AuditApi:
     async def search(self, request: web.Request) -> web.Response:
         """Answer GET audit."""
         query, caller = query_of(request, AuditSearchQuery), caller_of(request)
-        source = request.remote or ""
+        source, wanted = request.remote or "", query.query()
         by: Mapping[str, str] | None = subject_fields(caller)
-        if query.after is not None and not self._is_due(f"{caller.label} {source}"):
+        # Whoever looks for something else than before does not just follow.
+        who = f"{caller.label} {source} {wanted.describe()}"
+        if query.after is not None and not self._is_due(who):
             by = None
-        page = await self._audit.search(query.query(), by=by, source=source)
+        page = await self._audit.search(wanted, by=by, source=source)
         answer = AuditPageOut.of(page)
         if query.after is not None:
             answer.items = [row for row in answer.items if row.seq > query.after]
         return json_answer(answer)
 
     def _is_due(self, who: str) -> bool:
-        """Whether somebody who follows what comes is to be put on record again."""
+        """Whether somebody who follows what comes, with the words looked for, is to be put on record again."""
         now = self._now()
         if now - self._followers.get(who, -FOLLOWED) < FOLLOWED:
             return False
@@ -143,7 +153,13 @@ class AuditApi:
         )
         answer = AuditPageOut.of(page)
         if not principal.is_local:
-            answer.items = [row.outside() for row in answer.items]
+            context = context_of(principal, self._wall, request)
+            answer.items = [
+                row.outside(
+                    known=self._gate.may_know(principal, row.device_id, row.channel_id, context)
+                )
+                for row in answer.items
+            ]
         return json_answer(answer)
 
     async def status(self, request: web.Request) -> web.Response:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from gateway.domain.device import Channel, ChannelKind
-from gateway.domain.errors import NotFound
+from gateway.domain.errors import Forbidden, NotFound
 from gateway.domain.policy import (
     Access,
     AccessContext,
@@ -87,15 +87,14 @@ class ChannelGate:
             if channel is None:
                 raise self._missing(device_id, channel_id)
             return channel
-        channel = self._devices.channel(device_id, channel_id)
-        if channel is None and channel_id == device_id:
-            channel = self._device_itself(device_id)
+        channel = self._outside(device_id, channel_id)
         reason, detail = "not_shared", "Nothing of that name was ever given to this subject"
+        rule = ""
         if channel is not None:
             seen = self._access.decide(principal.subject, Action.CATALOG, channel, context)
             if seen.allowed:
                 return channel
-            reason, detail = seen.reason or reason, seen.detail or detail
+            reason, detail, rule = seen.reason, seen.detail, seen.rule
         request = AccessRequest(
             subject=principal.subject,
             action=action,
@@ -104,10 +103,19 @@ class ChannelGate:
             context=context,
             via="http",
         )
-        self._access.refuse(request, reason, detail)
+        self._access.refuse(request, reason, detail, rule=rule)
         raise NotFound(
             "channel_unknown", f"No channel {device_id[:64]}/{channel_id[:64]} is known here"
         )
+
+    def may_know(
+        self, principal: Principal, device_id: str, channel_id: str, context: AccessContext
+    ) -> bool:
+        """Whether somebody may know now that a channel exists; nothing is recorded."""
+        if principal.is_local:
+            return True
+        channel = self._outside(device_id, channel_id)
+        return channel is not None and self.seen(principal, channel, context).allowed
 
     def named(self, principal: Principal, channel_id: str, context: AccessContext) -> list[Channel]:
         """Return the channels of that id the principal may know of."""
@@ -174,9 +182,11 @@ class ChannelGate:
             Forbidden: denied; recorded.
         """
         decision = self._access.decide(principal.subject, action, channel, context)
-        if decision.allowed:
-            return decision
-        return self.check(principal, action, channel, context)
+        if not decision.allowed:
+            request = self.request(principal, action, channel, context)
+            self._access.refuse(request, decision.reason, decision.detail, rule=decision.rule)
+            raise Forbidden(decision.reason, decision.detail, rule=decision.rule)
+        return decision
 
     def open(
         self,
@@ -214,6 +224,13 @@ class ChannelGate:
     ) -> None:
         """Record a denial that HTTP itself decided on."""
         self._access.refuse(self.request(principal, action, channel, context), reason, detail)
+
+    def _outside(self, device_id: str, channel_id: str) -> Channel | None:
+        """Return what people outside may mean by two codes, if there is such a thing."""
+        channel = self._devices.channel(device_id, channel_id)
+        if channel is None and channel_id == device_id:
+            channel = self._device_itself(device_id)
+        return channel
 
     def _known(self, device_id: str, channel_id: str) -> Channel | None:
         channel = self._devices.channel(device_id, channel_id)

@@ -224,7 +224,7 @@ class HttpServer:
             *PolicyApi(deps).routes(),
             *GrantApi(deps).routes(),
             *StopApi(deps).routes(),
-            *AuditApi(deps).routes(),
+            *AuditApi(deps, gate).routes(),
             *(PushApi(deps, deps.pushes).routes() if deps.pushes else ()),
             *(SourceApi(deps, deps.sources).routes() if deps.sources else ()),
             *SystemApi(deps, lambda: description).routes(),

@@ -233,7 +233,8 @@ class PushRunner:
         if not decision.allowed:
             if self._denied != decision.reason:
                 self._denied = decision.reason
-                self._needs.access.check(request)
+                words = decision.reason, decision.detail
+                self._needs.access.refuse(request, *words, rule=decision.rule)
             raise Forbidden(decision.reason, decision.detail, rule=decision.rule)
         self._denied = ""
         return 1 if decision.obligations.sub_stream else self.config.stream
@@ -249,6 +250,7 @@ class PushRunner:
             kind=config.kind,
             url=config.url,
             connect_timeout=self._needs.connect_timeout(),
+            tls_verify=config.tls_verify,
         )
         try:
             self._push = self._needs.media.push(record.stream_id, spec, self)

@@ -23,11 +23,13 @@ from gateway.domain.policy import (
 from gateway.domain.selector import ChannelFacts
 from gateway.sharing.access_open import AccessTable, OpenAccess, OwnerNotice
 from gateway.sharing.access_record import access_entry, end_entry
+from gateway.sharing.decisions import FILTERED, UNAVAILABLE, UNKNOWN
 from gateway.sharing.denials import DenialGate
 from gateway.sharing.grants import GrantBook, GrantState
 from gateway.sharing.policy.book import PolicyBook
 from gateway.sharing.policy.engine import BUILTIN_ACTIONS, CompiledPolicy, Engine, Profile
 from gateway.sharing.policy.facts import ProfileCache
+from gateway.sharing.policy.index import EMPTY_INDEX
 from gateway.sharing.policy.rule import STREAMING
 from gateway.sharing.stops import StopBook
 from gateway.sharing.usage import PartyUsage, Usage, party_of
@@ -47,19 +49,6 @@ _WHOLE = frozenset({Action.CATALOG, Action.ALARM, Action.POSITION})
 """Actions that may be asked for as a whole: what is then sent is decided channel by channel."""
 _GROUP_TYPES = frozenset({"215", "216"})
 _NOWHERE = ChannelFacts(device_id="", channel_id="", kind=ChannelKind.OTHER)
-_UNAVAILABLE = Decision(
-    allowed=False,
-    rule="builtin:audit",
-    reason="audit_unavailable",
-    detail="Accesses cannot be put on record at the moment, so nothing is given out",
-)
-_FILTERED = Decision(
-    allowed=True,
-    rule="builtin:filtered",
-    reason="allowed",
-    detail="Decided channel by channel",
-)
-_UNKNOWN = Decision(allowed=False, reason="no_rule", detail="Nothing of that name was ever given")
 
 log = structlog.get_logger()
 
@@ -126,7 +115,10 @@ class SharingAccess:
     def engine(self) -> Engine:
         """What is in force, for dry runs."""
         if self._engine is None:
-            self._engine = self.engine_with(self._policies.compiled)
+            policies = self._policies
+            # Without the rules that deny nobody knows what a grant was never meant to allow.
+            grants = EMPTY_INDEX if policies.problem else self._grants.rules
+            self._engine = Engine(policies.compiled, grants, self._stops.rules)
         return self._engine
 
     def engine_with(self, policy: CompiledPolicy) -> Engine:
@@ -142,13 +134,13 @@ class SharingAccess:
     ) -> Decision:
         """Return the decision; nothing is recorded."""
         if action is not Action.CATALOG and self._is_unrecorded(subject):
-            return _UNAVAILABLE
+            return UNAVAILABLE
         profile = self._profile(channel)
         streams = self._usage.streams_of(subject) if action in STREAMING else 0
         return self.engine.decide(subject, action, profile, context, streams=streams)
 
     def check(self, request: AccessRequest) -> Decision:
-        """Decide on an access of a moment and record it.
+        """Decide on an access of a moment and record it; it is no stream of any limit.
 
         Raises:
             Forbidden: denied; recorded.
@@ -182,9 +174,10 @@ class SharingAccess:
             self._usage.opened(access.party)
         return access
 
-    def refuse(self, request: AccessRequest, reason: str, detail: str) -> None:
-        """Record a denial that needs no decision: an object this subject was never given, a bad identity."""
-        self._record(self._new_id(), request, Decision(allowed=False, reason=reason, detail=detail))
+    def refuse(self, request: AccessRequest, reason: str, detail: str, *, rule: str = "") -> None:
+        """Record a denial decided elsewhere: an object this subject was never given, a bad identity."""
+        decision = Decision(allowed=False, rule=rule, reason=reason, detail=detail)
+        self._record(self._new_id(), request, decision)
 
     def accesses(self) -> Iterable[Access]:
         """Return what is open now: who watches what."""
@@ -227,6 +220,8 @@ class SharingAccess:
         now = self._wall()
         jumped_back = self._last_tick - now > _JUMP
         self._last_tick = now
+        if jumped_back:
+            self._ask_again(self._open.all())
         if jumped_back or (self._edge is not None and now >= self._edge):
             self._edge = self.engine.next_edge(now)
             self._tell(self.on_changed)
@@ -320,8 +315,9 @@ class SharingAccess:
 
     def _decided(self, request: AccessRequest, *, lasting: bool = False) -> tuple[str, Decision]:
         subject = request.subject
-        streams = self._usage.streams_of(subject) if request.action in STREAMING else 0
-        decision = _UNAVAILABLE
+        counts = lasting and request.action in STREAMING
+        streams = self._usage.streams_of(subject) if counts else 0
+        decision = UNAVAILABLE
         if not self._is_unrecorded(subject):
             decision = self._judge(request, request.channel, request.context, streams=streams)
         self._record(access_id := self._new_id(), request, decision, lasting=lasting)
@@ -345,11 +341,11 @@ class SharingAccess:
             return self.engine.decide(subject, action, profile, context, streams=streams)
         if subject.is_local:
             allowed = action in BUILTIN_ACTIONS.get(subject.role, ())
-            return replace(_FILTERED, rule=f"builtin:local-{subject.role}") if allowed else _UNKNOWN
+            return replace(FILTERED, rule=f"builtin:local-{subject.role}") if allowed else UNKNOWN
         if action not in _WHOLE:
-            return _UNKNOWN
+            return UNKNOWN
         stopped = self.engine.stopped(subject, action, _NOWHERE)
-        return stopped or _FILTERED
+        return stopped or FILTERED
 
     def _is_unrecorded(self, subject: Subject) -> bool:
         return not subject.is_local and not self._audit.health().ok

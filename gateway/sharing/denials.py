@@ -7,7 +7,7 @@ from datetime import datetime
 
 from gateway.domain.audit import AuditEntry
 
-__all__ = ["MAX_PARTIES", "PER_MINUTE", "WINDOW", "DenialGate"]
+__all__ = ["MAX_PARTIES", "PER_MINUTE", "SUMMARY_RULE", "WINDOW", "DenialGate"]
 
 PER_MINUTE = 600
 """Denials of one party and address put on record one by one in a minute."""
@@ -15,6 +15,9 @@ WINDOW = 60.0
 """Seconds after which what was only counted is put on record in one."""
 MAX_PARTIES = 1_000
 """Parties and addresses told apart within a minute; the rest share one number, or addresses made up fill memory."""
+
+SUMMARY_RULE = "builtin:denials"
+"""Stands for the rule in the record of denials that were only counted."""
 
 _REST = ("", "")
 
@@ -92,7 +95,7 @@ class DenialGate:
             object_id="",
             device_id="",
             channel_id="",
-            rule="builtin:denials",
+            rule=SUMMARY_RULE,
             reason=next(iter(window.more)) if len(window.more) == 1 else "several",
             detail=f"Within {WINDOW:.0f} s, not recorded one by one: {counts}"[:500],
             purpose="",

@@ -183,7 +183,7 @@ class TurnPolicy:
     def open(self, request: AccessRequest, stop: Callable[[str, str], None]) -> Access:
         raise NotImplementedError
 
-    def refuse(self, request: AccessRequest, reason: str, detail: str) -> None:
+    def refuse(self, request: AccessRequest, reason: str, detail: str, *, rule: str = "") -> None:
         raise NotImplementedError
 
     def accesses(self) -> Iterable[Access]:

@@ -10,6 +10,7 @@ from gateway.http.schemas.base import InModel, OutModel, PageQuery, Text
 from gateway.sharing.audit.report import VerifyReport
 from gateway.sharing.audit.search import AuditPage, AuditQuery, AuditRow
 from gateway.sharing.audit.status import AuditStatus
+from gateway.sharing.denials import SUMMARY_RULE
 
 __all__ = [
     "AuditPageOut",
@@ -131,9 +132,21 @@ class AuditRowOut(OutModel):
             open=row.open,
         )
 
-    def outside(self) -> Self:
-        """Return what people outside may know of a record about themselves."""
-        hidden = {"device_id": "", "channel_id": "", "detail": "", "end_detail": "", "segment": 0}
+    def outside(self, *, known: bool) -> Self:
+        """Return what people outside may know of a record about themselves.
+
+        Args:
+            known: Whether they may know that what they asked for exists. If not, the record of a denial looks
+                like one of something that does not exist: even its hash is left out, for whoever guesses the
+                rest of a line can try what fits.
+        """
+        hidden: dict[str, Any] = dict.fromkeys(("device_id", "channel_id", "detail"), "")
+        hidden |= {"end_detail": "", "rule": "", "hash": "", "segment": 0}
+        if self.kind is AuditKind.ACCESS and self.result == "deny":
+            if self.rule == SUMMARY_RULE:
+                hidden["reason"] = "several"
+            elif self.device_id and not known:
+                hidden["reason"] = "not_shared"
         return self.model_copy(update=hidden)
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,14 @@ from gateway.domain.audit import AuditKind
 from gateway.domain.bridge import BridgeEnd, BridgeRecord
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import LinkState, PlatformStatus
+from gateway.sharing.denials import PER_MINUTE
 from gateway.sharing.keys import Scope
 from gb28181.manscdp.item import CatalogItem
 from tests.support.http import CHANNEL, DEVICE, HttpBench, http_bench
 from tests.support.http_sharing import BOSS
 from tests.support.platform_book import OWN_ID, UPPER_ID
 from tests.support.policy import rule
+from tests.support.registry import camera
 
 pytestmark = pytest.mark.net
 
@@ -302,6 +305,68 @@ async def test_a_department_reads_what_is_recorded_about_it_and_no_more(filed: H
     assert {row["subject"].get("department") for row in page["items"]} == {"urban"}
     assert not any(row["device_id"] + row["detail"] for row in page["items"])
     assert (await filed.call("GET", "/api/v1/audit", token=urban.bearer))[0] == 403
+
+
+async def add_secret(bench: HttpBench) -> str:
+    """List a second, secret camera."""
+    secret = replace(camera(2, DEVICE), secrecy=1)
+    await bench.registry.replace_catalog(DEVICE, [camera(1, DEVICE), secret], complete=True)
+    return secret.channel_id
+
+
+async def test_the_records_of_a_department_do_not_tell_what_exists(filed: HttpBench) -> None:
+    urban = await filed.sharing.key("urban")
+    secret = await add_secret(filed)
+    stopped = {"reason": "case", "objects": {"channels": [CHANNEL]}}
+    assert (await filed.call("POST", "/api/v1/stops", json=stopped))[0] == 201
+    names = (f"{DEVICE}/{secret}", f"{DEVICE}/{CHANNEL}", f"{DEVICE}/34020000001329999999")
+    for name in names:
+        path = f"/api/v1/channels/{name}/play"
+        status, answer, _ = await filed.call("POST", path, token=urban.bearer)
+        assert (status, answer["code"]) == (404, "channel_unknown")
+    _, page, _ = await filed.call("GET", "/api/v1/audit/own", token=urban.bearer)
+    rows = [row for row in page["items"] if row["kind"] == "access"]
+    assert [row["object_id"] for row in rows] == list(reversed(names))
+    own = ("seq", "at", "entry_id", "object_id")
+    told = {json.dumps({k: v for k, v in row.items() if k not in own}) for row in rows}
+    assert len(told) == 1
+    assert {row["reason"] for row in rows} == {"not_shared"}
+    # Our own people read the true reason, and the order that made it.
+    _, page, _ = await filed.call("GET", "/api/v1/audit", params={"kind": "access"})
+    reasons = {row["object_id"]: row["reason"] for row in page["items"]}
+    assert [reasons[name] for name in names] == ["secrecy", "stopped", "not_shared"]
+    rules = {row["object_id"]: row["rule"] for row in page["items"]}
+    assert [rules[name].partition(":")[0] for name in names] == ["builtin", "stop", ""]
+
+
+async def test_whoever_asks_a_thousand_times_is_told_no_more_by_the_sum(filed: HttpBench) -> None:
+    urban = await filed.sharing.key("urban", requests_per_minute=6000)
+    path = f"/api/v1/channels/{DEVICE}/{await add_secret(filed)}"
+    for _ in range(PER_MINUTE + 5):
+        assert (await filed.call("GET", path, token=urban.bearer))[0] == 404
+    filed.clock.advance(120)
+    filed.sharing.access.tick()
+    _, page, _ = await filed.call("GET", "/api/v1/audit/own", token=urban.bearer)
+    rows = [row for row in page["items"] if row["kind"] == "access"]
+    assert (rows[0]["object_id"], rows[0]["reason"]) == ("", "several")
+    assert {row["reason"] for row in rows[1:]} == {"not_shared"}
+
+
+async def test_only_who_goes_on_with_the_same_search_is_not_recorded_each_time(
+    filed: HttpBench,
+) -> None:
+    async def searched() -> int:
+        _, page, _ = await filed.call("GET", "/api/v1/audit", params={"kind": "audit"})
+        return sum(row["action"] == "search" for row in page["items"])
+
+    params = {"after": "0", "object_id": CHANNEL}
+    before = await searched()
+    for _ in range(3):
+        await filed.call("GET", "/api/v1/audit", params=params)
+    # Each look at the count is one, too.
+    assert await searched() == before + 1 + 1
+    await filed.call("GET", "/api/v1/audit", params={"after": "0", "text": "张三"})
+    assert await searched() == before + 1 + 1 + 1 + 1
 
 
 async def test_the_audit_verifies_and_refuses_a_line_that_was_never_there(

@@ -198,6 +198,20 @@ async def test_a_department_shares_one_limit_whatever_its_keys() -> None:
         Viewer(office, office.request(replace(URBAN, key="k2")))
 
 
+async def test_a_key_frame_or_a_list_of_recordings_is_no_stream_of_the_limit() -> None:
+    office = await _office(
+        rule("one", actions='["live", "playback"]', context="{ max_streams = 1 }")
+    )
+    watching = Viewer(office, office.request())
+    for action in (Action.LIVE, Action.PLAYBACK):
+        assert office.access.check(office.request(action=action)).rule == "one"
+        with pytest.raises(Forbidden) as caught:
+            Viewer(office, office.request(action=action))
+        assert caught.value.code == "too_many_streams"
+    assert watching.told == []
+    assert [entry.result for entry in office.accesses] == ["allow", *["allow", "deny"] * 2]
+
+
 async def test_what_is_no_stream_does_not_count() -> None:
     office = await _office(rule(actions='["live", "alarm", "ptz"]', context="{ max_streams = 1 }"))
     Viewer(office, office.request(action=Action.ALARM))
@@ -311,6 +325,25 @@ async def test_a_clock_set_back_asks_everything_anew() -> None:
     office.clock.advance(-3 * 3600)
     office.access.tick()
     assert (len(changes), viewer.code) == (1, "outside_window")
+
+
+async def test_a_stored_policy_that_cannot_be_read_leaves_no_grant_without_its_denials() -> None:
+    office = await _office(rule("never", effect="deny", actions='["live"]'))
+    grant = await office.grants.apply(application(), CITY)
+    await office.grants.approve(grant.grant_id, ADMIN)
+    request = office.request()
+    assert request.channel is not None
+    asked = request.subject, Action.LIVE, request.channel, request.context
+    assert office.access.decide(*asked).reason == "denied"
+    kept = office.documents.collections["policy"]["00000001"]
+    good, kept["text"] = kept["text"], kept["text"] + "\nversion = 2\n"
+    later = await Office(office.documents).load()
+    assert later.policies.problem
+    assert later.access.decide(*asked).reason == "no_rule"
+    # The administrator goes on, and mends it.
+    assert later.access.decide(ADMIN, *asked[1:]).allowed
+    await later.policies.apply(good, ADMIN)
+    assert later.access.decide(*asked).reason == "denied"
 
 
 async def test_a_changed_policy_ends_what_it_no_longer_allows() -> None:
