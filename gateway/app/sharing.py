@@ -158,7 +158,7 @@ class SharingParts:
     def _has_network(self, device_id: str) -> bool:
         """Digit 14 is the network in codes of 2022; before it is part of the serial number."""
         device = self._registry.get(device_id)
-        return device is not None and device.gb_version.startswith("3")
+        return device is not None and device.is_2022
 
     async def _apply_configured(self) -> None:
         """Put the configured policy file into force if it is new; one that cannot be used leaves what is in force.

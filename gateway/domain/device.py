@@ -176,6 +176,11 @@ class Device:
     catalog_at: datetime | None = None
     settings: DeviceSettings = field(default_factory=DeviceSettings)
 
+    @property
+    def is_2022(self) -> bool:
+        """Whether it says that it follows the 2022 edition."""
+        return self.gb_version.startswith("3")
+
 
 class ChannelKind(enum.StrEnum):
     """What a catalogue item is (protocol: type code, digits 11-13)."""

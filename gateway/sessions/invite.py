@@ -130,7 +130,7 @@ class DeviceInvite:
             ssrc=self._ssrc,
             gb_version=device.gb_version,
             # A line that older devices do not know they ignore (protocol 5.11).
-            streamnumber=record.stream if record.stream or _is_2022(device) else None,
+            streamnumber=record.stream if record.stream or device.is_2022 else None,
         )
         await self._invite(session, offer)
         if self._dialog is not None and not session.ending:
@@ -236,10 +236,6 @@ def reason_of(exc: GatewayError) -> EndReason:
         return EndReason(exc.code)
     except ValueError:
         return EndReason.DEVICE_OFFLINE
-
-
-def _is_2022(device: Device) -> bool:
-    return device.gb_version.startswith("3")
 
 
 def _invite_reason(exc: InviteFailed) -> EndReason:

@@ -1,8 +1,6 @@
 """Live sessions: at most one per channel, shared by all its viewers."""
 
 import asyncio
-import re
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -29,24 +27,21 @@ from gateway.domain.session import (
     stream_name,
 )
 from gateway.domain.signalling import Origin, Signaller
+from gateway.sessions.admission import Admission
 from gateway.sessions.invite import DeviceInvites
 from gateway.sessions.ports import DeviceDirectory, SessionObserver, SessionSettings
 from gateway.sessions.report import report_end
 from gateway.sessions.session import LiveSession
+from gateway.sessions.table import SessionTable
 from gateway.sessions.way import ForeignWays, MediaWay
 from gb28181.aio.tasks import TaskScope
 from gb28181.sdp.ssrc import SsrcPool
 
 __all__ = ["LiveSessions"]
 
-_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
 log = structlog.get_logger()
 
 _T = TypeVar("_T")
-
-MAX_STARTS_PER_DEVICE = 64
-"""INVITEs in flight to one device; a recorder with more channels gets the rest as these settle."""
 
 
 class LiveSessions:
@@ -86,21 +81,20 @@ class LiveSessions:
         self._observer = observer
         self.foreign: ForeignWays | None = None
         """Gets the media of foreign sources."""
-        self._running: dict[str, LiveSession] = {}
-        self._history: OrderedDict[str, SessionRecord] = OrderedDict()
+        self._table = SessionTable(settings.history)
+        self._admission = Admission(devices, self._table, settings.max_sessions)
         self._closed = False
 
     # Reading
 
     def sessions(self) -> list[SessionRecord]:
         """Running sessions, then ended ones, newest first."""
-        live = [session.record for session in self._running.values()]
-        return [*live, *reversed(self._history.values())]
+        return self._table.records()
 
     @property
     def running_count(self) -> int:
         """Sessions that hold something."""
-        return len(self._running)
+        return len(self._table)
 
     def get(self, session_id: str) -> SessionRecord:
         """Return one session's record.
@@ -108,17 +102,11 @@ class LiveSessions:
         Raises:
             NotFound: `session_unknown`.
         """
-        for record in self.sessions():
-            if record.session_id == session_id:
-                return record
-        raise NotFound(
-            "session_unknown",
-            f"No session {session_id} runs, nor is it among the last {self._settings.history}",
-        )
+        return self._table.get(session_id)
 
     def running(self, device_id: str, channel_id: str, stream: int = 0) -> SessionRecord | None:
         """The running session of a channel's stream, if there is one."""
-        session = self._running.get(stream_name(device_id, channel_id, stream))
+        session = self._table.find(stream_name(device_id, channel_id, stream))
         return session.record if session else None
 
     # Asking for streams
@@ -233,17 +221,8 @@ class LiveSessions:
             return session.record, sender
 
     def has_stream(self, device_id: str, channel_id: str, stream: int) -> bool:
-        """Whether a channel is known to have a stream: the main one, or what 2022 lists (protocol 5.11).
-
-        A device that does not know `a=streamnumber` ignores it and sends its main stream instead.
-        """
-        if not stream:
-            return True
-        device, channel = self._devices.get(device_id), self._devices.channel(device_id, channel_id)
-        listed = channel.extra.get("Info.StreamNumberList", "") if channel is not None else ""
-        if listed:
-            return str(stream) in listed.split("/")
-        return device is not None and device.gb_version.startswith("3")
+        """Whether a channel is known to have a stream."""
+        return self._admission.has_stream(device_id, channel_id, stream)
 
     async def stop(self, session_id: str) -> SessionRecord:
         """End a session for all its viewers; returns once everything is given back.
@@ -252,7 +231,7 @@ class LiveSessions:
             NotFound: `session_unknown`.
         """
         record = self.get(session_id)
-        session = self._running.get(record.stream_id)
+        session = self._table.find(record.stream_id)
         if session is not None and session.record is record:
             session.finish(EndReason.STOPPED, "Stopped by request")
             await session.finished()
@@ -262,14 +241,13 @@ class LiveSessions:
 
     def device_offline(self, device: Device, detail: str) -> None:
         """End every session of a device that is gone (protocol 3.6, 5.10)."""
-        for session in list(self._running.values()):
-            if session.record.device_id == device.device_id:
-                session.finish(EndReason.DEVICE_OFFLINE, detail)
+        for session in self._table.of_device(device.device_id):
+            session.finish(EndReason.DEVICE_OFFLINE, detail)
 
     async def close(self) -> None:
         """BYE every device and give everything back; bounded by `close_timeout`."""
         self._closed = True
-        sessions = list(self._running.values())
+        sessions = self._table.running()
         for session in sessions:
             session.finish(EndReason.SHUTDOWN, "The gateway is stopping")
         try:
@@ -312,9 +290,8 @@ class LiveSessions:
         relayed = {sender.stream_id for sender in self._media.senders()}
         idle = [
             (session.idle_since, session)
-            for session in self._running.values()
-            if session.record.device_id == device_id
-            and session.record.state is SessionState.RUNNING
+            for session in self._table.of_device(device_id)
+            if session.record.state is SessionState.RUNNING
             and session.idle_since is not None
             # Whoever asked for it may be about to attach, or to acknowledge.
             and not session.claims
@@ -336,7 +313,7 @@ class LiveSessions:
         origin: Origin | None,
     ) -> LiveSession:
         stream_id = stream_name(device_id, channel_id, stream)
-        while (session := self._running.get(stream_id)) is not None and session.ending:
+        while (session := self._table.find(stream_id)) is not None and session.ending:
             # Never a second INVITE while the first one's BYE is on its way (quirk 27).
             await session.finished()
         if session is not None:
@@ -347,52 +324,10 @@ class LiveSessions:
                     f"or ask without a transport",
                 )
             return session
-        device = self._checked_device(device_id, channel_id)
-        if not self.has_stream(device_id, channel_id, stream):
-            raise Unavailable(
-                "sub_stream_unavailable",
-                f"Stream {stream} of {channel_id} was asked for; its device is not known to have one "
-                "(2022 edition, or StreamNumberList in the catalogue)",
-            )
-        return self._start(device, channel_id, transport, stream, origin)
-
-    def _checked_device(self, device_id: str, channel_id: str) -> Device:
         if self._closed:
             raise Unavailable("shutting_down", "The gateway is stopping")
-        if not _ID.fullmatch(channel_id):
-            raise NotFound("channel_unknown", f"{channel_id[:64]!r} cannot be a channel's id")
-        device = self._devices.get(device_id)
-        if device is None:
-            raise NotFound("device_unknown", f"No device {device_id} has ever registered here")
-        known = self._devices.channel(device_id, channel_id) is not None
-        if not known and channel_id != device_id and device.channel_count:
-            raise NotFound(
-                "channel_unknown",
-                f"Device {device_id} has no channel {channel_id} in its catalogue of "
-                f"{device.channel_count}; sync the catalogue if it is new",
-            )
-        if not device.online or not (device.local or device.address is not None):
-            why = device.offline_reason.value if device.offline_reason else "no address"
-            raise Unavailable(
-                "device_offline", f"Device {device_id} is offline ({why}) and cannot be asked"
-            )
-        if len(self._running) >= self._settings.max_sessions:
-            raise Unavailable(
-                "too_many_sessions",
-                f"{len(self._running)} sessions run, the limit is {self._settings.max_sessions}",
-            )
-        starting = sum(
-            1
-            for session in self._running.values()
-            if session.record.device_id == device_id
-            and not session.record.foreign
-            and session.record.state is SessionState.INVITING
-        )
-        if starting >= MAX_STARTS_PER_DEVICE:
-            raise Unavailable(
-                "device_busy", f"{starting} INVITEs to {device_id} are unanswered; try again soon"
-            )
-        return device
+        device = self._admission.admit(device_id, channel_id, stream)
+        return self._start(device, channel_id, transport, stream, origin)
 
     def _start(
         self,
@@ -416,7 +351,7 @@ class LiveSessions:
         else:
             way = self._invites.way(record, device, transport, origin)
         session = LiveSession(record, way, settings=self._settings, now=self._now)
-        self._running[record.stream_id] = session
+        self._table.add(session)
         if self._observer is not None:
             self._observer.session_started(record)
         self._scope.spawn(self._live(session), name=f"session:{record.session_id}")
@@ -439,11 +374,8 @@ class LiveSessions:
         try:
             await session.run()
         finally:
-            self._running.pop(record.stream_id, None)
             record.ended_at = self._wall()
-            self._history[record.session_id] = record
-            while len(self._history) > self._settings.history:
-                self._history.popitem(last=False)
+            self._table.end(session)
             report_end(record, self._devices)
             if self._observer is not None:
                 self._observer.session_ended(record)

@@ -138,10 +138,11 @@ class LiveSession:
             self.finish(EndReason.SHUTDOWN, "The gateway is stopping")
             raise
         finally:
+            self._ending = self._ending or _INTERNAL
             self.record.state = SessionState.CLOSING
             self._settled.set()
             try:
-                await self._release()
+                await self._way.release(self._ending)
             finally:
                 self._conclude()
 
@@ -196,12 +197,9 @@ class LiveSession:
             )
         return found
 
-    async def _release(self) -> None:
-        await self._way.release(self._ending or _INTERNAL)
-
     def _conclude(self) -> None:
         self.record.state = SessionState.ENDED
-        self.record.ended = self._ending or _INTERNAL
+        self.record.ended = self._ending
         self._finished.set()
 
     # MediaEvents: called on the loop by the receiver

@@ -16,10 +16,21 @@ from gateway.domain.media import (
     StreamInfo,
     ViewerSink,
 )
+from gateway.domain.session import Ended, EndReason, SessionKind, SessionRecord
 from gateway.domain.signalling import InviteAnswer, Origin
+from gateway.sessions.way import MediaWay, SessionCore
 from gb28181.manscdp.control import DeviceControl
 
-__all__ = ["ANSWER", "ScriptedDirectory", "ScriptedMedia", "ScriptedSignaller", "device"]
+__all__ = [
+    "ANSWER",
+    "BrokenWay",
+    "ScriptedDirectory",
+    "ScriptedMedia",
+    "ScriptedSignaller",
+    "device",
+    "fixed_wall",
+    "live_record",
+]
 
 ANSWER = (
     b"v=0\r\no=34020000001320000001 0 0 IN IP4 127.0.0.9\r\ns=Play\r\nc=IN IP4 127.0.0.9\r\n"
@@ -277,3 +288,45 @@ class ScriptedMedia:
 def fixed_wall() -> datetime:
     """A wall clock that stands."""
     return datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
+
+
+def live_record(
+    session_id: str = "s1",
+    device_id: str = "34020000001180000001",
+    channel_id: str = "34020000001320000001",
+) -> SessionRecord:
+    """The record of a session that has just been asked for."""
+    return SessionRecord(
+        session_id=session_id,
+        kind=SessionKind.LIVE,
+        device_id=device_id,
+        channel_id=channel_id,
+        transport="udp",
+        created_at=fixed_wall(),
+    )
+
+
+class BrokenWay:
+    """A way with an error of ours in it."""
+
+    keeps = False
+
+    def __init__(self) -> None:
+        self.released: list[EndReason] = []
+        self.releasing = asyncio.Event()
+
+    async def establish(self, session: SessionCore) -> None:
+        await asyncio.sleep(0)
+        raise RuntimeError("a mistake")
+
+    def packet_came(self, session: SessionCore, ssrc: int, source: str) -> None: ...
+
+    def no_packet(self, session: SessionCore, wait: float) -> tuple[EndReason, str]:
+        return EndReason.NO_PACKET, ""
+
+    async def release(self, ended: Ended) -> None:
+        self.released.append(ended.reason)
+        await self.releasing.wait()
+
+
+_checked_way: type[MediaWay] = BrokenWay
