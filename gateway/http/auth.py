@@ -123,7 +123,9 @@ class Authenticator:
         self._origins = origins
         self._new_id = new_id
         self._replays = ReplayGuard()
-        self._signatures = SignatureCheck(keys, self._replays, skew)
+        self._signatures = SignatureCheck(
+            keys, self._replays, skew, started=wall().timestamp(), clock=now
+        )
         self._quota = RateQuota()
         self._failures = FailureLimit(failures)
         self._limited = RateLimitedCounter(log.warning, "http_credentials_limited")

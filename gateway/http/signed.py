@@ -4,6 +4,7 @@ import heapq
 import hmac
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -38,6 +39,8 @@ class _Nonces:
 
     known: set[str] = field(default_factory=set)
     order: list[tuple[float, str]] = field(default_factory=list)
+    forgotten: float = 0.0
+    """Latest of these times of those that are not known any more."""
 
 
 class ReplayGuard:
@@ -61,8 +64,10 @@ class ReplayGuard:
         """
         mine = self._keys.setdefault(key_id, _Nonces())
         while mine.order and mine.order[0][0] < now:
-            mine.known.discard(heapq.heappop(mine.order)[1])
-        if nonce in mine.known:
+            mine.forgotten, gone = heapq.heappop(mine.order)
+            mine.known.discard(gone)
+        # What is as old as one that was forgotten comes only after the clock was set back: it may be that one.
+        if nonce in mine.known or until <= mine.forgotten:
             return False
         if len(mine.known) >= limit:
             wait = max(1, int(mine.order[0][0] - now) + 1)
@@ -84,16 +89,34 @@ class ReplayGuard:
 class SignatureCheck:
     """Checks signatures.
 
+    Nonces live in memory. So that nothing that was sent before a restart can be sent again after it, time stamps of
+    before the start are refused for as long as they could be accepted at all. (Sent again could be what a sender
+    whose clock is fast dated later than the start.)
+
     Args:
         keys: The keys and their secrets.
         replays: Remembers nonces.
         skew: Seconds by which the sender's clock may differ.
+        started: When the gateway started (UNIX seconds).
+        clock: Monotonic seconds.
     """
 
-    def __init__(self, keys: KeyBook, replays: ReplayGuard, skew: float) -> None:
+    def __init__(
+        self,
+        keys: KeyBook,
+        replays: ReplayGuard,
+        skew: float,
+        *,
+        started: float,
+        clock: Callable[[], float],
+    ) -> None:
         self._keys = keys
         self._replays = replays
         self._skew = skew
+        self._started = int(started)
+        self._clock = clock
+        # By the monotonic clock: a wrong time at the start, set right later, must not refuse everything.
+        self._young_until = clock() + skew
         self._decoy = secrets.token_urlsafe(32)
 
     async def key_of(self, request: web.Request, now: float) -> ApiKey:
@@ -123,6 +146,13 @@ class SignatureCheck:
                 "timestamp_skewed",
                 f"X-Gb-Timestamp differs by {abs(now - sent):.0f} s from the gateway's clock "
                 f"({int(now)}); {self._skew:g} s are allowed",
+                key=key,
+            )
+        if sent < self._started and self._clock() <= self._young_until:
+            raise _refusal(
+                "timestamp_skewed",
+                f"X-Gb-Timestamp is {self._started - sent} s older than the gateway's start, and nobody knows any "
+                "more what was sent then: sign anew",
                 key=key,
             )
         allowed = key.settings.requests_per_minute * 2 * self._skew / 60

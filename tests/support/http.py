@@ -313,10 +313,11 @@ async def http_bench(
     hls: HlsPlane | None = None,
     webrtc: WebRtcMedia | None = None,
     snapshots: SnapshotPlane | None = None,
+    clock: ManualClock | None = None,
     **options: Any,
 ) -> AsyncIterator[HttpBench]:
     """Two devices online, one with cameras 1, 2 and 7, one with camera 7."""
-    clock, store = ManualClock(), MemoryStore()
+    clock, store = clock or ManualClock(), MemoryStore()
     registry = DeviceRegistry(store, RegistrySettings(realm="3402000000"), clock=clock)
     await registry.load()
     for device_id, numbers in ((DEVICE, (1, 2, 7)), (OTHER_DEVICE, (7,))):

@@ -96,5 +96,8 @@ def test_nonces_leave_in_the_order_of_their_time_not_of_their_coming() -> None:
     assert guard.accept("k", "third", 50.0, 10.5, 2)
     assert not guard.accept("k", "late", 300.0, 300.0, 2)
     assert guard.accept("k", "late", 700.0, 301.0, 2)
+    # The clock is set back, and what was forgotten would be in time again.
+    assert not guard.accept("k", "early", 10.0, 5.0, 2)
+    assert not guard.accept("k", "never seen, as old", 300.0, 5.0, 2)
     guard.forget("k")
     assert guard.accept("k", "late", 700.0, 301.0, 2)
