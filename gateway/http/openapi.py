@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,8 @@ from gateway.http.route import Access, Route
 from gateway.http.schemas.base import ProblemOut
 
 __all__ = ["describe", "describe_bytes"]
+
+_Models = tuple[tuple[type[BaseModel], JsonSchemaMode], ...]
 
 _REF = "#/components/schemas/{model}"
 _PLAIN = frozenset({Access.OPEN, Access.VIEWING})
@@ -61,8 +64,7 @@ _HEADERS = (
 def describe(routes: Sequence[Route], *, version: str) -> dict[str, Any]:
     """Return the OpenAPI document of a route table."""
     models = _models(routes)
-    refs, definitions = models_json_schema(models, ref_template=_REF)
-    schemas = definitions.get("$defs", {})
+    refs, schemas = _schemas(models)
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         operation = _operation(route, {model: refs[(model, mode)] for model, mode in models})
@@ -116,14 +118,21 @@ def describe_bytes(routes: Sequence[Route], *, version: str) -> bytes:
     return json.dumps(describe(routes, version=version), ensure_ascii=False).encode()
 
 
-def _models(routes: Sequence[Route]) -> list[tuple[type[BaseModel], JsonSchemaMode]]:
+@lru_cache(maxsize=1)
+def _schemas(models: _Models) -> tuple[Mapping[Any, Any], dict[str, Any]]:
+    """References and schemas, which are only read; made once, for it takes longer than all else of a gateway's start."""
+    refs, definitions = models_json_schema(models, ref_template=_REF)
+    return refs, definitions.get("$defs", {})
+
+
+def _models(routes: Sequence[Route]) -> _Models:
     found: dict[type[BaseModel], JsonSchemaMode] = {ProblemOut: "serialization"}
     for route in routes:
         if route.body is not None:
             found[route.body] = "validation"
         if route.answer is not None:
             found[route.answer] = "serialization"
-    return list(found.items())
+    return tuple(found.items())
 
 
 def _operation(route: Route, refs: dict[type[BaseModel], Any]) -> dict[str, Any]:
