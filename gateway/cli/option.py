@@ -52,7 +52,9 @@ Objects = Annotated[
 ]
 Purpose = Annotated[str, typer.Option(help="What it is for. 事由")]
 Ticket = Annotated[str, typer.Option(help="Number of the case or order. 工单号")]
-Zone = Annotated[str, typer.Option(help="Network zone. 网络区域")]
+Zone = Annotated[
+    str, typer.Option(help="Network zone; default the one configured. 网络区域, 缺省为已配置的")
+]
 At = Annotated[str | None, typer.Option(help="Time: ISO, or +2h, +3d from now. 时间")]
 
 _KINDS = ("platform", "department", "key", "user", "role", "identity")

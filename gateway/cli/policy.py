@@ -267,7 +267,8 @@ def changes(
 def _circumstances(
     cli: Cli, zone: str, purpose: str, ticket: str, at: str | None
 ) -> dict[str, Any]:
-    return {"zone": zone, "purpose": purpose, "ticket": ticket, "at": moment_of(cli, at)}
+    # Without a zone the gateway takes the one configured for the subject.
+    return {"zone": zone or None, "purpose": purpose, "ticket": ticket, "at": moment_of(cli, at)}
 
 
 def _policy(cli: Cli, version: int | None, file: Path | None) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from heapq import nlargest
 
 from gateway.domain.device import Channel
 from gateway.domain.errors import Conflict, NotFound, Unavailable
-from gateway.domain.policy import Action, Subject
+from gateway.domain.policy import Action
 from gateway.domain.selector import ChannelFacts
+from gateway.http.asker import Asker, AskerBook
 from gateway.http.deps import DeviceBook, HttpDeps
 from gateway.http.schemas.policy import (
     ChangeOut,
@@ -22,7 +23,7 @@ from gateway.http.schemas.policy import (
     SightList,
     SightOut,
 )
-from gateway.http.schemas.subject import DecisionOut, SubjectOut
+from gateway.http.schemas.subject import ContextIn, DecisionOut, SubjectOut, WhoIn
 from gateway.sharing.policy.dryrun import RuleTrace, changes, paced, trace, would_see
 from gateway.sharing.policy.engine import CompiledPolicy, Engine
 from gateway.sharing.policy.load import load_policy
@@ -48,6 +49,7 @@ class DryRun:
 
     def __init__(self, deps: HttpDeps) -> None:
         self._sharing = deps.sharing
+        self._askers = AskerBook(deps.sharing)
         self._devices: DeviceBook = deps.devices
         self._wall = deps.wall
         self._turns = asyncio.Semaphore(AT_ONCE)
@@ -61,7 +63,7 @@ class DryRun:
             PolicyError: the text cannot be used.
             Unavailable: `too_many_dry_runs`.
         """
-        subject, context = body.subject.subject(), body.context(self._wall())
+        subject, context = self._asker(body.subject, body)
         reasons: Counter[str] = Counter()
         items: list[SightOut] = []
         allowed = listed = 0
@@ -100,7 +102,7 @@ class DryRun:
             Unavailable: `too_many_dry_runs`.
         """
         channel = self._channel(body)
-        subject, context = body.subject.subject(), body.context(self._wall())
+        subject, context = self._asker(body.subject, body)
         found: list[RuleTrace] = []
         async with self._turn():
             engine = await self._engine(body.version, body.text)
@@ -132,9 +134,10 @@ class DryRun:
             Conflict: `too_much`: more than can be tried.
             Unavailable: `too_many_dry_runs`.
         """
-        subjects = [who.subject() for who in body.subjects] or self._everybody()
+        subjects = [who.subject() for who in body.subjects] or self._askers.everybody()
         actions = tuple(dict.fromkeys(body.actions)) or tuple(Action)
         context = body.context(self._wall())
+        askers = [self._askers.asker(who, context, zone=body.zone) for who in subjects]
         kinds: Counter[str] = Counter()
         items: list[ChangeOut] = []
         total = 0
@@ -148,7 +151,7 @@ class DryRun:
                     f"{len(facts)} channels for {len(subjects)} subjects and {len(actions)} actions "
                     "are too much at once: name fewer subjects or actions",
                 )
-            async for step in paced(changes(before, after, subjects, facts, context, actions)):
+            async for step in paced(changes(before, after, askers, facts, actions)):
                 for change in step:
                     kinds[change.kind] += 1
                     if body.offset <= total < body.offset + body.limit:
@@ -202,11 +205,8 @@ class DryRun:
             )
         return found[0]
 
-    def _everybody(self) -> Sequence[Subject]:
-        """Return one subject for each department and each platform, as the policy knows them."""
-        departments = [Subject(department=d.code) for d in self._sharing.departments.all()]
-        platforms = [Subject(platform=p.platform_id) for p in self._sharing.platforms.list()]
-        return [*departments, *platforms]
+    def _asker(self, who: WhoIn, body: ContextIn) -> Asker:
+        return self._askers.asker(who.subject(), body.context(self._wall()), zone=body.zone)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

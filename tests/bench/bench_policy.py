@@ -161,7 +161,9 @@ async def dry_runs(office: Office, listed: list[Channel], text: str) -> None:
     subjects = [Subject(platform=code) for code in PLATFORMS]
     found = sum(
         len(step)
-        for step in changes(engine, other, subjects, facts[:5_000], context, [Action.LIVE])
+        for step in changes(
+            engine, other, [(who, context) for who in subjects], facts[:5_000], [Action.LIVE]
+        )
     )
     spent = time.perf_counter() - started
     print(f"changes, 5,000 channels x 20 subjects: {spent:.2f} s, {found} found")

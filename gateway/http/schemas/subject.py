@@ -87,7 +87,8 @@ class WhoIn(InModel):
 class ContextIn(InModel):
     """The circumstances of a dry run."""
 
-    zone: str = Field(default="", max_length=64)
+    zone: str | None = Field(default=None, max_length=64)
+    """Network zone; null is the one configured for the platform, key, account or department."""
     purpose: str = Field(default="", max_length=MAX_PURPOSE)
     ticket: str = Field(default="", max_length=MAX_TICKET)
     streams: int = Field(default=0, ge=0, le=1_000_000)
@@ -96,10 +97,9 @@ class ContextIn(InModel):
     """Null is now."""
 
     def context(self, now: datetime) -> AccessContext:
-        """Convert it."""
+        """Convert it, but for the zone, which depends on who asks."""
         return AccessContext(
             at=self.at or now,
-            zone=self.zone,
             purpose=self.purpose,
             ticket=self.ticket,
             streams=self.streams,

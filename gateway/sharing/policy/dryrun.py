@@ -123,15 +123,14 @@ def would_see(
 def changes(
     before: Engine,
     after: Engine,
-    subjects: Sequence[Subject],
+    askers: Sequence[tuple[Subject, AccessContext]],
     channels: Iterable[ChannelFacts],
-    context: AccessContext,
     actions: Sequence[Action] = tuple(Action),
 ) -> Iterator[Sequence[Change]]:
-    """Yield for each channel and subject what differs, mostly nothing."""
+    """Yield for each channel and subject, each under its own circumstances, what differs, mostly nothing."""
     for facts in channels:
         old, new = before.profile(facts), after.profile(facts)
-        for subject in subjects:
+        for subject, context in askers:
             found = []
             for action in actions:
                 was = before.decide(subject, action, old, context)

@@ -19,7 +19,7 @@ from gateway.sharing.keys import Scope
 from gb28181.manscdp.item import CatalogItem
 from tests.support.http import CHANNEL, DEVICE, HttpBench, http_bench
 from tests.support.http_sharing import BOSS
-from tests.support.platform_book import OWN_ID, UPPER_ID
+from tests.support.platform_book import OWN_ID, UPPER_ID, platform
 from tests.support.policy import rule
 from tests.support.registry import camera
 
@@ -189,6 +189,38 @@ async def test_would_see_counts_and_pages(bench: HttpBench) -> None:
     _, answer, _ = await bench.call("POST", "/api/v1/policy/would-see", json=body)
     assert (answer["allowed"], answer["denied"]) == (0, 4)
     assert bench.sharing.policies.current.version == 1
+
+
+async def test_a_dry_run_asks_in_the_zone_and_with_the_whole_of_who_is_named(
+    bench: HttpBench,
+) -> None:
+    sharing = bench.sharing
+    await sharing.departments.save("urban", name="x", zone="police", by=BOSS)
+    key = await sharing.key("urban")
+    elsewhere = await sharing.key("urban", zone="internet")
+    await sharing.user("zhang", department="urban")
+    await sharing.platforms.save(platform(UPPER_ID, zone="police"), None, by=BOSS)
+    either = f'[{URBAN}, {{ platforms = ["{UPPER_ID}"] }}]'
+    text = "version = 1\n" + rule("zoned", subjects=either, context='{ zones = ["police"] }')
+
+    async def allowed(subject: dict[str, str], **more: str) -> int:
+        body = {"subject": subject, "text": text, **more}
+        _, answer, _ = await bench.call("POST", "/api/v1/policy/would-see", json=body)
+        return int(answer["allowed"])
+
+    assert await allowed({"department": "urban"}) == 4
+    assert await allowed({"platform": UPPER_ID}) == 4
+    assert await allowed({"key": key.key.key_id}) == 4
+    assert await allowed({"user": "zhang"}) == 4
+    assert await allowed({"key": elsewhere.key.key_id}) == 0
+    assert await allowed({"department": "urban"}, zone="internet") == 0
+    assert await allowed({"department": "water"}, zone="police") == 0
+    body = {"text": text, "actions": ["live"]}
+    _, answer, _ = await bench.call("POST", "/api/v1/policy/changes", json=body)
+    assert answer["kinds"] == {"allowed": 8}
+    who = {"subject": {"key": key.key.key_id}, "channel_id": CHANNEL, "text": text}
+    _, answer, _ = await bench.call("POST", "/api/v1/policy/explain", json=who)
+    assert (answer["decision"]["allowed"], answer["decision"]["rule"]) == (True, "zoned")
 
 
 async def test_an_explanation_names_the_deciding_rule_and_why_others_do_not_match(

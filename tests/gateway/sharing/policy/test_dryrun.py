@@ -107,6 +107,15 @@ def test_the_trace_agrees_with_the_decision_for_every_field_of_subjects_and_obje
         assert not told.decision.allowed
 
 
+def test_each_subject_is_asked_under_its_own_circumstances() -> None:
+    before = engine()
+    after = engine(rule("inside", context='{ zones = ["police"] }'))
+    askers = [(CITY, context(zone="police")), (CITY, context(zone="internet"))]
+    [first, second] = changes(before, after, askers, [facts()], [Action.LIVE])
+    assert [change.kind for change in first] == ["allowed"]
+    assert list(second) == []
+
+
 def test_changes_between_two_policies_are_named_per_channel_subject_and_action() -> None:
     before = engine(
         rule("a", actions='["catalog", "live"]'), rule("b", subjects='{ keys = ["k1"] }')
@@ -116,7 +125,7 @@ def test_changes_between_two_policies_are_named_per_channel_subject_and_action()
         rule("b", subjects='{ keys = ["k1"] }'),
     )
     channels = [facts(1), facts(2, secrecy=1)]
-    steps = list(changes(before, after, [CITY, URBAN], channels, context()))
+    steps = list(changes(before, after, [(CITY, context()), (URBAN, context())], channels))
     assert [len(step) for step in steps] == [3, 0, 0, 0]
     assert {(c.action.value, c.kind, c.facts.channel_id) for c in steps[0]} == {
         ("catalog", "obligations", channels[0].channel_id),
