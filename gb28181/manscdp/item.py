@@ -122,6 +122,10 @@ class CatalogItem:
         str, Leaf("IndustrialClassification", since=2022, within="Info")
     ] = ""
 
+    route_marks: Annotated[str, Leaf("RouteMarks", since=2014, within="Info")] = ""
+    """No field of the standard: opaque marks of gateways the item came through and that are no items above it.
+    Others pass it on or leave it out."""
+
     raw: Annotated[dict[str, str], Raw(without=("password", "info.password"), sent=False)] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -191,6 +195,7 @@ _SYSTEM: Final = View(
             "register_way",
             "secrecy",
             "status",
+            "route_marks",
         }
     )
 )

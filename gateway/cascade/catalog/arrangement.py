@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from gateway.cascade.catalog.item import Placed, Rank
-from gateway.cascade.catalog.loop_mark import carries
+from gateway.cascade.catalog.loop_mark import ROUTE_MARKS, carries, marks_in
 from gateway.cascade.catalog.node import Branch, Node, Verdict
 from gateway.cascade.catalog.own_tree import OwnTree
 from gateway.domain.device import Channel, ChannelKind
 from gateway.domain.platform import Edition, PlatformConfig, TreeMode
 
-__all__ = ["MAX_PLATFORMS", "Arrangement"]
+__all__ = ["MAX_PLATFORMS", "Arrangement", "marks_of"]
 
 MAX_PLATFORMS: Final = 8
 """Platforms above each other below us; a village is the fifth below the ministry. What lies deeper is dropped, not
@@ -76,7 +76,10 @@ class Arrangement:
         self._hang_somewhere(branch, node)
 
     def is_loop(self, channel: Channel) -> bool:
-        """Whether an item is ourselves, or the platform, come up from below."""
+        """Whether an item is ourselves, or the platform, come up from below, or came through us before."""
+        route = channel.extra.get(ROUTE_MARKS)
+        if route and (carries(route, self._mark) or len(marks_in(route)) >= MAX_PLATFORMS):
+            return True
         return channel.kind is ChannelKind.PLATFORM and (
             channel.channel_id in self.loops or carries(channel.model, self._mark)
         )
@@ -135,6 +138,7 @@ class Arrangement:
             group=group,
             online=None if node.rank in {Rank.GROUP, Rank.ORGANISATION} else node.online,
             obligations=node.obligations,
+            route_marks=_route_marks(node),
         )
 
     # Inside
@@ -238,6 +242,26 @@ def _nearest(node: Node, edges: Edges) -> list[Node]:
             seen.add(parent)
             waiting.append(iter(edges(parent)))
     return list(found)
+
+
+def _route_marks(node: Node) -> str:
+    """Return the marks of the platforms above an item that the catalogue leaves out, nearest last."""
+    marks = marks_in(node.channel.extra.get(ROUTE_MARKS, ""))
+    waiting, seen = list(node.above), set[Node]()
+    while waiting:
+        parent = waiting.pop()
+        if parent.visible or parent in seen:
+            continue
+        seen.add(parent)
+        marks += marks_of(parent.channel)
+        waiting += parent.above
+    return "".join(dict.fromkeys(marks))
+
+
+def marks_of(channel: Channel) -> list[str]:
+    """Return the marks that an item hands down where it is left out: those on its way here, and its own."""
+    marks = marks_in(channel.extra.get(ROUTE_MARKS, ""))
+    return marks + marks_in(channel.model) if channel.kind is ChannelKind.PLATFORM else marks
 
 
 def _depth(node: Node) -> int:

@@ -75,6 +75,8 @@ class Placed:
     online: bool | None = None
     """Effective status; None for what has none (divisions, groups, organisations)."""
     obligations: Obligations = PLAIN
+    route_marks: str = ""
+    """Marks of the lower platforms it came through that are not in the catalogue."""
 
     def equals(self, other: "Placed") -> bool:
         """Whether both look the same to the platform, as far as that can be told without writing them."""
@@ -86,6 +88,7 @@ class Placed:
             and self.group == other.group
             and self.rank is other.rank
             and self.obligations == other.obligations
+            and self.route_marks == other.route_marks
             and self.channel == other.channel
         )
 
@@ -162,6 +165,7 @@ def _render_device(placed: Placed, item: CatalogItem) -> CatalogItem:
         ptz_type=channel.ptz_type,
         # The common name of the point tells where it is, and what it is called.
         point_common_name=base.point_common_name if named and not masked else "",
+        route_marks=placed.route_marks,
         raw={},
     )
 

@@ -3,19 +3,26 @@
 A ring of platforms would hand each item round and round, under a new code each time. So a gateway writes an
 opaque mark of its own into the Model of its own platform: a field that systems have in the catalogues of all
 editions and in DeviceInfo, and that is passed on as it is. It says nothing but "the same gateway again".
+
+Where a catalogue leaves lower platforms out, as one by division does, their marks would be lost with them. Each item
+below them then carries these itself, in a field of its own (`RouteMarks`).
 """
 
+import re
 import secrets
 import string
 from typing import Final
 
 from gateway.domain.document import DocumentStore
 
-__all__ = ["carries", "load_mark", "marked", "new_mark"]
+__all__ = ["ROUTE_MARKS", "carries", "load_mark", "marked", "marks_in", "new_mark"]
 
 _SIGN: Final = "~"
 _LENGTH: Final = 14
 """Letters; 65 bits, so that no two gateways have the same."""
+_MARKS: Final = re.compile(rf"{_SIGN}[a-z]{{{_LENGTH}}}")
+ROUTE_MARKS: Final = "Info.RouteMarks"
+"""Where a channel keeps the marks of platforms it came through and that are no items above it."""
 _COLLECTION: Final = "gateway"
 _KEY: Final = "loop_mark"
 
@@ -33,6 +40,11 @@ def marked(model: str, mark: str) -> str:
 def carries(model: str, mark: str) -> bool:
     """Whether a model has this mark."""
     return bool(mark) and f"{_SIGN}{mark}" in model
+
+
+def marks_in(text: str) -> list[str]:
+    """Return the marks in a model or a list of marks, as they stand there, each once."""
+    return list(dict.fromkeys(_MARKS.findall(text))) if _SIGN in text else []
 
 
 async def load_mark(store: DocumentStore) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final, TypeVar
 
-from gateway.cascade.catalog.arrangement import Arrangement
+from gateway.cascade.catalog.arrangement import Arrangement, marks_of
 from gateway.cascade.catalog.item import Placed, Rank, rank_of
 from gateway.cascade.catalog.node import Branch, Node, Verdict, device_channel
 from gateway.domain.device import Channel, Device
@@ -378,6 +378,7 @@ def _same_links(old: Node, new: Node, arrangement: Arrangement) -> bool:
         and before.parent_ids == after.parent_ids
         and before.business_group_id == after.business_group_id
         and arrangement.is_loop(before) is arrangement.is_loop(after)
+        and marks_of(before) == marks_of(after)
         and arrangement.own_above(old) == arrangement.select(new)
     )
 

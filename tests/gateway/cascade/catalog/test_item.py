@@ -103,7 +103,7 @@ def test_every_standard_field_goes_up_as_it_came() -> None:
     assert sent == item
     empty = CatalogItem()
     absent = {name for name in CatalogItem.__slots__ if getattr(sent, name) == getattr(empty, name)}
-    assert absent == {"event", "password", "raw"}
+    assert absent == {"event", "password", "raw", "route_marks"}
 
 
 def test_what_was_never_said_stays_absent() -> None:

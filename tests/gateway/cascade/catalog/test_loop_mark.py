@@ -2,19 +2,31 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.cascade.catalog.arrangement import MAX_PLATFORMS
 from gateway.cascade.catalog.codes import PROBES, new_code
-from gateway.cascade.catalog.loop_mark import carries, load_mark, marked, new_mark
+from gateway.cascade.catalog.loop_mark import (
+    ROUTE_MARKS,
+    carries,
+    load_mark,
+    marked,
+    marks_in,
+    new_mark,
+)
 from gateway.cascade.catalog.own import OwnPlatform
+from gateway.cascade.catalog.view import CatalogView
 from gateway.domain.device import Channel, ChannelKind
 from gateway.domain.errors import Unavailable
-from gateway.domain.platform import Edition, IdMode
+from gateway.domain.platform import Edition, IdMode, TreeMode, TreeNode
+from gateway.domain.selector import ChannelSelector
 from gateway.observe.metrics import Metrics
+from gateway.signalling.convert import channel_from_item
 from gateway.store.sql import SqlStore
-from tests.support.catalog_world import COUNTY, World, channel, make_view
+from gb28181.manscdp import CatalogItem, CatalogResponse, parse_message, serialize_message
+from tests.support.catalog_world import CITY, COUNTY, World, channel, make_view
 
 BELOW = "37132601002000000001"
 OTHER = "37132601002000000009"
@@ -94,6 +106,93 @@ async def test_a_mark_that_is_learned_later_takes_the_branch_away() -> None:
     world.change(BELOW, OTHER, model="GW-2")
     await view.refresh()
     assert view.shared_id(BELOW, CAMERA) == CAMERA
+
+
+THEIRS = "zyxwvutsrqponm"
+NODES = (
+    TreeNode(node_id="37132600002150000001", name="Group"),
+    TreeNode(
+        node_id="37132600002160000001",
+        name="All",
+        parent_id="37132600002150000001",
+        select=ChannelSelector(kinds=frozenset({"camera"})),
+    ),
+)
+
+
+def _route(world: World, **config: Any) -> CatalogView:
+    own = OwnPlatform(name="County", mark=MARK)
+    return make_view(
+        world, own=own, nodes=NODES if config["tree"] is TreeMode.CUSTOM else (), **config
+    )
+
+
+def _again(item: CatalogItem, edition: str) -> Channel:
+    """Return an item as the next gateway keeps it, over the wire."""
+    content = CatalogResponse(sn=1, device_id=COUNTY, sum_num=1, items=(item,))
+    body = serialize_message(content, "GB18030", edition=edition)
+    read = parse_message(body).content
+    assert isinstance(read, CatalogResponse)
+    kept = channel_from_item(COUNTY, read.items[0], platform_id=CITY)
+    assert kept is not None
+    return kept
+
+
+@pytest.mark.parametrize("edition", [Edition.V2016, Edition.V2022])
+@pytest.mark.parametrize("tree", [TreeMode.DIVISION, TreeMode.CUSTOM])
+async def test_a_camera_carries_the_marks_of_platforms_that_the_catalogue_leaves_out(
+    tree: TreeMode, edition: Edition
+) -> None:
+    world = World()
+    world.device(
+        BELOW,
+        channel(BELOW, OTHER, parent_ids=(BELOW,), model=marked("GW-2", THEIRS)),
+        channel(BELOW, RECORDER, parent_ids=(OTHER,)),
+        channel(BELOW, CAMERA, parent_ids=(RECORDER,), extra={ROUTE_MARKS: f"~{'o' * 14}"}),
+    )
+    view = _route(world, tree=tree, edition=edition)
+    await view.load()
+    (camera,) = [item for item in view.items() if item.device_id == CAMERA]
+    assert marks_in(camera.route_marks) == [f"~{'o' * 14}", f"~{THEIRS}"]
+    kept = _again(camera, edition.value)
+    assert kept.extra[ROUTE_MARKS] == camera.route_marks
+    # A mark learned later is handed down as well.
+    world.change(BELOW, OTHER, model=marked("GW-2", "k" * 14))
+    await view.refresh()
+    (camera,) = [item for item in view.items() if item.device_id == CAMERA]
+    assert marks_in(camera.route_marks) == [f"~{'o' * 14}", f"~{'k' * 14}"]
+
+
+@pytest.mark.parametrize("tree", list(TreeMode))
+async def test_a_camera_that_came_through_us_before_is_left_out(tree: TreeMode) -> None:
+    world = World()
+    world.device(
+        BELOW,
+        channel(BELOW, RECORDER, parent_ids=(BELOW,)),
+        channel(BELOW, CAMERA, parent_ids=(RECORDER,), extra={ROUTE_MARKS: f"~{THEIRS}~{MARK}"}),
+    )
+    view = _route(world, tree=tree)
+    await view.load()
+    assert view.shared_id(BELOW, CAMERA) is None
+    assert view.resolve(CAMERA) is None
+    world.change(BELOW, CAMERA, extra={ROUTE_MARKS: f"~{THEIRS}"})
+    await view.refresh()
+    assert view.shared_id(BELOW, CAMERA) == CAMERA
+    world.change(BELOW, CAMERA, extra={ROUTE_MARKS: "".join(f"~{c * 14}" for c in "abcdefgh")})
+    await view.refresh()
+    assert view.shared_id(BELOW, CAMERA) is None, "no real item comes through so many platforms"
+
+
+async def test_where_the_platforms_are_items_themselves_nothing_is_added() -> None:
+    world = World()
+    world.device(
+        BELOW,
+        channel(BELOW, OTHER, parent_ids=(BELOW,), model=marked("GW-2", THEIRS)),
+        channel(BELOW, CAMERA, parent_ids=(OTHER,)),
+    )
+    view = _route(world, tree=TreeMode.KEPT)
+    await view.load()
+    assert {item.route_marks for item in view.items()} == {""}
 
 
 def _nested(number: int) -> list[Channel]:
