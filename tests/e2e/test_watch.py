@@ -41,7 +41,7 @@ def decode(url: str, frames: int) -> tuple[str, int, int, int]:
 
 
 async def start(it: RunningGateway, simulator: Simulator, **body: str) -> dict[str, Any]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         await simulator.wait_registered()
     device = simulator.devices[0].device_id
     channels = await it.channels(device, 1)

@@ -145,7 +145,7 @@ class Rogue:
         """Send and return the answer, passing over the gateway's own queries."""
         loop = asyncio.get_running_loop()
         await loop.sock_sendto(self.socket, message, self._server)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while True:
                 answer = (await loop.sock_recv(self.socket, 65_535)).decode(errors="replace")
                 if answer.startswith("SIP/2.0 "):

@@ -85,7 +85,7 @@ async def flow_to(platform: Peer, transport: str, port: int) -> Flow:
     if transport == "UDP":
         await platform.driver.listen_udp("127.0.0.1", 0)
         return platform.driver.flow_udp(("127.0.0.1", port))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while True:
             try:
                 return await platform.driver.connect_tcp("127.0.0.1", port)
@@ -190,7 +190,7 @@ async def test_we_subscribe_to_sipp_refresh_and_cancel(transport: str, tmp_path:
             timeout=5.0,
         )
         assert dialog.granted == 90
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             first = await heard.get()
             assert b"<SN>1</SN>" in first.request.body
             assert first.subscription is dialog

@@ -178,7 +178,7 @@ class RecordingSink:
 
     async def until(self, condition: Callable[["RecordingSink"], bool]) -> None:
         """Wait until the condition holds."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while not condition(self):
                 self._changed.clear()
                 await self._changed.wait()
@@ -225,7 +225,7 @@ class RecordingEvents:
 
     async def until(self, name: str, count: int = 1) -> Any:
         """Wait for the event and return its value."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while self.names().count(name) < count:
                 self._changed.clear()
                 await self._changed.wait()

@@ -35,7 +35,7 @@ async def main(user: str, password: str, server: str) -> int:
     client.sip_core.on_message_callbacks.append(watch)
     running = asyncio.ensure_future(client.run())  # noqa: TID251 - PySIPio has no other entry
     try:
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             await FINAL.wait()
     finally:
         running.cancel()

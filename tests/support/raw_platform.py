@@ -60,7 +60,7 @@ class RawPlatform:
             if message.method == method:
                 self._kept.remove(message)
                 return message
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while True:
                 message = await self._received.get()
                 if message.method == method:

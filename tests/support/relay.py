@@ -63,7 +63,7 @@ class RecordingSenderEvents:
 
     async def until(self, name: str) -> Any:
         """Wait for the event and return its value."""
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             while name not in self.names():
                 self._changed.clear()
                 await self._changed.wait()
@@ -206,7 +206,7 @@ async def plane(
         yield media
     assert media.ports_in_use()[:2] == (0, 0)
     assert media.senders() == []
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         while threading.active_count() > threads:
             await asyncio.sleep(0.001)
 

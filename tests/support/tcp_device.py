@@ -95,7 +95,7 @@ class TcpDevice:
                 f"{extra}Content-Length: {len(body)}\r\n\r\n{body}"
             ).encode()
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             return await self._responses.get()
 
     async def _serve(self, reader: asyncio.StreamReader) -> None:

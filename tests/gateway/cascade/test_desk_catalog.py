@@ -133,7 +133,7 @@ async def test_what_is_told_adds_up_to_what_a_fresh_query_gives(
             sub.apply_to(view)
             return told_apart(view.values()) == told_apart(await upper.query_catalog())
 
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(20):
             while not await same():
                 await asyncio.sleep(0.1)
         view = dict(mirror)

@@ -152,7 +152,7 @@ async def _alarms(rng: random.Random, link: FakeLink, view: CatalogView) -> list
         )
     async with TaskScope(lambda name, exc: None) as scope:
         scope.spawn(office.run(), name="alarms")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             while len(dialog.taken) < 3:
                 await asyncio.sleep(0)
     return [content for content in dialog.taken if content is not None]

@@ -171,7 +171,7 @@ async def test_alarms_that_wait_are_asked_for_again_when_their_turn_comes() -> N
         site.world.change(RECORDER, CAMERAS[1], secrecy=1)
         access.obligations = Obligations(mask_name="Camera")
         dialog.gate.set()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             while len(dialog.taken) < 2:
                 await asyncio.sleep(0.001)
         assert [each.device_id for each in dialog.taken] == [CAMERAS[0], CAMERAS[2]]

@@ -53,7 +53,7 @@ async def plane(count: int = 20, **options: Any) -> AsyncIterator[EmbeddedMedia]
         yield media
     assert media.ports_in_use()[:2] == (0, 0)
     assert media.streams() == []
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(10):
         while threading.active_count() > threads:
             await asyncio.sleep(0.001)
 
@@ -83,7 +83,7 @@ async def open_session(
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -180,7 +180,7 @@ async def test_reports_go_to_the_port_after_the_sources_and_to_a_learned_one() -
         # Any RTCP from the source's host teaches the address; an empty RR will do.
         reports.rtp.sendto(bytes.fromhex("80c90001") + OWN.to_bytes(4), reports.target)
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             data = await loop.sock_recv(reports.rtp, 2048)
         (report, _) = parse_rtcp(data)
         assert isinstance(report, ReceiverReport)

@@ -75,7 +75,7 @@ def report(ssrc: int = UPPER_SSRC) -> bytes:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -475,7 +475,7 @@ async def test_a_re_invite_while_dialling_dials_the_new_address_only() -> None:
             sender.start(second.sockets[0].getsockname()[:2])
             other = await uppers.get()
             other.read()
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 await upper.closed.wait()
             await until(lambda: media.senders()[0].remote.endswith(f":{second.sockets[0].getsockname()[1]}"))  # fmt: skip
             await camera.send([[_moved(data, 52) for data in frame] for frame in FRAMES])

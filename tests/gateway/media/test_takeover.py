@@ -69,7 +69,7 @@ def info(it: EmbeddedMedia, name: str = "s") -> StreamInfo:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.005)
 

@@ -46,7 +46,7 @@ async def pool() -> AsyncIterator[PortPool]:
 
 
 async def until(condition: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.002)
 

@@ -79,7 +79,7 @@ class House:
         self.ended.append(record)
 
     async def end(self) -> SessionRecord:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while not self.ended:
                 await asyncio.sleep(0.001)
         return self.ended[-1]

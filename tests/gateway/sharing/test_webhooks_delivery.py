@@ -83,7 +83,7 @@ class Bench:
         await self.settle()
 
     async def post(self) -> Post:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             return await self.poster.posts.get()
 
 
@@ -212,7 +212,7 @@ async def test_after_long_failure_it_is_disabled_with_its_reason_and_on_record()
         await bench.turn(online=False)
         await bench.post()
         bench.held.clock.advance(timedelta(hours=25).total_seconds())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while bench.held.webhooks.get(hook.hook_id).enabled:
                 await asyncio.sleep(0.005)
         reason = bench.held.webhooks.get(hook.hook_id).reason
@@ -229,7 +229,7 @@ async def test_after_long_failure_it_is_disabled_with_its_reason_and_on_record()
         )
         assert (changed.enabled, changed.reason) == (True, "")
         bench.service.ping(hook.hook_id)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while b'"test"' not in (await bench.post()).body:
                 pass
 

@@ -73,7 +73,7 @@ async def house() -> AsyncIterator[House]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.001)
 

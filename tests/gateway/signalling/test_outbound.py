@@ -125,7 +125,7 @@ async def test_after_a_reconnect_bye_goes_out_on_the_new_connection() -> None:
         dialog = await call(platform, camera)
         assert first.connection is not None
         device.driver.drop_connection(first.connection)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while not platform.lost:
                 await asyncio.sleep(0.005)
         await message(device, await device.driver.connect_tcp(*address))

@@ -176,7 +176,7 @@ async def test_what_comes_together_with_the_200_is_not_refused() -> None:
 async def test_a_query_right_behind_the_200_is_served(transport: str) -> None:
     for _ in range(10):
         async with UpperPlatform(transport=transport) as upper, serving(upper.config()) as gateway:
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(10):
                 while not upper.is_registered:
                     await asyncio.sleep(0)
             assert (await upper.send(DeviceInfoQuery(sn=3, device_id=LOWER_ID))).status == 200

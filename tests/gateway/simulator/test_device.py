@@ -71,7 +71,7 @@ class Receiver:
     async def frame(self) -> VideoFrame:
         """The next picture."""
         loop = asyncio.get_running_loop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while True:
                 data = await loop.sock_recv(self.socket, 2000)
                 for unit in self._depacketizer.feed(RtpPacket.parse(data)):

@@ -86,11 +86,11 @@ async def test_subscribers_share_one_thread_and_a_new_one_gets_a_key_frame_soon(
     second: list[EncodedTick] = []
     try:
         one = pool.subscribe(SMALL, first.append)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while len(first) < 12:
                 await asyncio.sleep(0.01)
         two = pool.subscribe(SMALL, second.append)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while not any(tick.keyframe for tick in second):
                 await asyncio.sleep(0.01)
         assert pool.running == 1

@@ -68,7 +68,7 @@ class Sending:
         assert not self.errors
 
     async def until(self, condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while not condition():
                 await asyncio.sleep(0.01)
 

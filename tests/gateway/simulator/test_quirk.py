@@ -40,7 +40,7 @@ class Scene:
 
     async def register(self) -> RawMessage:
         message = await self.platform.register()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             await self.simulator.wait_registered()
         return message
 
@@ -55,7 +55,7 @@ class Scene:
         return answer
 
     async def packet(self) -> bytes:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             return await asyncio.get_running_loop().sock_recv(self.media, 2000)
 
     async def packets(self, count: int) -> list[bytes]:
@@ -64,7 +64,7 @@ class Scene:
     async def until(self, what: str, condition: object) -> None:
         assert callable(condition)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 while not condition():
                     await asyncio.sleep(0.01)
         except TimeoutError:
@@ -416,7 +416,7 @@ async def test_codec_change_midstream_goes_on_with_the_other_codec() -> None:
     async with scene(Quirk.CODEC_CHANGE_MIDSTREAM, codec_change_after=0.3) as it:
         await it.play()
         demuxer, codecs = PsDemuxer(), []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while Codec.HEVC not in codecs:
                 packet = await it.packet()
                 for unit in demuxer.feed(
@@ -436,7 +436,7 @@ async def tcp_bytes(*quirks: Quirk, count: int) -> bytes:
         await it.register()
         it.invite(server.sockets[0].getsockname()[1], "tcp_passive")
         it.platform.acknowledge(await it.platform.receive("200 INVITE"), CHANNEL)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             reader, writer = await accepted.get()
             data = await reader.readexactly(count)
         writer.close()
@@ -478,7 +478,7 @@ async def test_drop_media_over_tcp_breaks_the_connection_without_bye() -> None:
         await it.register()
         it.invite(server.sockets[0].getsockname()[1], "tcp_passive")
         it.platform.acknowledge(await it.platform.receive("200 INVITE"), CHANNEL)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             assert len(await ended.get()) > 1000
         assert it.platform.pending("BYE") == 0
         assert it.simulator.session_count == 1

@@ -124,7 +124,7 @@ class StoreContract:
                 touched.user_agent = f"agent {number}"
                 store.touch_device(touched)
                 store.add_timeline(DEVICE, 1, entry(number))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 while store.health().pending:
                     await asyncio.sleep(0.01)
             assert [found.user_agent for found in await store.load_devices()] == ["agent 49"]
@@ -311,7 +311,7 @@ class StoreContract:
             await asyncio.sleep(0.1)
             assert store.health().pending == 1
             await break_("ALTER TABLE away RENAME TO devices")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 while not store.health().ok or store.health().pending:
                     await asyncio.sleep(0.02)
             assert await store.load_devices() == [device()]

@@ -158,7 +158,7 @@ class DocumentContract:
             with pytest.raises(Unavailable, match="cannot be read"):
                 await store.load_documents("grants")
             await execute("ALTER TABLE away RENAME TO documents")
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(15):
                 while not store.health().ok:
                     await asyncio.sleep(0.05)
                     _ = store.save_document("grants", "1", {})

@@ -84,7 +84,7 @@ async def test_a_peer_that_never_shakes_hands_is_given_up_in_time() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        async with peers(1) as (lower,), asyncio.timeout(2):
+        async with peers(1) as (lower,), asyncio.timeout(10):
             host, port = silent.getsockname()
             with pytest.raises(SipTransportError, match=r"nobody answered in 0\.1 s"):
                 await lower.driver.connect_tls(
@@ -100,7 +100,7 @@ async def test_a_peer_that_accepts_nobody_is_given_up_in_time() -> None:
         for waiting in (one, two):
             waiting.setblocking(False)
             waiting.connect_ex(full.getsockname())
-        async with peers(1, limits=limits) as (lower,), asyncio.timeout(2):
+        async with peers(1, limits=limits) as (lower,), asyncio.timeout(10):
             with pytest.raises(SipTransportError, match=r"nobody answered in 0\.1 s"):
                 await lower.driver.connect_tcp(*full.getsockname())
 
@@ -135,7 +135,7 @@ async def test_when_the_upper_hangs_up_requests_fail_and_the_next_connection_is_
         address = await upper.driver.listen_tcp("127.0.0.1", 0)
         first = await lower.driver.connect_tcp(*address)
         upper.handler = lambda incoming: upper.driver.drop_connection(incoming.flow.connection or 0)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(4):
             with pytest.raises(SipTransportError):
                 await message(lower, first, timeout=5.0)
         assert lower.lost == [(first.connection, "closed by the peer")]
@@ -151,7 +151,7 @@ async def test_closing_while_dialling_leaves_no_connection() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        async with peers(1) as (lower,), asyncio.timeout(2):
+        async with peers(1) as (lower,), asyncio.timeout(10):
 
             async def dial() -> None:
                 host, port = silent.getsockname()

@@ -53,7 +53,7 @@ class Upper:
         self.sock.sendto(serialize(request), self.address)
 
     async def next(self) -> Request | Response:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             return await self.queue.get()
 
     async def response(self, status: int) -> Response:
@@ -107,7 +107,7 @@ class Callee:
         self.dialogs.append(dialog)
 
     async def until(self, *told: object) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while len(self.told) < len(told):
                 await asyncio.sleep(0.005)
         assert self.told == list(told)
@@ -161,7 +161,7 @@ async def test_a_reinvite_is_answered_by_the_dialogs_handler() -> None:
         upper.send("ACK", 1)
         await callee.until("ack", b"")
         upper.send("INVITE", 2, OTHER)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while not callee.inside:
                 await asyncio.sleep(0.005)
         (incoming,) = callee.inside
@@ -174,7 +174,7 @@ async def test_a_reinvite_is_answered_by_the_dialogs_handler() -> None:
         assert ok.headers.get("X-Test") == "1"
         assert ok.contact is not None
         upper.send("ACK", 2, ANSWER)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while not acks:
                 await asyncio.sleep(0.005)
         assert acks == [ANSWER]
@@ -278,7 +278,7 @@ async def test_a_lost_connection_ends_the_dialogs_of_both_sides() -> None:
         assert back.connection is not None
         device.driver.drop_connection(back.connection)
         await callee.until("ack", b"", "connection_lost")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while not told:
                 await asyncio.sleep(0.005)
         assert told == ["connection_lost"]
@@ -295,7 +295,7 @@ async def test_a_dialog_may_outlive_its_connection_and_end_on_the_next() -> None
         dialog.outlives_connection = callee.dialog.outlives_connection = True
         assert back.connection is not None
         device.driver.drop_connection(back.connection)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while not platform.lost:
                 await asyncio.sleep(0.005)
         assert not dialog.ended

@@ -25,7 +25,7 @@ async def open_flow(platform: Peer, device: Peer) -> Flow:
 
 
 async def eventually(met: asyncio.Event) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         await met.wait()
 
 
@@ -118,7 +118,7 @@ async def test_failing_callbacks_of_the_owner_are_reported() -> None:
         assert (await message(device, flow, method="DANCE")).status == 501
         assert flow.connection is not None
         device.driver.drop_connection(flow.connection)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while len(platform.crashes) < 2:
                 await asyncio.sleep(0.005)
         assert [name for name, _ in platform.crashes] == ["on_event", "on_connection_lost"]

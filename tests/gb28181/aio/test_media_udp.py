@@ -17,7 +17,7 @@ HOST = "127.0.0.1"
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.002)
 

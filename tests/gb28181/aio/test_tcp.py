@@ -45,13 +45,13 @@ async def raw(
 
 
 async def answer(reader: asyncio.StreamReader) -> bytes:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         return await reader.readuntil(b"\r\n\r\n")
 
 
 async def ended(reader: asyncio.StreamReader) -> bytes:
     """Read until the peer closes."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         try:
             return await reader.read()
         except ConnectionError:
@@ -59,7 +59,7 @@ async def ended(reader: asyncio.StreamReader) -> bytes:
 
 
 async def eventually(peer: Peer, connections: int) -> None:
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(10):
         while peer.driver.stats.connections != connections:
             await asyncio.sleep(0.005)
 
@@ -97,7 +97,7 @@ async def test_a_double_line_end_is_answered_with_a_single_one() -> None:
         raw(await platform.driver.listen_tcp("127.0.0.1", 0)) as (reader, writer),
     ):
         writer.write(b"\r\n\r\n")
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             assert await reader.readexactly(2) == b"\r\n"
 
 
@@ -257,7 +257,7 @@ async def test_a_peer_that_does_not_read_is_cut_off() -> None:
         platform.handler = lambda incoming: None
         async with raw(await platform.driver.listen_tcp("127.0.0.1", 0)) as (_, writer):
             writer.write((OPTIONS % (1, 1)).replace(b"OPTIONS", b"MESSAGE"))
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(10):
                 while not platform.incoming:
                     await asyncio.sleep(0.005)
             flow = platform.incoming[0].flow

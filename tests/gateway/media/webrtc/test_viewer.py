@@ -44,7 +44,7 @@ async def running(
         asyncio.TaskGroup() as group,
     ):
         playing = group.create_task(camera.play(list(units)))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while camera.stream.hub.frames < 20:
                 await asyncio.sleep(0.02)
         try:

@@ -72,7 +72,7 @@ async def test_a_disk_that_refuses_at_the_start_does_not_stop_the_start(tmp_path
         assert not log.health().ok
         log.record(access(1))
         files.full = False
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while not log.health().ok:
                 await asyncio.sleep(0.01)
     report = await asyncio.to_thread(verify, tmp_path)

@@ -35,7 +35,7 @@ def files(tmp_path: Path) -> FaultyFiles:
 
 
 async def until_well(log: AuditLog) -> None:
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(20):
         while not log.health().ok:
             await asyncio.sleep(0.01)
 
@@ -46,7 +46,7 @@ async def test_records_are_durable_soon_and_share_writes(files: FaultyFiles) -> 
         for number in range(500):
             log.record(access(number))
         assert log.health().pending == 500
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             while log.health().pending:
                 await asyncio.sleep(0.005)
         assert len(files.appended) - before == 1
@@ -73,7 +73,7 @@ async def test_a_checkpoint_follows_after_a_number_of_lines_and_after_a_time(
         signed = log.status().signed
         assert signed is not None
         assert signed.seq == begin + 6
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while log.status().signed == signed:
                 await asyncio.sleep(0.02)
         await log.flush()
@@ -93,7 +93,7 @@ async def test_a_segment_is_sealed_for_its_age(files: FaultyFiles) -> None:
         wall.pass_(days=1.1)
         log.record(access(2))
         await log.flush()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(15):
             while log.status().segments == 1:
                 await asyncio.sleep(0.02)
 
