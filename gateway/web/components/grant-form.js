@@ -96,7 +96,7 @@ function form(state, options, close, update) {
 }
 
 function problem(error) {
-  return ["grant_invalid", "policy_invalid"].includes(error.code) ? notice(spoken(error.detail.replace(/^request: /, "")), "bad", { title: error.words.title }) : formError(error);
+  return ["grant_invalid", "policy_invalid"].includes(error.code) ? notice(spoken(error.exact.replace(/^request: /, "")), "bad", { title: error.words.title }) : formError(error);
 }
 
 function wrong(state, { parts, parties }) {

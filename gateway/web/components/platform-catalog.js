@@ -226,7 +226,7 @@ class PlatformCatalog extends View {
 
   #problem(error) {
     if (error.code !== "invalid_platform" && error.code !== "policy_invalid") return formError(error);
-    const detail = error.detail.replace(/^[a-z_]+: /, "");
+    const detail = error.exact.replace(/^[a-z_]+: /, "");
     return notice(spoken(detail), "bad", { title: t("wrong") });
   }
 

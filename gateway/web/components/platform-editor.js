@@ -148,10 +148,10 @@ async function busy(state, what, update, work) {
   try {
     await work();
   } catch (error) {
-    const name = error.code === "invalid_platform" ? fieldOf(error.detail) : "";
+    const name = error.code === "invalid_platform" ? fieldOf(error.exact) : "";
     const fields = Object.fromEntries(Object.entries(error.fields || {}).map(([key, message]) => [key.split(".")[0], message])
       .filter(([key]) => SHOWN.has(key)));
-    state.errors = SHOWN.has(name) ? { [name]: spoken(error.detail.slice(name.length + 2)) } : fields;
+    state.errors = SHOWN.has(name) ? { [name]: spoken(error.exact.slice(name.length + 2)) } : fields;
     if (!Object.keys(state.errors).length) state.error = error;
   }
   state.busy = "";

@@ -20,6 +20,8 @@ export class ApiError extends Error {
     this.status = status;
     this.code = code;
     this.detail = detail;
+    /** The sentence that names fields, what was expected and what came; English, see spoken(). */
+    this.exact = problem.detail_en || detail;
     this.problem = problem;
   }
 

@@ -101,7 +101,7 @@ export function errorState(error, { retry = null, compact = false } = {}) {
 
 /** The server's own sentence and code, folded. */
 export function technical(error) {
-  const lines = [error?.detail || error?.message, error?.code && t("error.reference", { code: error.code })];
+  const lines = [error?.exact || error?.detail || error?.message, error?.code && t("error.reference", { code: error.code })];
   if (!lines.some(Boolean)) return null;
   return h("details", { class: "technical" }, h("summary", null, t("error.detail")),
     lines.filter(Boolean).map((line) => h("p", null, line)));

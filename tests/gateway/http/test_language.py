@@ -13,6 +13,20 @@ from tests.support.http import CHANNEL, DEVICE, HttpBench, http_bench
 pytestmark = pytest.mark.net
 
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}
+_RAISED = (
+    r"\b(?:ApiError\(\s*\d+,|(?:Invalid|NotFound|Conflict|Unavailable|Forbidden|Gone|unauthorized)\()"
+    r'\s*"([a-z0-9_]+)"'
+)
+AT_START = {
+    "data_dir_not_writable",
+    "http_not_listening",
+    "rtmp_not_listening",
+    "rtsp_port_taken",
+    "sip_certificate_unusable",
+    "sip_port_taken",
+    "store_newer",
+}
+"""Said by the command that starts the gateway, never over HTTP."""
 ROOT = Path(__file__).parents[3] / "gateway"
 
 
@@ -71,11 +85,27 @@ async def test_people_outside_are_told_no_more_in_chinese_than_in_english(
     assert "rule" not in body
 
 
-async def test_a_code_without_chinese_words_stays_english(bench: HttpBench) -> None:
+async def test_what_was_wrong_about_a_field_stays_beside_the_chinese_words(
+    bench: HttpBench,
+) -> None:
+    _, english, _ = await bench.call("GET", "/api/v1/channels?limit=x")
     _, body, answer = await bench.call("GET", "/api/v1/channels?limit=x", headers=CHINESE)
-    assert body["code"] == "invalid_parameter"
-    assert answer.headers["Content-Language"] == "en"
-    assert "detail_en" not in body
+    assert (body["code"], body["detail"]) == ("invalid_parameter", "请求参数不正确")
+    assert answer.headers["Content-Language"] == "zh"
+    assert body["detail_en"] == english["detail"]
+    assert body.get("errors") == english.get("errors")
+
+
+def test_every_code_the_gateway_raises_has_chinese_words() -> None:
+    sources = [
+        path
+        for path in ROOT.rglob("*.py")
+        if path.relative_to(ROOT).parts[0] not in {"cli", "simulator", "config"}
+    ]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    raised = set(re.findall(_RAISED, text))
+    assert len(raised) > 150
+    assert raised - set(DENIED_ZH) - set(FAILED_ZH) - set(OTHER_ZH) == AT_START
 
 
 def test_everything_people_outside_are_told_has_chinese_words() -> None:
