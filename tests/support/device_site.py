@@ -8,6 +8,7 @@ from gateway.simulator import DeviceEvent, SimulatedDevice, Simulator, Simulator
 from gb28181.aio.incoming import IncomingRequest, SubscriberDialog
 from gb28181.manscdp import Content, parse_message, serialize_message
 from gb28181.sip.endpoint import Flow
+from tests.support.patience import PATIENCE
 from tests.support.sip_drivers import Peer, peers
 
 __all__ = ["DeviceSite", "device_site"]
@@ -88,7 +89,9 @@ class DeviceSite:
         bodies = [item.request.body for item in self.notified]
         return [parse_message(body).content for body in bodies if body]
 
-    async def until(self, what: str, condition: Callable[[], object], timeout: float = 8.0) -> None:
+    async def until(
+        self, what: str, condition: Callable[[], object], timeout: float = PATIENCE
+    ) -> None:
         """Wait until something is true."""
         try:
             async with asyncio.timeout(timeout):

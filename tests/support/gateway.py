@@ -12,6 +12,7 @@ import aiohttp
 from gateway.app import Gateway
 from gateway.config.model import Settings
 from gateway.simulator.options import SimulatorOptions
+from tests.support.patience import PATIENCE
 
 __all__ = ["PASSWORD", "SERVER_ID", "Api", "eventually", "gateway_settings", "running_gateway"]
 
@@ -134,14 +135,21 @@ class RunningGateway:
 
 
 async def eventually(probe: Callable[[], Any], timeout: float, what: str) -> Any:
-    """Return the first truthy result of `probe`."""
+    """Return the first truthy result of `probe`.
+
+    Args:
+        probe: What is asked again and again.
+        timeout: Seconds that an idle machine needs at most; a loaded one gets `PATIENCE`.
+        what: What should come.
+    """
+    patience = max(timeout, PATIENCE)
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(patience):
             while not (found := await probe()):
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.02)
             return found
     except TimeoutError:
-        raise AssertionError(f"{what} did not come within {timeout} s") from None
+        raise AssertionError(f"{what} did not come within {patience} s") from None
 
 
 @asynccontextmanager

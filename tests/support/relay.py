@@ -96,7 +96,7 @@ class _Upper:
             self.packets.append(RtpPacket.parse(data))
         self._changed.set()
 
-    async def until(self, count: int, *, reports: int = 0, timeout: float = 8.0) -> None:
+    async def until(self, count: int, *, reports: int = 0, timeout: float = 20.0) -> None:
         """Wait until so many packets and reports came."""
         async with asyncio.timeout(timeout):
             while len(self.packets) < count or len(self.reports) < reports:

@@ -6,6 +6,7 @@ import re
 import socket
 from collections.abc import Iterable
 
+from tests.support.patience import PATIENCE
 from tests.support.upper_media import MediaSink
 
 __all__ = ["LateCall"]
@@ -68,12 +69,12 @@ class LateCall:
             self._to = re.search(r"(?im)^(?:To|t)\s*:\s*(.*?)\r?$", head)[1]  # type: ignore[index]
             self._send("ACK", 1, body=self._answer())
 
-    async def packets(self, count: int, timeout: float = 8.0) -> list[bytes]:
+    async def packets(self, count: int, timeout: float = PATIENCE) -> list[bytes]:
         """The first so many RTP packets."""
         return await self.sink.wait(count, timeout)
 
     async def reinvite(
-        self, sdp: str, timeout: float = 5.0, *, answer: bool = False
+        self, sdp: str, timeout: float = PATIENCE, *, answer: bool = False
     ) -> tuple[int, str]:
         """INVITE inside the dialog; status and SDP of the answer, which is acknowledged (with an answer of ours)."""
         async with asyncio.timeout(timeout):
@@ -84,7 +85,7 @@ class LateCall:
             self._send("ACK", self._cseq, body=self._answer() if answer else "")
         return status, self.offer
 
-    async def bye(self, timeout: float = 5.0, *, reason: str = "") -> None:
+    async def bye(self, timeout: float = PATIENCE, *, reason: str = "") -> None:
         """Hang up and close the sink."""
         async with asyncio.timeout(timeout):
             self._send("BYE", self._cseq + 1, f"Reason: {reason}\r\n" if reason else "")

@@ -6,6 +6,8 @@ import socket
 import struct
 from typing import Any
 
+from tests.support.patience import PATIENCE
+
 __all__ = ["MediaSink"]
 
 
@@ -54,7 +56,7 @@ class MediaSink:
         """Connect to the sender (`tcp_active`)."""
         await asyncio.get_running_loop().create_connection(lambda: _Framed(self), host, port)
 
-    async def wait(self, count: int, timeout: float = 5.0) -> list[bytes]:
+    async def wait(self, count: int, timeout: float = PATIENCE) -> list[bytes]:
         """Return the packets once there are so many."""
         try:
             async with asyncio.timeout(timeout):

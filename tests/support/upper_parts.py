@@ -16,6 +16,7 @@ from gb28181.manscdp import (
 from gb28181.sdp.offer import LiveAnswer
 from gb28181.sip.endpoint import Flow
 from gb28181.sip.message import Request, Response
+from tests.support.patience import PATIENCE
 from tests.support.upper_media import MediaSink
 
 __all__ = ["Register", "UpperCall", "UpperSub", "apply", "until"]
@@ -57,7 +58,7 @@ class UpperCall:
         """RTP packets so far."""
         return self.sink.packets
 
-    async def packets(self, count: int, timeout: float = 8.0) -> list[bytes]:
+    async def packets(self, count: int, timeout: float = PATIENCE) -> list[bytes]:
         """The first so many RTP packets."""
         return await self.sink.wait(count, timeout)
 
@@ -136,10 +137,17 @@ def apply(view: dict[str, CatalogItem], item: CatalogItem) -> None:
 
 
 async def until(probe: Callable[[], object], timeout: float, what: str) -> None:
-    """Wait for a condition; fails naming what did not come."""
+    """Wait for a condition; fails naming what did not come.
+
+    Args:
+        probe: The condition.
+        timeout: Seconds that an idle machine needs at most; a loaded one gets `PATIENCE`.
+        what: What should come.
+    """
+    patience = max(timeout, PATIENCE)
     try:
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(patience):
             while not probe():
                 await asyncio.sleep(0.005)
     except TimeoutError:
-        raise AssertionError(f"{what} did not come within {timeout} s") from None
+        raise AssertionError(f"{what} did not come within {patience} s") from None

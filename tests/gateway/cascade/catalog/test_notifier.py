@@ -44,7 +44,7 @@ SLOW = NotifierSettings(gather=0.0, delay=30.0)
 """Nothing goes out but for another reason than the time."""
 
 
-async def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.001)
