@@ -1,7 +1,6 @@
 """The cascade put together: upper platforms, their catalogues, bridged streams and controls."""
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway import __version__
+from gateway.app.chance import fraction, new_id
 from gateway.app.sharing import SharingParts
 from gateway.cascade.book import PlatformBook
 from gateway.cascade.bridge import Bridges
@@ -92,7 +92,7 @@ class CascadeParts:
             own_id=self.own_id,
             audit=needs.sharing.audit,
             wall=clock.utc_now,
-            new_id=_new_id,
+            new_id=new_id,
         )
         advertise = (needs_sip.advertise, needs_sip.port) if needs_sip.advertise else None
         self.transport = SipUpper(
@@ -114,7 +114,7 @@ class CascadeParts:
             scope=needs.scope,
             now=clock.monotonic,
             wall=clock.utc_now,
-            new_id=_new_id,
+            new_id=new_id,
             late_offer_transport=MediaTransport(cascade.late_offer_transport),
             want_key_frame=self._want_key_frame,
         )
@@ -128,7 +128,7 @@ class CascadeParts:
         )
 
     async def __aenter__(self) -> Self:
-        needs, enter = self._needs, self._stack.enter_async_context
+        needs = self._needs
         await self.platforms.load()
         self._mark = await load_mark(needs.store)
         own = OwnInfo(
@@ -137,45 +137,47 @@ class CascadeParts:
             model=marked(MANUFACTURER, self._mark),
             firmware=__version__,
         )
-        self.desk = await enter(
-            UpperDesk(
-                DeskParts(
-                    own_id=self.own_id,
-                    access=needs.sharing.access,
-                    directory=needs.registry,
-                    make_catalog=self.make_catalog,
-                    own=lambda: own,
-                    ask_status=self._ask_status,
-                    clock=clock,
-                    queries_per_minute=needs.settings.cascade.queries_per_minute,
-                    on_crash=needs.on_crash,
-                ),
-                self.control_desk,
+        async with AsyncExitStack() as stack:
+            self.desk = await stack.enter_async_context(
+                UpperDesk(
+                    DeskParts(
+                        own_id=self.own_id,
+                        access=needs.sharing.access,
+                        directory=needs.registry,
+                        make_catalog=self.make_catalog,
+                        own=lambda: own,
+                        ask_status=self._ask_status,
+                        clock=clock,
+                        queries_per_minute=needs.settings.cascade.queries_per_minute,
+                        on_crash=needs.on_crash,
+                    ),
+                    self.control_desk,
+                )
             )
-        )
-        self._stack.push_async_callback(self.bridges.close)
-        self.links = UpperLinks(
-            self.platforms,
-            self.transport,
-            clock=clock,
-            new_token=lambda: secrets.token_hex(8),
-            new_fraction=lambda: secrets.randbelow(1 << 30) / (1 << 30),
-            on_crash=needs.on_crash,
-        )
-        self._connect()
-        self.requests = UpperRequests(
-            links=self.links,
-            desk=self.desk,
-            bridges=self.bridges,
-            access=needs.sharing.access,
-            identities=self.identities,
-            own_id=self.own_id,
-            is_device=lambda code: needs.registry.get(code) is not None,
-            trust=needs.driver.trust,
-            scope=needs.scope,
-            wall=clock.utc_now,
-            timeout=needs.settings.sip.request_timeout,
-        )
+            stack.push_async_callback(self.bridges.close)
+            self.links = UpperLinks(
+                self.platforms,
+                self.transport,
+                clock=clock,
+                new_token=new_id,
+                new_fraction=fraction,
+                on_crash=needs.on_crash,
+            )
+            self._connect()
+            self.requests = UpperRequests(
+                links=self.links,
+                desk=self.desk,
+                bridges=self.bridges,
+                access=needs.sharing.access,
+                identities=self.identities,
+                own_id=self.own_id,
+                is_device=lambda code: needs.registry.get(code) is not None,
+                trust=needs.driver.trust,
+                scope=needs.scope,
+                wall=clock.utc_now,
+                timeout=needs.settings.sip.request_timeout,
+            )
+            self._stack = stack.pop_all()
         return self
 
     async def start(self) -> None:
@@ -342,7 +344,3 @@ class CascadeParts:
             raise Unavailable("device_offline", f"No device {device_id}")
         async with asyncio.timeout(self._needs.settings.sip.request_timeout + 1):
             return await self._needs.signaller.query_device_status(device, channel_id)
-
-
-def _new_id() -> str:
-    return secrets.token_hex(8)

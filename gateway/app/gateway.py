@@ -10,10 +10,13 @@ import structlog
 
 from gateway import __version__
 from gateway.app.cascade import CascadeNeeds, CascadeParts
+from gateway.app.control import device_controls
 from gateway.app.convert import registry_settings
+from gateway.app.device_events import DeviceEvents
 from gateway.app.gauges import describe_metrics
 from gateway.app.hls import hls_media
-from gateway.app.http import http_options, webhook_service
+from gateway.app.holdings import Holdings
+from gateway.app.http import http_options, sharing_deps, webhook_service
 from gateway.app.listen import private_directory
 from gateway.app.media import live_sessions, media_plane
 from gateway.app.push import push_service
@@ -32,23 +35,19 @@ from gateway.app.webrtc import webrtc_parts
 from gateway.cascade.book import PlatformBook
 from gateway.cascade.links import UpperLinks
 from gateway.config.model import Settings
-from gateway.domain.device import CatalogDiff, Device, OfflineReason
-from gateway.domain.media import StreamInfo
-from gateway.domain.store import StoreHealth
 from gateway.http.deps import HttpDeps
 from gateway.http.poster import HttpPoster
 from gateway.http.server import HttpServer
-from gateway.http.shared import SharingDeps
 from gateway.media.rtp_output import RtpOutputs
 from gateway.observe.loop import LoopWatch
 from gateway.observe.metrics import Metrics
 from gateway.registry.registry import DeviceRegistry
-from gateway.sessions.control import DeviceControls
+from gateway.rtmp.server import RtmpServer
+from gateway.rtsp.server import RtspServer
 from gateway.sharing.policy.book import PolicyBook
 from gateway.signalling.journal import DialogJournal
 from gateway.store.sql import SqlStore
-from gb28181.aio.clock import monotonic
-from gb28181.aio.driver import IncomingRequest, SipStats
+from gb28181.aio.driver import IncomingRequest
 from gb28181.aio.tasks import TaskScope
 from gb28181.manscdp.alarm import AlarmNotify
 from gb28181.sdp.ssrc import SsrcPool
@@ -73,7 +72,10 @@ class Gateway:
         self.metrics = Metrics()
         self.sip_addresses: list[tuple[str, str, int]] = []
         """(transport, host, port) of every SIP listener, ports as bound."""
+        self.rtsp: RtspServer | None = None
+        self.rtmp: RtmpServer | None = None
         self._stack = AsyncExitStack()
+        self._holdings = Holdings()
         self._ready = False
 
     @property
@@ -91,6 +93,7 @@ class Gateway:
         try:
             await self._start()
         except BaseException:
+            self._ready = False
             await self._stack.aclose()
             raise
         return self
@@ -105,28 +108,6 @@ class Gateway:
         self._ready = False
         await self._stack.aclose()
         log.info("gateway_stopped")
-
-    # Figures
-
-    def device_counts(self) -> tuple[int, int, int]:
-        """Devices known, devices online, channels."""
-        return self.registry.counts()
-
-    def streams(self) -> list[StreamInfo]:
-        """Open streams."""
-        return self.media.streams()
-
-    def ports(self) -> tuple[int, int, int]:
-        """Port pairs leased, draining and in all."""
-        return self.media.ports_in_use()
-
-    def sip(self) -> SipStats:
-        """Counters of the SIP stack."""
-        return self.driver.stats
-
-    def store_health(self) -> StoreHealth:
-        """How the store is."""
-        return self.store.health()
 
     @property
     def platforms(self) -> PlatformBook:
@@ -143,49 +124,15 @@ class Gateway:
         """The sharing policy and its versions."""
         return self.sharing.policies
 
+    # Figures
+
     def counts(self) -> dict[str, int]:
         """What is held now, by name."""
-        links = self.cascade.links.links()
-        return {
-            "sessions": self.sessions.running_count,
-            "bridges": self.cascade.bridges.running_count,
-            "subscriptions": self.subscriptions.count,
-            "platforms_online": sum(link.online for link in links),
-            "accesses": sum(1 for _ in self.sharing.access.accesses()),
-            "ssrcs": self.ssrcs.in_use,
-            "rtsp": self.rtsp.connections if self.rtsp else 0,
-            "webrtc": self.webrtc.count() if self.webrtc else 0,
-            "hls_streams": self.hls.segmenters,
-            "hls_viewings": self.hls.viewings,
-            "recordings": self.recording.active,
-            "pushes": self.pushes.running_count,
-            "publishers": self.sources.publishers,
-        }
+        return self._holdings.counts()
 
     def leftovers(self) -> dict[str, int]:
         """What is held at this moment and must be nothing after the end; only what is not zero."""
-        sip = self.driver.stats
-        leased, _, _ = self.media.ports_in_use()
-        held = {
-            "sessions": self.sessions.running_count,
-            "bridges": self.cascade.bridges.running_count,
-            "subscriptions": self.subscriptions.count,
-            "accesses": sum(1 for _ in self.sharing.access.accesses()),
-            "senders": len(self.media.senders()),
-            "rtsp": self.rtsp.held() if self.rtsp else 0,
-            "webrtc": self.webrtc.count() if self.webrtc else 0,
-            "ports": leased,
-            "ssrcs": self.ssrcs.in_use,
-            "dialogs": sip.dialogs,
-            "streams": len(self.media.streams()),
-            "hls": self.hls.segmenters,
-            "recordings": self.recording.active,
-            "pushes": self.pushes.running_count,
-            "publishers": self.sources.publishers,
-            "rtmp": self.rtmp.connections if self.rtmp else 0,
-            "snapshots": self.snapshots.pending,
-        }
-        return {name: count for name, count in held.items() if count}
+        return self._holdings.leftovers()
 
     # Starting: what is entered first is left last
 
@@ -194,6 +141,7 @@ class Gateway:
         await self._start_sessions()
         await self._start_sharing()
         await self._start_faces()
+        self._note_holdings()
         self.sip_addresses += await listen(self.settings, self.driver)
         await self._begin()
 
@@ -218,6 +166,8 @@ class Gateway:
         self.rtp_outputs = RtpOutputs(self.media)
         self.hls, self.snapshots = self._stack.enter_context(hls_media(settings, self.media))
         self.driver = await enter(sip_driver(settings, self._take, self._crashed))
+        # Left after the tasks that deliver.
+        self.poster = await enter(HttpPoster(self.sharing.targets))
 
     async def _start_sessions(self) -> None:
         """What asks devices, and the streams that come of it."""
@@ -246,12 +196,13 @@ class Gateway:
                 metrics=self.metrics,
             )
         )
-        self.controls = DeviceControls(
-            devices=self.registry,
-            signaller=self.requests.signaller,
-            scope=self.scope,
-            now=monotonic,
-            hold=settings.cascade.ptz_hold,
+        self.controls = await enter(
+            device_controls(
+                settings,
+                registry=self.registry,
+                signaller=self.requests.signaller,
+                scope=self.scope,
+            )
         )
         self.webrtc = await enter(
             webrtc_parts(settings, self.media, self.rtp_outputs, self.controls, self.scope)
@@ -329,16 +280,55 @@ class Gateway:
             settings, self.requests, self.router, registry=self.registry, scope=self.scope
         )
         self._stack.push_async_callback(self.subscriptions.close)
-        self._connect_parts()
-        describe_metrics(self.metrics, self)
-        poster = await enter(HttpPoster(self.sharing.targets))
-        self.webhooks = webhook_service(poster, self.sharing, self.registry, self.scope)
+        describe_metrics(
+            self.metrics, self.registry, self.media, self.driver, self.store, self.counts
+        )
+        self.webhooks = webhook_service(self.poster, self.sharing, self.registry, self.scope)
         self.sharing.access.on_owner_notice.append(self.webhooks.owner_notice)
+        self.events = DeviceEvents(
+            registry=self.registry,
+            requests=self.requests,
+            journal=self.journal,
+            sessions=self.sessions,
+            subscriptions=self.subscriptions,
+            cascade=self.cascade,
+            recording=self.recording,
+            access=self.sharing.access,
+            webhooks=self.webhooks,
+            metrics=self.metrics,
+            scope=self.scope,
+        )
+        self.events.connect(self.driver)
         self.http = await enter(HttpServer(self._http_deps(), http_options(settings)))
         self.rtsp = await enter(
             rtsp_parts(settings, self.http.entrance, self.sessions, self.rtp_outputs, self._crashed)
         )
         self.rtmp = await enter(rtmp_parts(settings, self.sources))
+
+    def _note_holdings(self) -> None:
+        held, access = self._holdings, self.sharing.access
+        held.add("sessions", lambda: self.sessions.running_count)
+        held.add("bridges", lambda: self.cascade.bridges.running_count)
+        held.add("subscriptions", lambda: self.subscriptions.count)
+        held.show("platforms_online", lambda: sum(link.online for link in self.links.links()))
+        held.add("accesses", lambda: sum(1 for _ in access.accesses()))
+        held.give_back("senders", lambda: len(self.media.senders()))
+        held.show("rtsp", lambda: self.rtsp.connections if self.rtsp else 0)
+        held.give_back("rtsp", lambda: self.rtsp.held() if self.rtsp else 0)
+        held.add("webrtc", lambda: self.webrtc.count() if self.webrtc else 0)
+        held.give_back("ports", lambda: self.media.ports_in_use()[0])
+        held.add("ssrcs", lambda: self.ssrcs.in_use)
+        held.give_back("dialogs", lambda: self.driver.stats.dialogs)
+        held.give_back("streams", lambda: len(self.media.streams()))
+        held.show("hls_streams", lambda: self.hls.segmenters)
+        held.show("hls_viewings", lambda: self.hls.viewings)
+        held.give_back("hls", lambda: self.hls.segmenters)
+        held.add("recordings", lambda: self.recording.active)
+        held.add("pushes", lambda: self.pushes.running_count)
+        held.add("publishers", lambda: self.sources.publishers)
+        held.give_back("rtmp", lambda: self.rtmp.connections if self.rtmp else 0)
+        held.give_back("snapshots", lambda: self.snapshots.pending)
+        held.give_back("motions", lambda: len(self.controls.moving))
 
     async def _begin(self) -> None:
         """Let everything run, now that all is there."""
@@ -353,10 +343,7 @@ class Gateway:
         await self.cascade.start()
         await self.pushes.start()
         self.recording.start()
-        for device in self.registry.devices():
-            if device.online:
-                self._end_ghosts(device)
-                self.subscriptions.device_online(device)
+        self.events.begin()
         known, online, channels = self.registry.counts()
         log.info(
             "gateway_started",
@@ -369,28 +356,6 @@ class Gateway:
             ghosts=self._ghosts,
         )
 
-    def _sharing_deps(self) -> SharingDeps:
-        sharing, cascade = self.sharing, self.cascade
-        return SharingDeps(
-            access=sharing.access,
-            facts=sharing.facts,
-            audit=sharing.audit,
-            policies=sharing.policies,
-            grants=sharing.grants,
-            stops=sharing.stops,
-            departments=sharing.departments,
-            keys=sharing.keys,
-            users=sharing.users,
-            logins=sharing.logins,
-            webhooks=sharing.webhooks,
-            deliveries=self.webhooks,
-            platforms=cascade.platforms,
-            links=cascade.links,
-            catalogs=cascade,
-            controls=self.controls,
-            bridges=cascade.bridges.bridges,
-        )
-
     def _http_deps(self) -> HttpDeps:
         return HttpDeps(
             devices=self.registry,
@@ -400,7 +365,9 @@ class Gateway:
             media=self.media,
             metrics=self.metrics,
             store_health=self.store.health,
-            sharing=self._sharing_deps(),
+            sharing=sharing_deps(
+                self.sharing, self.cascade, controls=self.controls, deliveries=self.webhooks
+            ),
             ready=lambda: None if self._ready else "the gateway is starting or stopping",
             sip_addresses=lambda: self.sip_addresses,
             rtsp_base=rtsp_base(self.settings, lambda: self.rtsp.port if self.rtsp else 0),
@@ -415,7 +382,7 @@ class Gateway:
             version=__version__,
         )
 
-    # Who tells whom
+    # Who is told
 
     def _take(self, incoming: IncomingRequest) -> None:
         if self._ready:
@@ -423,56 +390,9 @@ class Gateway:
         else:
             incoming.respond(503, headers=[("Retry-After", "5")])
 
-    def _connect_parts(self) -> None:
-        self.driver.on_connection_lost = self._connection_lost
-        self.registry.on_catalog.append(self.cascade.catalog_changed)
-        self.registry.on_described.append(self.cascade.device_changed)
-        self.registry.on_catalog.append(self._facts_changed)
-        self.registry.on_online.append(self._device_online)
-        self.registry.on_offline.append(self._device_offline)
-        self.registry.on_rebooted.append(self._device_rebooted)
-
-    def _connection_lost(self, connection: int, reason: str) -> None:
-        self.registry.connection_lost(connection, monotonic())
-        self.cascade.connection_lost(connection, reason)
-
     def _alarm(self, device_id: str, alarm: AlarmNotify) -> None:
         self.cascade.alarm(device_id, alarm)
         self.recording.alarm(device_id, alarm)
-
-    def _facts_changed(self, device_id: str, diff: CatalogDiff) -> None:
-        changed = {*diff.added, *diff.removed, *diff.changed}
-        self.sharing.access.touch(device_id, changed)
-        self.webhooks.touch(device_id, changed)
-
-    def _end_ghosts(self, device: Device) -> None:
-        if self.journal.has_ghosts(device.device_id):
-            self.scope.spawn(
-                self.requests.signaller.end_ghosts(device), name=f"ghosts:{device.device_id}"
-            )
-
-    def _device_online(self, device: Device) -> None:
-        self._end_ghosts(device)
-        self.metrics.transitions.labels("online", "").inc()
-        self.requests.catalog.request(device)
-        self.subscriptions.device_online(device)
-        self.cascade.device_changed(device)
-        self.recording.device_online(device)
-        self.webhooks.touch(device.device_id)
-
-    def _device_offline(self, device: Device) -> None:
-        reason = device.offline_reason or OfflineReason.NOT_CONNECTED
-        self.metrics.transitions.labels("offline", reason.value).inc()
-        self.sessions.device_offline(device, f"Device went offline: {reason.value}")
-        self.requests.catalog.device_offline(device)
-        self.subscriptions.device_offline(device)
-        self.cascade.device_changed(device)
-        self.webhooks.touch(device.device_id)
-
-    def _device_rebooted(self, device: Device) -> None:
-        # A new Call-ID should mean a reboot (protocol 3.3), but cheap cameras make one for every refresh:
-        # whether its streams are gone is for the media to tell.
-        self.requests.catalog.request(device)
 
     def _crashed(self, name: str, error: Exception) -> None:
         self.metrics.task_crashes.labels(name.partition(":")[0]).inc()

@@ -2,69 +2,63 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from gateway import __version__
-from gateway.domain.media import StreamInfo
+from gateway.domain.media import MediaPlane
 from gateway.domain.session import SessionRecord
-from gateway.domain.store import StoreHealth
 from gateway.observe.metrics import Metrics
-from gb28181.aio.driver import SipStats
+from gateway.registry.registry import DeviceRegistry
+from gateway.store.sql import SqlStore
+from gb28181.aio.driver import SipDriver
 
-__all__ = ["Held", "SessionMetrics", "describe_metrics"]
-
-
-class Held(Protocol):
-    """The running gateway, as far as figures go."""
-
-    def device_counts(self) -> tuple[int, int, int]:
-        """Devices known, devices online, channels."""
-
-    def streams(self) -> list[StreamInfo]:
-        """Open streams."""
-
-    def ports(self) -> tuple[int, int, int]:
-        """Port pairs leased, draining and in all."""
-
-    def sip(self) -> SipStats:
-        """Counters of the SIP stack."""
-
-    def counts(self) -> dict[str, int]:
-        """Sessions, bridges, platforms, ... by name."""
-
-    def store_health(self) -> StoreHealth:
-        """How the store is."""
+__all__ = ["SessionMetrics", "describe_metrics"]
 
 
-def describe_metrics(metrics: Metrics, held: Held) -> None:
-    """Register every gauge and counter that is read from the parts."""
+def describe_metrics(
+    metrics: Metrics,
+    registry: DeviceRegistry,
+    media: MediaPlane,
+    driver: SipDriver,
+    store: SqlStore,
+    counts: Callable[[], dict[str, int]],
+) -> None:
+    """Register every gauge and counter that is read from the parts.
+
+    Args:
+        metrics: Where.
+        registry: Devices and channels.
+        media: Streams and ports.
+        driver: The SIP stack.
+        store: What waits to be written.
+        counts: Sessions, bridges, platforms, ... by name.
+    """
     gauge, counter = metrics.gauge, metrics.counter
     metrics.build.labels(__version__).set(1)
 
     def count(name: str) -> Callable[[], float]:
-        return lambda: held.counts().get(name, 0)
+        return lambda: counts().get(name, 0)
 
-    gauge("devices", "Devices by state", lambda: _devices(held), labels=["state"])
-    gauge("channels", "Catalogued channels", lambda: held.device_counts()[2])
+    gauge("devices", "Devices by state", lambda: _devices(registry), labels=["state"])
+    gauge("channels", "Catalogued channels", lambda: registry.counts()[2])
     gauge("sessions", "Sessions running", count("sessions"))
     gauge("bridges", "Streams given to upper platforms", count("bridges"))
     gauge("platforms_online", "Upper platforms registered with", count("platforms_online"))
     gauge("accesses", "Accesses open now", count("accesses"))
     gauge("hls_streams", "Streams being cut into HLS segments", count("hls_streams"))
     gauge("hls_viewings", "Viewings of HLS", count("hls_viewings"))
-    gauge("streams", "Streams open", lambda: len(held.streams()))
-    gauge("viewers", "Viewers by format", lambda: _viewers(held), labels=["format"])
-    gauge("rtp_port_pairs", "RTP port pairs by state", lambda: _ports(held), labels=["state"])
-    gauge("sip_transactions", "SIP transactions", lambda: held.sip().transactions)
-    gauge("sip_dialogs", "SIP dialogs", lambda: held.sip().dialogs)
-    gauge("sip_connections", "SIP connections", lambda: held.sip().connections)
+    gauge("streams", "Streams open", lambda: len(media.streams()))
+    gauge("viewers", "Viewers by format", lambda: _viewers(media), labels=["format"])
+    gauge("rtp_port_pairs", "RTP port pairs by state", lambda: _ports(media), labels=["state"])
+    gauge("sip_transactions", "SIP transactions", lambda: driver.stats.transactions)
+    gauge("sip_dialogs", "SIP dialogs", lambda: driver.stats.dialogs)
+    gauge("sip_connections", "SIP connections", lambda: driver.stats.connections)
     gauge("ssrcs", "SSRCs in use", count("ssrcs"))
     gauge("tasks", "Tasks alive, HTTP connections aside", _tasks)
-    gauge("store_pending", "Writes waiting", lambda: held.store_health().pending)
-    counter("sip_received", "SIP messages received", lambda: held.sip().received)
-    counter("sip_malformed", "Unreadable messages", lambda: held.sip().malformed)
-    counter("sip_retransmissions", "Messages sent again", lambda: held.sip().retransmitted)
-    counter("sip_dropped", "Messages not sent", lambda: held.sip().dropped)
+    gauge("store_pending", "Writes waiting", lambda: store.health().pending)
+    counter("sip_received", "SIP messages received", lambda: driver.stats.received)
+    counter("sip_malformed", "Unreadable messages", lambda: driver.stats.malformed)
+    counter("sip_retransmissions", "Messages sent again", lambda: driver.stats.retransmitted)
+    counter("sip_dropped", "Messages not sent", lambda: driver.stats.dropped)
 
 
 class SessionMetrics:
@@ -85,21 +79,21 @@ class SessionMetrics:
             self._metrics.stage_seconds.labels(stage.value).observe(seconds)
 
 
-def _devices(held: Held) -> dict[tuple[str, ...], float]:
-    known, online, _ = held.device_counts()
+def _devices(registry: DeviceRegistry) -> dict[tuple[str, ...], float]:
+    known, online, _ = registry.counts()
     return {("online",): online, ("offline",): known - online}
 
 
-def _viewers(held: Held) -> dict[tuple[str, ...], float]:
+def _viewers(media: MediaPlane) -> dict[tuple[str, ...], float]:
     counts: dict[tuple[str, ...], float] = {}
-    for stream in held.streams():
+    for stream in media.streams():
         for output, count in stream.viewers.items():
             counts[(output,)] = counts.get((output,), 0) + count
     return counts
 
 
-def _ports(held: Held) -> dict[tuple[str, ...], float]:
-    leased, draining, total = held.ports()
+def _ports(media: MediaPlane) -> dict[tuple[str, ...], float]:
+    leased, draining, total = media.ports_in_use()
     free = total - leased - draining
     return {("leased",): leased, ("draining",): draining, ("free",): free}
 

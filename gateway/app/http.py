@@ -1,17 +1,19 @@
 """What HTTP and webhooks are built from."""
 
-import secrets
-
+from gateway.app.cascade import CascadeParts
+from gateway.app.chance import new_id, spread
 from gateway.app.sharing import SharingParts
 from gateway.config.model import Settings
 from gateway.http.options import HttpOptions
 from gateway.http.poster import HttpPoster
+from gateway.http.shared import SharingDeps
 from gateway.registry.registry import DeviceRegistry
+from gateway.sessions.control import DeviceControls
 from gateway.sharing.webhooks_service import WebhookService
 from gb28181.aio.clock import monotonic, utc_now
 from gb28181.aio.tasks import TaskScope
 
-__all__ = ["http_options", "webhook_service"]
+__all__ = ["http_options", "sharing_deps", "webhook_service"]
 
 
 def http_options(settings: Settings) -> HttpOptions:
@@ -30,6 +32,42 @@ def http_options(settings: Settings) -> HttpOptions:
         trusted_proxies=http.trusted_proxies,
         max_viewers=limits.max_viewers,
         max_viewers_per_stream=limits.max_viewers_per_stream,
+    )
+
+
+def sharing_deps(
+    sharing: SharingParts,
+    cascade: CascadeParts,
+    *,
+    controls: DeviceControls,
+    deliveries: WebhookService,
+) -> SharingDeps:
+    """Return what handlers need of sharing and cascade.
+
+    Args:
+        sharing: Policy, grants, audit, departments, users.
+        cascade: Upper platforms.
+        controls: Moves cameras.
+        deliveries: Webhooks under way.
+    """
+    return SharingDeps(
+        access=sharing.access,
+        facts=sharing.facts,
+        audit=sharing.audit,
+        policies=sharing.policies,
+        grants=sharing.grants,
+        stops=sharing.stops,
+        departments=sharing.departments,
+        keys=sharing.keys,
+        users=sharing.users,
+        logins=sharing.logins,
+        webhooks=sharing.webhooks,
+        deliveries=deliveries,
+        platforms=cascade.platforms,
+        links=cascade.links,
+        catalogs=cascade,
+        controls=controls,
+        bridges=cascade.bridges.bridges,
     )
 
 
@@ -53,6 +91,6 @@ def webhook_service(
         scope=scope,
         wall=utc_now,
         now=monotonic,
-        new_id=lambda: secrets.token_hex(8),
-        spread=lambda: 0.5 + secrets.randbelow(1 << 30) / (1 << 30),
+        new_id=new_id,
+        spread=spread,
     )

@@ -45,7 +45,7 @@ async def bound(
         raise Unavailable(
             "sip_port_taken",
             f"SIP cannot listen on {transport} {host}:{port}: {exc.strerror or exc}; stop what uses "
-            f"it or set [sip] port",
+            f"it or set [sip] {'tls_port' if transport == 'TLS' else 'port'}",
         ) from exc
 
 
@@ -65,8 +65,18 @@ def private_directory(path: Path) -> None:
 
 
 def tls_context(cert: str, key: str) -> ssl.SSLContext:
-    """Load our certificate; blocks."""
+    """Load our certificate; blocks.
+
+    Raises:
+        Unavailable: `sip_certificate_unusable`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(Path(cert).expanduser(), Path(key).expanduser())
+    try:
+        context.load_cert_chain(Path(cert).expanduser(), Path(key).expanduser())
+    except OSError as exc:  # ssl.SSLError is one
+        raise Unavailable(
+            "sip_certificate_unusable",
+            f"[sip] tls_cert {cert} with tls_key {key} cannot be used: {exc.strerror or exc}",
+        ) from exc
     return context

@@ -1,9 +1,9 @@
 """The media plane and the live sessions, put together."""
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.app.chance import new_id
 from gateway.app.gauges import SessionMetrics
 from gateway.config.model import Settings
 from gateway.domain.device import MediaTransport
@@ -81,7 +81,7 @@ async def live_sessions(
         scope=scope,
         now=monotonic,
         wall=utc_now,
-        new_id=lambda: secrets.token_hex(8),
+        new_id=new_id,
         observer=SessionMetrics(metrics),
     )
     try:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from gateway.app.chance import new_id, spread
 from gateway.app.sharing import SharingParts
 from gateway.domain.document import DocumentStore
 from gateway.media.plane import EmbeddedMedia
@@ -48,12 +49,12 @@ async def push_service(
         sessions=sessions,
         media=EmbeddedPush(media, ffmpeg=await asyncio.to_thread(shutil.which, "ffmpeg")),
         access=sharing.access,
-        changes=ChangeLog(sharing.audit, wall=utc_now, new_id=lambda: secrets.token_hex(8)),
+        changes=ChangeLog(sharing.audit, wall=utc_now, new_id=new_id),
         scope=scope,
         wall=utc_now,
         now=monotonic,
         new_id=lambda: secrets.token_hex(6),
-        spread=lambda: 0.5 + secrets.randbelow(1 << 30) / (1 << 30),
+        spread=spread,
     )
     try:
         yield service

@@ -1,12 +1,12 @@
 """Recording put together: recorders, files, plans, the service and its library."""
 
-import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from gateway.app.chance import new_id, spread
 from gateway.app.sharing import SharingParts
 from gateway.config.model import Settings
 from gateway.domain.device import Device
@@ -67,11 +67,9 @@ class RecordingParts:
                 file_seconds=record.file_minutes * 60,
                 sync_interval=record.sync_interval,
             ),
-            new_id=lambda: secrets.token_hex(8),
+            new_id=new_id,
         )
-        changes = ChangeLog(
-            needs.sharing.audit, wall=clock.utc_now, new_id=lambda: secrets.token_hex(8)
-        )
+        changes = ChangeLog(needs.sharing.audit, wall=clock.utc_now, new_id=new_id)
         self.service = RecordingService(
             sessions=needs.sessions,
             media=self._media,
@@ -90,17 +88,19 @@ class RecordingParts:
             scope=needs.scope,
             now=clock.monotonic,
             wall=clock.utc_now,
-            spread=lambda: 0.5 + secrets.randbelow(1 << 30) / (1 << 30),
+            spread=spread,
         )
         self.library = RecordingLibrary(needs.store.recordings, files, self.service)
 
     async def __aenter__(self) -> Self:
         if not self.enabled:
             return self
-        await self._stack.enter_async_context(self._media)
-        await self.service.load()
-        self._stack.push_async_callback(self.service.close)
-        self._describe()
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._media)
+            await self.service.load()
+            stack.push_async_callback(self.service.close)
+            self._describe()
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from gateway.app.base_url import base_url
 from gateway.config.model import Settings
 from gateway.domain.rtp_out import RtpPublisher
 from gateway.domain.viewing import StreamDoor
@@ -23,11 +24,7 @@ def rtsp_base(settings: Settings, port: Callable[[], int]) -> Callable[[str], st
     if not settings.rtsp.enabled:
         return None
 
-    def base(host: str) -> str:
-        shown = f"[{host}]" if ":" in host else host
-        return f"rtsp://{settings.rtsp.public_host or f'{shown}:{port()}'}"
-
-    return base
+    return base_url("rtsp", settings.rtsp.public_host, port)
 
 
 @asynccontextmanager

@@ -1,7 +1,6 @@
 """Sharing put together: audit, policy, grants, stop orders, departments and their keys."""
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -11,6 +10,7 @@ from typing import Self
 
 import structlog
 
+from gateway.app.chance import new_id
 from gateway.config.model import Settings
 from gateway.domain.device import Channel
 from gateway.domain.errors import GatewayError
@@ -45,10 +45,6 @@ log = structlog.get_logger()
 _OURSELVES = Subject(role=Role.ADMIN.value, user="configuration")
 
 
-def _new_id() -> str:
-    return secrets.token_hex(8)
-
-
 class SharingParts:
     """Everything that decides on accesses and keeps record of them; an async context manager.
 
@@ -75,11 +71,25 @@ class SharingParts:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    async def _open(self, stack: AsyncExitStack) -> None:
         settings, store = self._settings, self._store
         self.box = await asyncio.to_thread(SecretBox.open, settings.data_dir)
         key = await asyncio.to_thread(open_audit_key, settings.data_dir)
         audit = settings.audit
-        self.audit = await self._stack.enter_async_context(
+        self.audit = await stack.enter_async_context(
             AuditLog(
                 DirectoryAuditFiles(settings.data_dir / "audit"),
                 key=key,
@@ -91,16 +101,16 @@ class SharingParts:
                 on_crash=self._on_crash,
             )
         )
-        self.policies = PolicyBook(store, utc_now, audit=self.audit, new_id=_new_id)
+        self.policies = PolicyBook(store, utc_now, audit=self.audit, new_id=new_id)
         self.grants = GrantBook(
             store,
             utc_now,
             audit=self.audit,
-            new_id=_new_id,
+            new_id=new_id,
             limits=GrantLimits(answer_within=timedelta(days=settings.sharing.grant_answer_days)),
         )
-        self.stops = StopBook(store, utc_now, audit=self.audit, new_id=_new_id)
-        changes = ChangeLog(self.audit, wall=utc_now, new_id=_new_id)
+        self.stops = StopBook(store, utc_now, audit=self.audit, new_id=new_id)
+        changes = ChangeLog(self.audit, wall=utc_now, new_id=new_id)
         self.departments = DepartmentBook(store, changes)
         self.keys = KeyBook(store, box=self.box, departments=self.departments, changes=changes)
         self.users = UserBook(store, departments=self.departments, keys=self.keys, changes=changes)
@@ -136,21 +146,12 @@ class SharingParts:
             stops=self.stops,
             audit=self.audit,
             wall=utc_now,
-            new_id=_new_id,
+            new_id=new_id,
             facts=self.facts,
             find=self._channel,
         )
-        self._stack.callback(self.access.close)
+        stack.callback(self.access.close)
         await self._apply_configured()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._stack.aclose()
 
     def _channel(self, device_id: str, channel_id: str) -> Channel | None:
         return self._registry.channel(device_id, channel_id)

@@ -2,11 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import structlog
 
+from gateway.app.chance import fraction
 from gateway.app.convert import flood_limits
 from gateway.app.listen import bound, free_port, tls_context
 from gateway.config.model import Settings
@@ -214,7 +215,7 @@ def device_subscriptions(
         scope=scope,
         notified=router.notified,
         now=monotonic,
-        new_fraction=lambda: secrets.randbelow(1 << 30) / (1 << 30),
+        new_fraction=fraction,
     )
 
 
@@ -222,7 +223,7 @@ async def listen(settings: Settings, driver: SipDriver) -> list[tuple[str, str, 
     """Open the SIP listeners; return (transport, host, port) of each, ports as bound.
 
     Raises:
-        Unavailable: a port cannot be had.
+        Unavailable: a port cannot be had, or the certificate cannot be used.
     """
     sip = settings.sip
     # With port 0 both transports still share one number, as devices expect.
@@ -233,5 +234,9 @@ async def listen(settings: Settings, driver: SipDriver) -> list[tuple[str, str, 
         addresses.append(("TCP", *await bound("TCP", sip.host, port, driver.listen_tcp)))
     if sip.tls:
         context = await asyncio.to_thread(tls_context, sip.tls_cert, sip.tls_key)
-        addresses.append(("TLS", *await driver.listen_tls(sip.host, sip.tls_port, context)))
+
+        def listen_tls(host: str, port: int) -> Awaitable[tuple[str, int]]:
+            return driver.listen_tls(host, port, context)
+
+        addresses.append(("TLS", *await bound("TLS", sip.host, sip.tls_port, listen_tls)))
     return addresses

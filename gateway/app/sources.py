@@ -1,9 +1,10 @@
 """Foreign sources put together: the book, the service, and the server for publishers."""
 
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from gateway.app.base_url import base_url
+from gateway.app.chance import new_id
 from gateway.app.sharing import SharingParts
 from gateway.config.model import Settings
 from gateway.domain.document import DocumentStore
@@ -19,10 +20,6 @@ from gb28181.aio.clock import monotonic, utc_now
 from gb28181.aio.tasks import TaskScope
 
 __all__ = ["foreign_sources", "rtmp_base", "rtmp_parts"]
-
-
-def _new_id() -> str:
-    return secrets.token_hex(8)
 
 
 @asynccontextmanager
@@ -54,7 +51,7 @@ async def foreign_sources(
     book = SourceBook(
         store,
         box=sharing.box,
-        changes=ChangeLog(sharing.audit, wall=utc_now, new_id=_new_id),
+        changes=ChangeLog(sharing.audit, wall=utc_now, new_id=new_id),
     )
     sources = ForeignSources(
         book,
@@ -72,7 +69,7 @@ async def foreign_sources(
         scope=scope,
         wall=utc_now,
         now=monotonic,
-        new_id=_new_id,
+        new_id=new_id,
     )
     await sources.start()
     sessions.foreign = sources
@@ -92,11 +89,8 @@ def rtmp_base(settings: Settings, port: Callable[[], int]) -> Callable[[str], st
     if not settings.rtmp.enabled:
         return None
 
-    def base(host: str) -> str:
-        shown = f"[{host}]" if ":" in host else host
-        return f"rtmp://{settings.rtmp.public_host or f'{shown}:{port()}'}/live"
-
-    return base
+    base = base_url("rtmp", settings.rtmp.public_host, port)
+    return lambda host: f"{base(host)}/live"
 
 
 @asynccontextmanager

@@ -28,7 +28,8 @@ MAX_WAITING = 16
 STOP_TRIES = 3
 """A stop that a camera did not take is sent again."""
 STOP_PAUSE = 1.0
-
+CLOSE_WAIT = 3.0
+"""Seconds at the end for the stops to get through."""
 
 _FIELDS = {
     SubCommand.PTZ: ("ptz_cmd", "ptz_cmd_params", "control_priority"),
@@ -140,6 +141,11 @@ class DeviceControls:
         self._motions: dict[Place, _Motion] = {}
         self._lanes: dict[tuple[str, str], _Lane] = {}
         self._changed = asyncio.Event()
+        self._stops = 0
+        """Stops of our own that are under way."""
+        self._quiet = asyncio.Event()
+        """Set while there are none."""
+        self._quiet.set()
 
     @property
     def moving(self) -> dict[tuple[str, str], str]:
@@ -213,6 +219,16 @@ class DeviceControls:
         for place, motion in list(self._motions.items()):
             if motion.holder == holder:
                 self._stop(place, motion, "its sender is gone")
+
+    async def close(self) -> None:
+        """Stop everything that moves, for nobody would do it later; bounded by `CLOSE_WAIT`."""
+        for place, motion in list(self._motions.items()):
+            self._stop(place, motion, "the gateway is stopping")
+        try:
+            async with asyncio.timeout(CLOSE_WAIT):
+                await self._quiet.wait()
+        except TimeoutError:
+            log.warning("ptz_stops_late", count=self._stops, waited_s=CLOSE_WAIT)
 
     async def run(self) -> None:
         """Stop motions whose time is up, until cancelled."""
@@ -291,7 +307,17 @@ class DeviceControls:
             detail=why,
             holder=motion.holder,
         )
-        self._scope.spawn(self._send_stop(place, motion), name=f"ptz-stop:{place[1]}")
+        self._stops += 1
+        self._quiet.clear()
+        self._scope.spawn(self._stop_for_sure(place, motion), name=f"ptz-stop:{place[1]}")
+
+    async def _stop_for_sure(self, place: Place, motion: _Motion) -> None:
+        try:
+            await self._send_stop(place, motion)
+        finally:
+            self._stops -= 1
+            if not self._stops:
+                self._quiet.set()
 
     async def _send_stop(self, place: Place, motion: _Motion) -> None:
         device_id, channel_id, _ = place

@@ -46,7 +46,7 @@ async def idle(row: list[RunningGateway]) -> None:
     """Wait until no level holds a stream."""
 
     async def over() -> bool:
-        return all(not it.gateway.streams() for it in row)
+        return all(not it.gateway.media.streams() for it in row)
 
     await eventually(over, 10.0, "the end of the streams")
 

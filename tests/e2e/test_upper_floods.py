@@ -77,7 +77,7 @@ async def test_a_thousand_sessions_fill_two_thousand_ports_and_all_are_given_bac
                     made = [group.create_task(call(raw, SHARED, sdp)) for _ in range(count)]
                 answers += [task.result() for task in made]
             assert {answer.status for answer in answers} == {200}
-            assert it.gateway.gateway.ports() == (1000, 0, 1000)
+            assert it.gateway.gateway.media.ports_in_use() == (1000, 0, 1000)
             ports = {answer.body.partition(b"m=video ")[2].split(b" ")[0] for answer in answers}
             assert len(ports) == 998
             await one_more_is_refused(it, raw, sdp)

@@ -249,3 +249,33 @@ async def test_who_stands_behind_a_control_is_told_to_the_signaller() -> None:
         origin = Origin(identity="1-2-user")
         await made.controls.ptz("k", DEVICE, CHANNEL, LEFT, origin=origin)
         assert made.signaller.origins == [origin]
+
+
+async def test_at_the_end_every_camera_that_moves_is_stopped_before_the_gateway_goes() -> None:
+    async with house() as made:
+        await made.ptz(LEFT)
+        await made.controls.close()
+        assert made.frames == [LEFT.serialize(), STOP.serialize()]
+        assert made.controls.moving == {}
+
+
+async def test_the_end_waits_for_stops_that_are_under_way_already() -> None:
+    async with house() as made:
+        await made.ptz(LEFT, "platform:A")
+        made.signaller.hold = asyncio.Event()
+        made.controls.holder_gone("platform:A")
+        asyncio.get_running_loop().call_later(0.02, made.signaller.hold.set)
+        await made.controls.close()
+        assert made.frames == [LEFT.serialize(), STOP.serialize()]
+
+
+async def test_a_camera_that_does_not_answer_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.sessions.control.CLOSE_WAIT", 0.02)
+    async with house() as made:
+        await made.ptz(LEFT)
+        made.signaller.hold = asyncio.Event()
+        async with asyncio.timeout(2):
+            await made.controls.close()
+        assert made.frames == [LEFT.serialize()]

@@ -1,0 +1,72 @@
+"""Starting and stopping the whole: what is begun is ended, in the right order, also when a start fails."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.app import Gateway
+from gateway.domain.errors import Unavailable
+from gateway.store.sql import SqlStore
+from tests.support.certificates import make_certificate
+from tests.support.gateway import gateway_settings, running_gateway
+
+
+async def test_tasks_that_deliver_webhooks_end_before_what_they_send_with(tmp_path: Path) -> None:
+    open_at_the_end: list[bool] = []
+    async with running_gateway(tmp_path) as it:
+        poster = it.gateway.poster
+
+        async def deliver() -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                session = poster._session
+                open_at_the_end.append(session is not None and not session.closed)
+
+        it.gateway.scope.spawn(deliver(), name="webhook:test")
+    assert open_at_the_end == [True]
+
+
+async def test_a_start_that_fails_late_takes_everything_back_and_names_the_port(
+    tmp_path: Path,
+) -> None:
+    cert, key = await asyncio.to_thread(make_certificate, tmp_path, "127.0.0.1")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        settings = gateway_settings(
+            tmp_path, sip={"tls_cert": str(cert), "tls_key": str(key), "tls_port": port}
+        )
+        gateway = Gateway(settings)
+        with capture_logs() as logs, pytest.raises(Unavailable, match=rf"TLS .*:{port}.* tls_port"):
+            await gateway.__aenter__()
+    assert gateway.leftovers() == {}
+    assert [line for line in logs if line["event"] == "task_crashed"] == []
+    async with running_gateway(tmp_path) as again:
+        assert (await again.api.get("devices"))["total"] == 0
+
+
+class ForgetfulStore(SqlStore):
+    """A store that cannot read one collection."""
+
+    lost = ""
+
+    async def load_documents(self, collection: str) -> dict[str, dict[str, Any]]:
+        if collection == self.lost:
+            raise Unavailable("store_unavailable", f"{collection} cannot be read")
+        return await super().load_documents(collection)
+
+
+@pytest.mark.parametrize("collection", ["users", "record_plans"])
+async def test_a_part_that_cannot_be_read_leaves_no_task_of_those_begun_before_it(
+    collection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ForgetfulStore, "lost", collection)
+    monkeypatch.setattr("gateway.app.gateway.SqlStore", ForgetfulStore)
+    with pytest.raises(Unavailable, match=f"{collection} cannot be read"):
+        await Gateway(gateway_settings(tmp_path)).__aenter__()
