@@ -1,11 +1,14 @@
 """Operations on channels, and how a stream is asked for."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
 from aiohttp import web
 
+from gateway.domain.device import Channel
 from gateway.domain.policy import AccessContext, Action
 from gateway.domain.signalling import Origin
 from gateway.http.deps import HttpDeps
@@ -59,6 +62,8 @@ class ChannelApi:
         self._visible = visible
         self._tokens = tokens
         self._open_by = open_by
+        self._asking: Counter[str] = Counter()
+        """Streams being asked for, by key or user: their tokens are still to come."""
 
     def routes(self) -> Sequence[Route]:
         """Return the operations."""
@@ -133,16 +138,16 @@ class ChannelApi:
         )
         channel = self._gate.find(principal, *_named(request), Action.LIVE, context)
         decision = self._gate.decide(principal, Action.LIVE, channel, context)
-        self._admit(principal)
         device_id, channel_id = channel.device_id, channel.channel_id
         stream = 1 if decision.obligations.sub_stream else body.stream
-        record = await self._deps.sessions.play(
-            device_id,
-            channel_id,
-            transport=body.transport,
-            stream=stream,
-            origin=Origin(asker=principal.subject.label),
-        )
+        with self._promised(principal, channel, context):
+            record = await self._deps.sessions.play(
+                device_id,
+                channel_id,
+                transport=body.transport,
+                stream=stream,
+                origin=Origin(asker=principal.subject.label),
+            )
         token, expires = self._tokens.issue(principal, f"{device_id}/{channel_id}", stream, context)
         base = self._options.public_url or f"{request.scheme}://{request.host}"
         path = f"/live/{quote(device_id, safe='')}/{quote(channel_id, safe='')}"
@@ -193,19 +198,31 @@ class ChannelApi:
             items = [ChannelOut.model_validate(channel) for channel in now if channel is not None]
         return ChannelList(items=items, total=len(found))
 
-    def _admit(self, principal: Principal) -> None:
-        """Promise no more streams than may be open."""
-        limit = principal.max_streams
+    @contextmanager
+    def _promised(
+        self, principal: Principal, channel: Channel, context: AccessContext
+    ) -> Iterator[None]:
+        """Promise no more streams than may be open, those included that are just being asked for.
+
+        Raises:
+            ApiError: 429 `too_many_streams`; recorded.
+        """
+        limit, holder = principal.max_streams, principal.holder
         if limit is None:
+            yield
             return
-        taken = self._open_by(principal.holder) + self._tokens.pending(principal.holder)
+        taken = self._open_by(holder) + self._tokens.pending(holder) + self._asking[holder]
         if taken >= limit:
-            raise ApiError(
-                429,
-                "too_many_streams",
-                f"You may have {limit} streams at once; {taken} are open or promised",
-                headers={"Retry-After": "10"},
-            )
+            detail = f"You may have {limit} streams at once; {taken} are open or promised"
+            self._gate.refuse(principal, Action.LIVE, channel, context, "too_many_streams", detail)
+            raise ApiError(429, "too_many_streams", detail, headers={"Retry-After": "10"})
+        self._asking[holder] += 1
+        try:
+            yield
+        finally:
+            self._asking[holder] -= 1
+            if not self._asking[holder]:
+                del self._asking[holder]
 
 
 def _named(request: web.Request) -> tuple[str, str]:

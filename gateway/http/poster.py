@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from gateway.domain.errors import Invalid
 from gateway.sharing.webhooks_delivery import DeliveryFailed
@@ -70,8 +71,9 @@ class HttpPoster:
         try:
             host = urlsplit(self._targets.check_url(url)).hostname or ""
             async with asyncio.timeout(self._timeout):
+                # Exactly as it was signed: nothing in it is quoted anew or left out.
                 answer = await self._session.post(
-                    url, data=body, headers=headers, allow_redirects=False
+                    URL(url, encoded=True), data=body, headers=headers, allow_redirects=False
                 )
                 answer.close()
                 return answer.status

@@ -272,12 +272,8 @@ class SharingAccess:
     def _reconsider(self, access: OpenAccess) -> None:
         if access.ended or access.stopped_by is not None:
             return
-        request = access.request
-        channel = request.channel
-        if channel is not None and self._find is not None:
-            channel = self._find(channel.device_id, channel.channel_id) or channel
-        context = replace(request.context, at=self._wall())
-        decision = self._judge(request, channel, context, streams=0)
+        context = replace(access.request.context, at=self._wall())
+        decision = self._judge(access.request, context, streams=0)
         if decision.allowed:
             decision = self._within_limits(access, decision)
         if decision.allowed:
@@ -319,7 +315,7 @@ class SharingAccess:
         streams = self._usage.streams_of(subject) if counts else 0
         decision = UNAVAILABLE
         if not self._is_unrecorded(subject):
-            decision = self._judge(request, request.channel, request.context, streams=streams)
+            decision = self._judge(request, request.context, streams=streams)
         self._record(access_id := self._new_id(), request, decision, lasting=lasting)
         if not decision.allowed:
             raise Forbidden(decision.reason, decision.detail, rule=decision.rule)
@@ -327,17 +323,12 @@ class SharingAccess:
             self._notify_owner(access_id, request, request.channel, decision)
         return access_id, decision
 
-    def _judge(
-        self,
-        request: AccessRequest,
-        channel: Channel | None,
-        context: AccessContext,
-        *,
-        streams: int,
-    ) -> Decision:
-        subject, action = request.subject, request.action
+    def _judge(self, request: AccessRequest, context: AccessContext, *, streams: int) -> Decision:
+        subject, action, channel = request.subject, request.action, request.channel
         if channel is not None:
-            profile = self._profile(channel)
+            # What was found a while ago may have changed: who is slow to ask must not gain by it.
+            now = self._find(channel.device_id, channel.channel_id) if self._find else None
+            profile = self._profile(now or channel)
             return self.engine.decide(subject, action, profile, context, streams=streams)
         if subject.is_local:
             allowed = action in BUILTIN_ACTIONS.get(subject.role, ())

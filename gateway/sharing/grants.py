@@ -317,7 +317,7 @@ class GrantBook:
         """End the grants whose time is over, write what is not kept yet; call it at least once a second."""
         self._rewriter.retry()
         now = self._wall()
-        over = [g for g in self._grants.values() if g.is_active and g.application.until <= now]
+        over = [g for g in self._grants.values() if g.is_active and g.is_over(now)]
         for grant in over:
             expired = replace(grant, state=GrantState.EXPIRED, ended_at=now)
             self._grants[grant.grant_id] = expired

@@ -24,6 +24,8 @@ MAX_TEXT = 500
 """Characters of a purpose or remark."""
 MAX_TICKET = 100
 """Characters of a ticket number."""
+MAX_CLOCK_STEP = timedelta(minutes=5)
+"""An emergency lasts for minutes: so much longer at most by a clock that is set back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,12 @@ class Grant:
     def is_active(self) -> bool:
         """Whether it holds, its times aside."""
         return self.state is GrantState.ACTIVE
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time is over; that of an emergency is, too, if the clock was set back to before it began."""
+        given = self.decided_at
+        early = self.emergency and given is not None and given - now > MAX_CLOCK_STEP
+        return early or self.application.until <= now
 
     @property
     def rule(self) -> Rule:

@@ -144,6 +144,7 @@ class ScriptedSessions:
         stream: int = 0,
         origin: Origin | None = None,
     ) -> SessionRecord:
+        await self._held()
         if self.refuse is not None:
             raise self.refuse
         device = self._registry.get(device_id)
@@ -190,7 +191,6 @@ class ScriptedSessions:
         stream: int = 0,
         origin: Origin | None = None,
     ) -> tuple[SessionRecord, _T]:
-        await self._held()
         record = await self.play(device_id, channel_id, stream=stream, origin=origin)
         return record, attach(record)
 

@@ -26,6 +26,13 @@ MAX_TAGS = 500
 MAX_OWNERS = 500
 """Owners of one policy: the departments of a county."""
 
+MAX_KEY_PARTS = 16
+"""Parts of one key, between dots; the deepest that means anything has three. Reading takes their square."""
+
+_DEEP_KEY = re.compile(
+    r"""(?<![\w.-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
+    f"{{{MAX_KEY_PARTS}}}"
+)
 _SYNTAX_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -68,6 +75,14 @@ def _decoded(text: str | bytes, source: str) -> str:
 
 
 def _parsed(text: str, source: str) -> dict[str, Any]:
+    deep = _DEEP_KEY.search(text)
+    if deep is not None:
+        line, column = (
+            text.count("\n", 0, deep.start()) + 1,
+            deep.start() - text.rfind("\n", 0, deep.start()),
+        )
+        reason = f"expected keys of less than {MAX_KEY_PARTS} parts, got {deep.group()[:40]!r}..."
+        raise PolicyError([Problem(line=line, column=column, reason=reason)], source)
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:

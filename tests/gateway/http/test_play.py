@@ -543,6 +543,27 @@ async def test_a_key_has_so_many_streams_open_or_promised(bench: HttpBench) -> N
     await watcher.detached.wait()
 
 
+async def test_asking_for_many_streams_at_once_starts_no_more_cameras_than_may_be_watched(
+    bench: HttpBench,
+) -> None:
+    key = await bench.sharing.key("urban", max_streams=2)
+    bench.sessions.hold = asyncio.Event()
+    bench.sharing.audit.entries.clear()
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        asking = [tasks.create_task(bench.call("POST", PLAY, token=key.bearer)) for _ in range(10)]
+        while sum(task.done() for task in asking) < 8:
+            await asyncio.sleep(0.01)
+        bench.sessions.hold.set()
+    answers = sorted(task.result()[0] for task in asking)
+    assert answers == [200] * 2 + [429] * 8
+    assert len(bench.sessions.records) == 2
+    assert [(e.result, e.reason) for e in records(bench)] == [("deny", "too_many_streams")] * 8
+    bench.sessions.hold = None
+    assert (await bench.call("POST", PLAY, token=key.bearer))[0] == 429
+    bench.clock.advance(61)
+    await played(bench, key)
+
+
 async def test_a_key_without_streams_left_is_refused_at_the_url_and_on_record(
     bench: HttpBench,
 ) -> None:

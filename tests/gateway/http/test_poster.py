@@ -117,6 +117,15 @@ async def test_a_status_change_arrives_at_a_real_receiver_and_its_signature_fits
     assert set(receiver.paths) == {"/hook?for=urban"}
 
 
+async def test_what_is_signed_is_what_is_sent_however_the_address_is_written() -> None:
+    async with receiving() as receiver, HttpPoster(TargetRule(local=True)) as poster:
+        base = receiver.url.partition("/hook")[0]
+        targets = ["/hook?a=b|c&x=%7e+%20", "/x/../hook?q={1}", "/%68ook"]
+        for target in targets:
+            await poster.post(base + target, b"{}", {})
+        assert receiver.paths == targets
+
+
 async def test_a_redirect_is_not_followed_and_a_big_answer_not_read() -> None:
     async with receiving() as receiver, HttpPoster(TargetRule(local=True)) as poster:
         receiver.answers = [302, 200]

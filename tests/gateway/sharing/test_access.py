@@ -388,6 +388,16 @@ async def test_a_camera_that_becomes_classified_is_cut_off() -> None:
     assert local.told == []
 
 
+async def test_who_asks_slowly_gains_nothing_by_what_a_camera_was_before() -> None:
+    office = await _office()
+    before = camera()
+    office.cameras[before.device_id, before.channel_id] = replace(before, secrecy=1)
+    for ask in _ways(office):
+        with pytest.raises(Forbidden) as caught:
+            ask(office.request(channel=before))
+        assert caught.value.code == "secrecy"
+
+
 async def test_a_changed_catalogue_is_noticed_within_ticks_even_if_nobody_tells() -> None:
     office = await _office(rule("r", objects='{ civil_codes = ["371326"] }'))
     viewer = Viewer(office, office.request(channel=camera(civil_code="371326")))

@@ -243,6 +243,23 @@ async def test_an_emergency_is_a_matter_of_hours(minutes: int) -> None:
         await Office().grants.emergency(application(), ADMIN, minutes=minutes)
 
 
+async def test_a_clock_that_is_set_back_makes_no_emergency_longer_than_minutes() -> None:
+    office = Office()
+    asked = await office.grants.apply(application(), CITY)
+    approved = await office.grants.approve(asked.grant_id, ADMIN)
+    given = await office.grants.emergency(
+        application(actions=frozenset({Action.PTZ})), ADMIN, minutes=10
+    )
+    office.clock.start -= timedelta(minutes=4)
+    office.access.tick()
+    assert _allowed(office, Action.PTZ) == given.rule_id
+    office.clock.start -= timedelta(days=2)
+    office.access.tick()
+    assert office.grants.get(given.grant_id).state is GrantState.EXPIRED
+    assert not _allowed(office, Action.PTZ)
+    assert office.grants.get(approved.grant_id).state is GrantState.ACTIVE
+
+
 async def test_a_deny_rule_overrides_an_emergency_grant() -> None:
     office = Office()
     await office.apply(rule("no", effect="deny"))

@@ -190,6 +190,12 @@ def test_a_mistake_is_named_with_its_own_line_inside_a_table_over_several_lines(
         ("version = 1\nx = [", "line 2, column 6: not valid TOML"),
         ("version = " + "9" * 5000, "not valid TOML: Exceeds the limit"),
         ("x = " + "[" * 5000, "nested too deep"),
+        (
+            "version = 1\n " + "a." * 500_000 + "a = 1",
+            "line 2, column 2: expected keys of less than",
+        ),
+        ("version = 1\n[" + "'a' . " * 16 + "a]", "line 2, column 2: expected keys of less than"),
+        ("'" * 1_000_000, "not valid TOML"),
         ("x = '\ud800'", "lone surrogate"),
         (b"version = 1\n# \xff\xfe", "policy, line 2, column 3: expected UTF-8 text, byte 14"),
         ("#" * (MAX_POLICY_BYTES + 1), f"at most {MAX_POLICY_BYTES} bytes, got 1048577"),
