@@ -24,12 +24,18 @@ PushId = Annotated[str, typer.Argument(help="转推标识")]
 Url = Annotated[
     str | None,
     typer.Option(
-        help="rtmp://, rtsp:// or srt://; without it you are asked, so that a key in it is not kept by the shell. 目标"
+        help="rtmp://, rtsp:// (rtmps, rtsps: by TLS) or srt://; without it you are asked, so that a key in it is not kept by the shell. 目标"
     ),
 ]
 Name = Annotated[str | None, typer.Option(help="名称")]
 SubStream = Annotated[
     bool | None, typer.Option("--sub-stream/--main-stream", help="Which stream. 码流")
+]
+Insecure = Annotated[
+    bool | None,
+    typer.Option(
+        "--insecure/--verify", help="By TLS take any certificate. 不验证证书", show_default=False
+    ),
 ]
 Receiver = Annotated[
     str | None,
@@ -68,6 +74,7 @@ def add(
     name: Name = None,
     sub_stream: SubStream = None,
     receiver: Receiver = None,
+    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """添加转推。Re-publish a channel."""
@@ -84,6 +91,7 @@ def add(
                 "name": name or "",
                 "stream": int(bool(sub_stream)),
                 "department": receiver or "",
+                "tls_verify": not insecure,
             },
         )
 
@@ -103,11 +111,15 @@ def change(
     name: Name = None,
     sub_stream: SubStream = None,
     receiver: Receiver = None,
+    insecure: Insecure = None,
     as_json: Json = False,
 ) -> None:
     """修改转推, 重新开始。Change a push; it begins anew."""
     stream = None if sub_stream is None else int(sub_stream)
-    given = {"url": url, "name": name, "stream": stream, "department": receiver}
+    verify = None if insecure is None else not insecure
+    given = {
+        "url": url, "name": name, "stream": stream, "department": receiver, "tls_verify": verify
+    }  # fmt: skip
     changes = {key: value for key, value in given.items() if value is not None}
     _patch(context.obj, push, changes, as_json=as_json)
 

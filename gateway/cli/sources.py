@@ -34,6 +34,12 @@ Settings = Annotated[
 Udp = Annotated[
     bool | None, typer.Option("--udp/--tcp", help="RTP over UDP instead of TCP. 传输方式")
 ]
+Insecure = Annotated[
+    bool | None,
+    typer.Option(
+        "--insecure/--verify", help="By TLS take any certificate. 不验证证书", show_default=False
+    ),
+]
 Always = Annotated[
     bool | None,
     typer.Option("--always/--on-demand", help="Fetch it while nobody watches. 始终拉流"),
@@ -75,7 +81,10 @@ def show(context: typer.Context, source: Source, *, as_json: Json = False) -> No
 def add(
     context: typer.Context,
     url: Annotated[
-        str | None, typer.Argument(help="rtsp://HOST/PATH or rtmp://HOST/APP/NAME. 源地址")
+        str | None,
+        typer.Argument(
+            help="rtsp://HOST/PATH or rtmp://HOST/APP/NAME (rtsps, rtmps: by TLS). 源地址"
+        ),
     ] = None,
     *,
     push: Annotated[
@@ -87,6 +96,7 @@ def add(
     ] = "",
     user: User = None,
     udp: Udp = None,
+    insecure: Insecure = None,
     always: Always = None,
     settings: Settings = None,
     test: Annotated[
@@ -99,12 +109,14 @@ def add(
     if push == (url is not None):
         cli.err.print(cli.say("source_url_or_push"))
         raise typer.Exit(USAGE)
-    body: dict[str, Any] = _changes(cli, name, udp, always, settings) | {"source_id": code}
+    body: dict[str, Any] = _changes(cli, name, udp, insecure, always, settings) | {
+        "source_id": code
+    }
     if url is None:
         body["kind"] = "push_rtmp"
     else:
         body["url"] = _with_password(cli, url, user)
-        body["kind"] = "pull_rtmp" if url.lower().startswith("rtmp:") else "pull_rtsp"
+        body["kind"] = "pull_rtmp" if url.lower().startswith(("rtmp:", "rtmps:")) else "pull_rtsp"
 
     async def work(api: Api) -> tuple[Any, Any]:
         added = await api.post("sources", body)
@@ -134,13 +146,14 @@ def change(
     user: User = None,
     name: Name = None,
     udp: Udp = None,
+    insecure: Insecure = None,
     always: Always = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> None:
     """修改外部视频源; 未给出的保持不变。Change a source; what is not given stays."""
     cli: Cli = context.obj
-    body = _changes(cli, name, udp, always, settings)
+    body = _changes(cli, name, udp, insecure, always, settings)
     if url is not None:
         body["url"] = _with_password(cli, url, user)
     _patch(cli, source, body, as_json=as_json)
@@ -194,11 +207,15 @@ def _changes(
     cli: Cli,
     name: str | None,
     udp: bool | None,  # noqa: FBT001 - as given
+    insecure: bool | None,  # noqa: FBT001
     always: bool | None,  # noqa: FBT001
     settings: list[str] | None,
 ) -> dict[str, Any]:
     transport = None if udp is None else ("udp" if udp else "tcp")
-    body: dict[str, Any] = {"name": name, "rtsp_transport": transport, "always": always}
+    verify = None if insecure is None else not insecure
+    body: dict[str, Any] = {
+        "name": name, "rtsp_transport": transport, "tls_verify": verify, "always": always
+    }  # fmt: skip
     body = {field: value for field, value in body.items() if value is not None}
     for setting in settings or ():
         field, equals, value = setting.partition("=")

@@ -33,7 +33,9 @@ class PushKind(enum.StrEnum):
     """Protocols a target may speak; the scheme of its URL."""
 
     RTMP = "rtmp"
+    RTMPS = "rtmps"
     RTSP = "rtsp"
+    RTSPS = "rtsps"
     SRT = "srt"
 
 
@@ -65,6 +67,8 @@ class PushConfig:
     department: str = ""
     """Who receives it: what the policy allows this department decides. Empty: a server of our own domain."""
     enabled: bool = True
+    tls_verify: bool = True
+    """Whether a target by TLS must show a certificate that is trusted here."""
     owner: str = ""
     """Who set it up."""
     created_at: datetime
@@ -102,6 +106,8 @@ class PushSpec:
     url: str = field(repr=False)
     connect_timeout: float
     """Seconds until the target must have taken the stream."""
+    tls_verify: bool = True
+    """Whether a target by TLS must show a certificate that is trusted here."""
 
 
 class PushEvents(Protocol):

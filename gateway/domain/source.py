@@ -69,6 +69,8 @@ class SourceConfig:
     url: str = field(default="", repr=False)
     """Where it is pulled from; may hold a password, so only `shown_url` of it is ever shown or logged."""
     rtsp_transport: RtspTransport = "tcp"
+    tls_verify: bool = True
+    """Whether a source by TLS must show a certificate that is trusted here."""
     always: bool = False
     """Fetch it also while nobody watches."""
     enabled: bool = True
@@ -81,6 +83,11 @@ class SourceConfig:
     model: str = ""
     owner: str = ""
     created_at: datetime
+
+    @property
+    def fetched_by(self) -> tuple[object, ...]:
+        """How it is fetched: what is fetched otherwise must be begun anew."""
+        return self.url, self.rtsp_transport, self.tls_verify
 
 
 @dataclass(slots=True, kw_only=True)
@@ -126,6 +133,8 @@ class PullSpec:
 
     url: str = field(repr=False)
     rtsp_transport: RtspTransport = "tcp"
+    tls_verify: bool = True
+    """Whether a source by TLS must show a certificate that is trusted here."""
     connect_timeout: float = 10.0
     """Seconds until its streams must be known."""
     read_timeout: float = 10.0

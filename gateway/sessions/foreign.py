@@ -37,6 +37,7 @@ def pull_spec(config: SourceConfig, connect_timeout: float, read_timeout: float)
     return PullSpec(
         url=config.url,
         rtsp_transport=config.rtsp_transport,
+        tls_verify=config.tls_verify,
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
     )
@@ -46,7 +47,8 @@ def transport_of(config: SourceConfig) -> str:
     """Return what stands as the transport in a session's record."""
     if not config.kind.is_pulled:
         return "rtmp_push"
-    return f"rtsp_{config.rtsp_transport}" if config.url.startswith("rtsp:") else "rtmp"
+    scheme = config.url.partition(":")[0].lower()
+    return f"rtsp_{config.rtsp_transport}" if scheme == "rtsp" else scheme
 
 
 class ForeignWay:

@@ -274,7 +274,7 @@ class PushService:
         if not known:
             raise Invalid(
                 "invalid_push",
-                "Expected a target such as rtmp://host/app/name, rtsp://host/path or srt://host:port, "
+                "Expected a target such as rtmp://host/app/name, rtsp://host/path (rtmps, rtsps: by TLS) or srt://host:port, "
                 f"got {shown_target(url)[:100]!r}",
             )
         if len(config.name) > MAX_NAME:

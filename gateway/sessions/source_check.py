@@ -12,6 +12,7 @@ __all__ = ["MAX_URL", "check_source"]
 MAX_URL = 1_000
 MAX_TEXT = 200
 _SCHEMES = {SourceKind.PULL_RTSP: "rtsp", SourceKind.PULL_RTMP: "rtmp"}
+"""With an s behind it, it is by TLS."""
 _CODE = re.compile(r"[0-9]{20}")
 _CIVIL = re.compile(r"(?:[0-9]{2}){0,4}")
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")
@@ -58,7 +59,9 @@ def _check_pushed(config: SourceConfig) -> None:
 
 def _check_url(url: str, scheme: str) -> None:
     # Never with the URL in the answer: it may hold a password.
-    expected = f"expected a URL such as {scheme}://user:password@192.0.2.10/path"
+    expected = (
+        f"expected a URL such as {scheme}://user:password@192.0.2.10/path ({scheme}s: by TLS)"
+    )
     if not url or len(url) > MAX_URL or not _URL.fullmatch(url):
         raise Invalid("invalid_url", f"{expected}, of up to {MAX_URL} characters without spaces")
     try:
@@ -66,7 +69,7 @@ def _check_url(url: str, scheme: str) -> None:
         host, port = parts.hostname, parts.port
     except ValueError:
         raise Invalid("invalid_url", expected) from None
-    if parts.scheme != scheme:
+    if parts.scheme not in {scheme, f"{scheme}s"}:
         raise Invalid("invalid_url", f"{expected}, got {parts.scheme[:20]!r} as its scheme")
     if not host or port == 0 or parts.fragment:
         raise Invalid("invalid_url", expected)

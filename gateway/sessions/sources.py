@@ -397,4 +397,4 @@ class ForeignSources:
 
 
 def _fetched_otherwise(old: SourceConfig, new: SourceConfig) -> bool:
-    return not new.enabled or old.url != new.url or old.rtsp_transport != new.rtsp_transport
+    return not new.enabled or old.fetched_by != new.fetched_by

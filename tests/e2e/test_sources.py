@@ -24,6 +24,7 @@ from tests.support.foreign_sources import (
 )
 from tests.support.gateway import SERVER_ID, RunningGateway, eventually, running_gateway
 from tests.support.levels import POLICY
+from tests.support.tls_front import tls_front
 from tests.support.upper_platform import PASSWORD, UpperPlatform
 
 pytestmark = [pytest.mark.net, pytest.mark.slow]
@@ -184,6 +185,33 @@ async def test_an_rtsp_camera_is_pulled_for_all_viewers_at_once(tmp_path: Path) 
         ended = await gateway.ended(sessions[0]["session_id"])
         assert ended["ended"]["reason"] == "no_readers"
         assert "p@ss" not in str(await gateway.api.get("sources"))
+
+
+async def test_a_source_by_tls_must_show_a_certificate_that_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        gst_rtsp_server() as (port, _),
+        tls_front(tmp_path, port) as front,
+        gateway_with_sources(tmp_path) as gateway,
+    ):
+        url = f"rtsps://127.0.0.1:{front.port}/cam"
+        source = (await add(gateway, "pull_rtsp", url=url))["source"]
+        path = f"channels/{source['device_id']}/{source['source_id']}/play"
+        status, problem = await gateway.api.call("POST", path)
+        assert (status, problem["code"]) == (502, "source_refused")
+        assert "trusted" in problem["detail"]
+        assert front.passed == 0
+        with monkeypatch.context() as trusted:
+            trusted.setenv("SSL_CERT_FILE", str(front.certificate))
+            assert (await watched(gateway, source))["h264"] > 20
+        # Without asking for a certificate, as the operator says.
+        changes = {"tls_verify": False}
+        status, changed = await gateway.api.call(
+            "PATCH", f"sources/{source['source_id']}", json=changes
+        )
+        assert (status, changed["tls_verify"]) == (200, False)
+        assert (await watched(gateway, source))["h264"] > 20
 
 
 async def test_a_source_that_dies_says_so_and_comes_back_when_watched_again(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import shutil
 import socket
 from collections.abc import AsyncIterator
@@ -15,6 +16,7 @@ import pytest
 from gateway.simulator.quirk import Quirk
 from gateway.simulator.simulator import Simulator
 from tests.support.gateway import RunningGateway, eventually, running_gateway
+from tests.support.tls_front import tls_front
 
 pytestmark = [pytest.mark.net, pytest.mark.slow]
 
@@ -131,6 +133,85 @@ async def test_a_channel_arrives_with_picture_and_sound_at_a_target(
             assert status == 204
             await it.ended(record["session_id"])
             assert (await it.api.get("accesses"))["items"] == []
+        finally:
+            await target.stop()
+
+
+@pytest.mark.parametrize("kind", ["rtmp", "rtsp"])
+async def test_a_target_by_tls_must_show_a_certificate_that_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    target = receiver(kind, tmp_path)
+    plain = int(target.url.split(":")[2].partition("/")[0])
+    async with camera(tmp_path) as (it, device, channel), tls_front(tmp_path, plain) as front:
+        await target.start()
+        try:
+            url = f"{kind}s://127.0.0.1:{front.port}/live/name"
+            push = await added(it, device_id=device, channel_id=channel, url=url)
+            assert push["tls_verify"] is True
+            push = await in_state(it, push["push_id"], "waiting")
+            assert push["reason"] == "push_refused"
+            # Nothing of the stream went to a host that may be anybody.
+            assert front.passed == 0
+            monkeypatch.setenv("SSL_CERT_FILE", str(front.certificate))
+            await it.api.call("POST", f"pushes/{push['push_id']}/retry")
+            await in_state(it, push["push_id"], "running")
+
+            async def enough() -> bool:
+                return (await target.frames()).get("h264", 0) > 20
+
+            await eventually(enough, SECONDS, "the picture")
+        finally:
+            await target.stop()
+
+
+async def test_an_srt_passphrase_reaches_the_target_and_no_list_of_processes(
+    tmp_path: Path,
+) -> None:
+    target = receiver("srt", tmp_path)
+    secret = "passphrase=correcthorsebattery"
+    target.arguments = ("-i", f"{target.url}?mode=listener&{secret}")
+    async with camera(tmp_path) as (it, device, channel):
+        await target.start()
+        assert target.process is not None
+        try:
+            url = f"{target.url}?{secret}"
+            push = await added(it, device_id=device, channel_id=channel, url=url)
+            await in_state(it, push["push_id"], "running")
+
+            async def enough() -> bool:
+                return (await target.frames()).get("h264", 0) > 20
+
+            await eventually(enough, SECONDS, "the picture")
+            ours = await asyncio.to_thread(_command_lines, f"/proc/{os.getpid()}/task")
+            senders = [line for line in ours if b"mpegts" in line]
+            assert senders
+            assert not any(b"correcthorse" in line for line in senders)
+        finally:
+            await target.stop()
+
+
+def _command_lines(tasks: str) -> list[bytes]:
+    """Arguments of the processes that this one has started."""
+    children = [
+        number
+        for task in Path(tasks).iterdir()
+        for number in (task / "children").read_text().split()
+    ]
+    return [Path(f"/proc/{number}/cmdline").read_bytes() for number in children]
+
+
+async def test_the_certificate_of_a_target_may_be_left_unverified(tmp_path: Path) -> None:
+    target = receiver("rtmp", tmp_path)
+    plain = int(target.url.split(":")[2].partition("/")[0])
+    async with camera(tmp_path) as (it, device, channel), tls_front(tmp_path, plain) as front:
+        await target.start()
+        try:
+            url = f"rtmps://127.0.0.1:{front.port}/live/name"
+            wanted = {"device_id": device, "channel_id": channel, "url": url}
+            push = await added(it, **wanted, tls_verify=False)
+            running = await in_state(it, push["push_id"], "running")
+            assert running["tls_verify"] is False
         finally:
             await target.stop()
 

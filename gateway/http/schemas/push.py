@@ -20,9 +20,8 @@ class PushIn(InModel):
     device_id: str = Field(min_length=1, max_length=64)
     channel_id: str = Field(min_length=1, max_length=64)
     url: str = _URL
-    """`rtmp://host/app/name`, `rtsp://host/path` or `srt://host:port`, with user, password or key as the target wants
-    them; kept sealed and never shown whole. (ffmpeg takes an SRT target from its command line: who has an account on the
-    gateway's machine can read a passphrase in it.)"""
+    """`rtmp://host/app/name`, `rtsp://host/path` (`rtmps`, `rtsps`: by TLS) or `srt://host:port`, with user, password or
+    key as the target wants them; kept sealed and never shown whole."""
     name: str = _NAME
     """For people."""
     stream: int = Field(default=0, ge=0, le=1)
@@ -30,6 +29,8 @@ class PushIn(InModel):
     department: str = Field(default="", max_length=64)
     """Who receives it: the policy then decides as for this department. Empty: a server of our own domain."""
     enabled: bool = True
+    tls_verify: bool = True
+    """Whether a target by TLS must show a certificate of an authority that is trusted here."""
 
 
 class PushChange(InModel):
@@ -40,6 +41,7 @@ class PushChange(InModel):
     stream: int | None = Field(default=None, ge=0, le=1)
     department: str | None = Field(default=None, max_length=64)
     enabled: bool | None = None
+    tls_verify: bool | None = None
 
 
 class PushQuery(PageQuery):
@@ -56,13 +58,14 @@ class PushOut(OutModel):
     device_id: Text
     channel_id: Text
     kind: str
-    """`rtmp`, `rtsp` or `srt`."""
+    """`rtmp`, `rtmps`, `rtsp`, `rtsps` or `srt`."""
     target: Text
     """The URL without user, password, query and stream key."""
     name: Text
     stream: int
     department: Text
     enabled: bool
+    tls_verify: bool
     owner: Text
     created_at: datetime
     state: PushState
@@ -90,6 +93,7 @@ class PushOut(OutModel):
             stream=config.stream,
             department=config.department,
             enabled=config.enabled,
+            tls_verify=config.tls_verify,
             owner=config.owner,
             created_at=config.created_at,
             state=status.state,

@@ -8,9 +8,9 @@ from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from gateway.domain.recording import Clip, RecordFile, RecordMode, RecordPlan, RecordState
 from gateway.http.schemas.base import InModel, OutModel, PageQuery, Text
+from gateway.recording.events import MAX_EVENT
 from gateway.recording.library import DayOverview, RecordedRange
 from gateway.recording.plans import MAX_POST, MAX_PRE
-from gateway.recording.schedule import MAX_EVENT
 from gateway.recording.status import ChannelStatus, DiskStatus, Phase
 from gateway.sharing.policy.window import MAX_WINDOWS
 

@@ -39,8 +39,12 @@ class SourceIn(InModel):
     """20-digit code of the channel, 131 or 132 at digits 11-13; empty: one is made."""
     name: str = _TEXT
     url: str = _URL
-    """`rtsp://user:password@host/path` or `rtmp://host/app/name`; kept sealed and never shown whole."""
+    """`rtsp://user:password@host/path` or `rtmp://host/app/name` (`rtsps`, `rtmps`: by TLS); kept sealed and never shown
+    whole."""
     rtsp_transport: Literal["tcp", "udp"] = "tcp"
+    """By TLS it is TCP."""
+    tls_verify: bool = True
+    """Whether a source by TLS must show a certificate of an authority that is trusted here."""
     always: bool = False
     """Fetch it also while nobody watches."""
     enabled: bool = True
@@ -65,6 +69,7 @@ class SourceChange(InModel):
     name: str | None = Field(default=None, max_length=200)
     url: str | None = Field(default=None, max_length=1_000, repr=False)
     rtsp_transport: Literal["tcp", "udp"] | None = None
+    tls_verify: bool | None = None
     always: bool | None = None
     enabled: bool | None = None
     civil_code: str | None = Field(default=None, pattern=r"^([0-9]{2}){0,4}$")
@@ -99,6 +104,7 @@ class SourceOut(OutModel):
     url: Text
     """Without user, password and query; empty for one that is pushed."""
     rtsp_transport: str
+    tls_verify: bool
     always: bool
     enabled: bool
     civil_code: Text

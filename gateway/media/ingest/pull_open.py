@@ -17,6 +17,7 @@ from av.stream import Stream
 from gateway.domain.session import EndReason
 from gateway.domain.source import PullSpec
 from gateway.media.ingest.shape import AudioShaper, VideoShaper
+from gateway.media.tls import tls_options
 from gb28181.aio.clock import monotonic
 from gb28181.es import g711
 from gb28181.es.unit import Codec, MediaUnit
@@ -44,8 +45,11 @@ TICKS = 90_000
 _FORMATS = {
     # Nothing but these can be reached through a URL, whatever it redirects to or names.
     "rtsp": ("rtsp", "rtsp,rtp,rtcp,udp,tcp", 554),
+    "rtsps": ("rtsp", "rtsp,rtp,rtcp,tls,tcp", 322),
     "rtmp": ("flv", "rtmp,tcp", 1935),
+    "rtmps": ("flv", "rtmps,tls,tcp", 443),
 }
+_TLS = frozenset({"rtsps", "rtmps"})
 _VIDEO = {"h264": Codec.H264, "hevc": Codec.HEVC}
 _AUDIO = {"aac": Codec.AAC, "pcm_alaw": Codec.PCM_ALAW, "pcm_mulaw": Codec.PCM_MULAW}
 
@@ -139,9 +143,12 @@ def opened(spec: PullSpec) -> Iterator[InputContainer]:
         "analyzeduration": str(int(ANALYSE * 1e6)),
         "probesize": str(ANALYSE_BYTES),
     }
-    if parts.scheme == "rtsp":
+    if parts.scheme in _TLS:
+        options |= tls_options(verify=spec.tls_verify)
+    if parts.scheme.startswith("rtsp"):
         options |= {
-            "rtsp_transport": spec.rtsp_transport,
+            # By TLS the media is to be encrypted as well.
+            "rtsp_transport": "tcp" if parts.scheme in _TLS else spec.rtsp_transport,
             "allowed_media_types": "video+audio",
             "max_delay": str(int(MAX_DELAY * 1e6)),
             "timeout": str(int(spec.connect_timeout * 1e6)),
@@ -209,6 +216,8 @@ def _refusal(exc: av.error.FFmpegError, spec: PullSpec, *, late: bool) -> PullEr
         if isinstance(exc, OSError) and exc.errno == errno.EIO:
             # How FFmpeg's RTMP tells of a refused stream and of a connection that was closed.
             code, words = EndReason.SOURCE_REFUSED, "{where} ended the connection"
+            if urlsplit(spec.url).scheme in _TLS and spec.tls_verify:
+                words += ", or it has no certificate that is trusted here"
     return PullError(
         code,
         words.format(

@@ -1,7 +1,7 @@
 """The child process: fragmented MP4 from standard input to one RTMP or RTSP target, by PyAV.
 
-Run as `python -m gateway.media.push.child`. The first line of standard input is a JSON object with `url` and
-`kind`, which thus appear in no list of processes; the stream follows until its end. Tells its progress on standard
+Run as `python -m gateway.media.push.child`. The first line of standard input is a JSON object with `url`, `kind` and
+`tls_verify`, which thus appear in no list of processes; the stream follows until its end. Tells its progress on standard
 output as JSON lines: `{"state": "connected"}`, `{"state": "failed", "detail": ...}`.
 """
 
@@ -13,6 +13,8 @@ from typing import Any
 import av
 import av.logging
 
+from gateway.media.tls import tls_options
+
 __all__ = ["main"]
 
 MAX_LINE = 8_192
@@ -20,9 +22,11 @@ MAX_LINE = 8_192
 TIMEOUT_US = "15000000"
 """Microseconds FFmpeg waits for the target's socket."""
 
+_RTSP = ("rtsp", {"rtsp_transport": "tcp", "timeout": TIMEOUT_US})
 _FORMATS: dict[str, tuple[str, dict[str, str]]] = {
     "rtmp": ("flv", {"flvflags": "no_duration_filesize"}),
-    "rtsp": ("rtsp", {"rtsp_transport": "tcp", "timeout": TIMEOUT_US}),
+    "rtsp": _RTSP,
+    "rtsps": _RTSP,
 }
 
 
@@ -49,6 +53,8 @@ def main() -> int:
     av.logging.set_level(av.logging.ERROR)
     spec = _first_line()
     muxer, options = _FORMATS[spec["kind"]]
+    if spec["kind"] == "rtsps":
+        options = options | tls_options(verify=spec["tls_verify"])
     try:
         # The header tells all about the tracks: nothing needs to be looked for in the stream.
         probe = {"probesize": "32", "analyzeduration": "0"}

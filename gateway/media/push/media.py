@@ -4,6 +4,7 @@ from gateway.domain.media import OutputFormat
 from gateway.domain.push import Push, PushEvents, PushKind, PushSpec
 from gateway.media.plane import EmbeddedMedia
 from gateway.media.push.process import PushProcess
+from gateway.media.push.program import PROGRAM_KINDS
 
 __all__ = ["EmbeddedPush"]
 
@@ -22,8 +23,8 @@ class EmbeddedPush:
 
     def missing(self, kind: PushKind) -> str | None:
         """Return what this machine lacks for a kind of target, None if nothing."""
-        if kind is PushKind.SRT and self._ffmpeg is None:
-            return "SRT targets need the program ffmpeg, which is not installed here"
+        if kind in PROGRAM_KINDS and self._ffmpeg is None:
+            return f"{kind.upper()} targets need the program ffmpeg, which is not installed here"
         return None
 
     def push(self, stream_id: str, spec: PushSpec, events: PushEvents) -> Push:

@@ -2,16 +2,18 @@
 
 import asyncio
 import json
+import os
 import re
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
 
 from gateway.domain.media import Viewer
-from gateway.domain.push import PushEvents, PushKind, PushSpec, shown_target
+from gateway.domain.push import PushEvents, PushSpec, shown_target
+from gateway.media.push.program import PROGRAM_KINDS, program_arguments
 
 __all__ = ["PushProcess"]
 
@@ -28,16 +30,38 @@ MAX_LINE = 65_536
 _URL = re.compile(r"\b(?:rtmps?|rtsps?|srt)://\S+", re.IGNORECASE)
 
 
-def _command(spec: PushSpec, ffmpeg: str) -> list[str]:
-    if spec.kind is not PushKind.SRT:
-        return [sys.executable, "-m", "gateway.media.push.child"]
-    # The program takes its target from the command line only.
-    return [
-        ffmpeg,
-        *("-hide_banner", "-loglevel", "error", "-nostats", "-progress", "pipe:1"),
-        *("-probesize", "32", "-analyzeduration", "0", "-f", "mp4", "-i", "pipe:0"),
-        *("-map", "0", "-c", "copy", "-f", "mpegts", spec.url),
-    ]
+async def _started(spec: PushSpec, ffmpeg: str) -> asyncio.subprocess.Process:
+    """Start the process that sends.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    if spec.kind not in PROGRAM_KINDS:
+        return await _executed(sys.executable, "-m", "gateway.media.push.child")
+    arguments, preset = await asyncio.to_thread(_prepared, spec)
+    try:
+        return await _executed(ffmpeg, *arguments, pass_fds=(preset,))
+    finally:
+        os.close(preset)
+
+
+def _prepared(spec: PushSpec) -> tuple[list[str], int]:
+    """Return the program's arguments, and its preset as a file in memory that only this process and the child have."""
+    preset = os.memfd_create("preset")
+    arguments, secrets = program_arguments(spec, f"/dev/fd/{preset}")
+    os.write(preset, secrets)
+    return arguments, preset
+
+
+async def _executed(*command: str, pass_fds: Sequence[int] = ()) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=MAX_LINE,
+        pass_fds=pass_fds,
+    )
 
 
 class PushProcess:
@@ -46,7 +70,7 @@ class PushProcess:
     Args:
         spec: The target.
         events: Told of its life.
-        ffmpeg: Path of the program, for SRT.
+        ffmpeg: Path of the program, for the kinds that need it.
     """
 
     framing = "raw"
@@ -109,13 +133,7 @@ class PushProcess:
             self._events.push_ended(code, detail)
 
     async def _live(self) -> None:
-        process = await asyncio.create_subprocess_exec(
-            *_command(self._spec, self._ffmpeg),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            limit=MAX_LINE,
-        )
+        process = await _started(self._spec, self._ffmpeg)
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -135,8 +153,9 @@ class PushProcess:
             await process.wait()
 
     def _begin(self, stdin: asyncio.StreamWriter) -> None:
-        if self._spec.kind is not PushKind.SRT:
-            first = {"url": self._spec.url, "kind": self._spec.kind.value}
+        if self._spec.kind not in PROGRAM_KINDS:
+            spec = self._spec
+            first = {"url": spec.url, "kind": spec.kind.value, "tls_verify": spec.tls_verify}
             stdin.write(json.dumps(first).encode() + b"\n")
         self._stdin = stdin
         pending, self._pending = self._pending, deque()
@@ -192,7 +211,7 @@ class PushProcess:
 
     async def _told(self, stream: asyncio.StreamReader) -> None:
         def take(line: str) -> None:
-            if self._spec.kind is PushKind.SRT:
+            if self._spec.kind in PROGRAM_KINDS:
                 name, _, value = line.partition("=")
                 if name == "total_size" and value.strip().isdigit() and int(value):
                     self._connected.set()

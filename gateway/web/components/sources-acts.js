@@ -12,16 +12,16 @@ import { toast } from "./toast.js";
 
 export const strings = {
   zh: {
-    "new": "添加视频源", "edit": "修改视频源 {name}", "kind": "种类", "kind.pull_rtsp": "拉取 RTSP", "kind.pull_rtmp": "拉取 RTMP", "kind.push_rtmp": "接收 RTMP 推流", "name": "名称", "url": "地址", "url.rtsp": "rtsp://用户:密码@主机/路径；密码加密保存，不再显示。",
-    "url.rtmp": "rtmp://主机/应用/名称", "url.keep": "现为 {url}（密码不显示）；留空表示不变。", "transport": "RTSP 传输", "transport.tcp": "TCP（推荐）", "transport.udp": "UDP", "always": "无人观看时也保持拉流", "code": "通道编码", "code.hint": "20 位国标编码，第 11–13 位为 131 或 132；留空自动分配。",
+    "tls": "TLS 源须出示受信任的证书", "new": "添加视频源", "edit": "修改视频源 {name}", "kind": "种类", "kind.pull_rtsp": "拉取 RTSP", "kind.pull_rtmp": "拉取 RTMP", "kind.push_rtmp": "接收 RTMP 推流", "name": "名称", "url": "地址", "url.rtsp": "rtsp://用户:密码@主机/路径（rtsps 为 TLS 加密）；密码加密保存，不再显示。",
+    "url.rtmp": "rtmp://主机/应用/名称（rtmps 为 TLS 加密）", "url.keep": "现为 {url}（密码不显示）；留空表示不变。", "transport": "RTSP 传输", "transport.tcp": "TCP（推荐）", "transport.udp": "UDP", "always": "无人观看时也保持拉流", "code": "通道编码", "code.hint": "20 位国标编码，第 11–13 位为 131 或 132；留空自动分配。",
     "civil": "行政区划", "civil.hint": "2、4、6 或 8 位数字。", "address": "安装地址", "longitude": "经度", "latitude": "纬度", "secrecy": "涉密，不对外共享", "owner": "所属单位", "added": "视频源已添加", "saved": "视频源已修改", "publish": "推流到 {name}",
     "publish.intro": "把推流地址和密钥填到编码器（如 OBS、执法记录仪、无人机）。", "publish.whole": "完整推流地址（只有一个输入框的编码器）", "publish.url": "推流地址", "publish.key": "推流密钥", "publish.off": "RTMP 服务没有启用：在配置文件中打开 [rtmp] enabled 后才能推流。",
     "rotate.title": "更换 {name} 的推流密钥？", "rotate.text": "旧密钥立即失效，正在进行的推流断开。", "rotate": "更换密钥", "delete.title": "删除视频源 {name}？", "delete.text": "通道一并删除，正在观看和推流的立即结束；录像保留到期。", "deleted": "视频源已删除", "disable": "停用", "disable.title": "停用 {name}？",
     "disable.text": "正在观看和推流的立即结束。", "disabled": "视频源已停用", "enabled": "视频源已启用", "test": "测试 {name}", "testing": "正在连接…", "test.ok": "连接正常", "test.failed": "没有成功", "test.time": "用时", "test.tracks": "内容", "test.again": "再测一次",
   },
   en: {
-    "new": "Add a source", "edit": "Change source {name}", "kind": "Kind", "kind.pull_rtsp": "Fetch by RTSP", "kind.pull_rtmp": "Fetch by RTMP", "kind.push_rtmp": "Published to us by RTMP", "name": "Name", "url": "Address", "url.rtsp": "rtsp://user:password@host/path; the password is kept sealed and not shown again.",
-    "url.rtmp": "rtmp://host/app/name", "url.keep": "Now {url} (its password is not shown); empty leaves it.", "transport": "RTSP transport", "transport.tcp": "TCP (recommended)", "transport.udp": "UDP", "always": "Fetch it also while nobody watches", "code": "Code of the channel",
+    "tls": "By TLS, the source must show a trusted certificate", "new": "Add a source", "edit": "Change source {name}", "kind": "Kind", "kind.pull_rtsp": "Fetch by RTSP", "kind.pull_rtmp": "Fetch by RTMP", "kind.push_rtmp": "Published to us by RTMP", "name": "Name", "url": "Address", "url.rtsp": "rtsp://user:password@host/path (rtsps: by TLS); the password is kept sealed and not shown again.",
+    "url.rtmp": "rtmp://host/app/name (rtmps: by TLS)", "url.keep": "Now {url} (its password is not shown); empty leaves it.", "transport": "RTSP transport", "transport.tcp": "TCP (recommended)", "transport.udp": "UDP", "always": "Fetch it also while nobody watches", "code": "Code of the channel",
     "code.hint": "20 digits, 131 or 132 at digits 11–13; empty: one is made.", "civil": "Division", "civil.hint": "2, 4, 6 or 8 digits.", "address": "Place", "longitude": "Longitude", "latitude": "Latitude", "secrecy": "Secret: never shared", "owner": "Owner", "added": "Source added",
     "saved": "Source changed", "publish": "Publish to {name}", "publish.intro": "Enter address and key in the encoder (OBS, a body camera, a drone).", "publish.whole": "Address with key, for encoders with one field", "publish.url": "Publish address", "publish.key": "Stream key",
     "publish.off": "RTMP is switched off: nothing can be published before [rtmp] enabled is set in the configuration.", "rotate.title": "Give {name} a new stream key?", "rotate.text": "The old one is worthless at once; who publishes with it is cut off.", "rotate": "New key",
@@ -49,7 +49,7 @@ function fields(source, chosen) {
     { name: "civil_code", label: t("civil"), value: source?.civil_code ?? "", pattern: "([0-9]{2}){1,4}", maxlength: 8, inputmode: "numeric", hint: t("civil.hint") },
     { name: "address", label: t("address"), value: source?.address ?? "", maxlength: 200 }, { name: "owner", label: t("owner"), wide: true, value: source?.owner ?? "", maxlength: 200 },
     { name: "longitude", label: t("longitude"), type: "number", min: -180, max: 180, step: "any", value: source?.longitude ?? "" }, { name: "latitude", label: t("latitude"), type: "number", min: -90, max: 90, step: "any", value: source?.latitude ?? "" },
-    pulled ? { name: "always", label: t("always"), type: "checkbox", value: source?.always } : null, { name: "secrecy", label: t("secrecy"), type: "checkbox", value: source?.secrecy },
+    pulled ? { name: "always", label: t("always"), type: "checkbox", value: source?.always } : null, pulled ? { name: "tls_verify", label: t("tls"), type: "checkbox", value: source?.tls_verify ?? true } : null, { name: "secrecy", label: t("secrecy"), type: "checkbox", value: source?.secrecy },
   ].filter(Boolean);
 }
 
