@@ -1,9 +1,10 @@
 """Pushes of the streams of this process; implements `gateway.domain.push.PushMedia`."""
 
+from gateway.domain.errors import GatewayError
 from gateway.domain.media import OutputFormat
 from gateway.domain.push import Push, PushEvents, PushKind, PushSpec
 from gateway.media.plane import EmbeddedMedia
-from gateway.media.push.process import PushProcess
+from gateway.media.push.process import SOUND_CAME, PushProcess
 from gateway.media.push.program import PROGRAM_KINDS
 
 __all__ = ["EmbeddedPush"]
@@ -34,9 +35,69 @@ class EmbeddedPush:
             NotFound: `stream_not_found`.
             Unavailable: `too_many_viewers`.
         """
-        process = PushProcess(spec, events, ffmpeg=self._ffmpeg or "")
-        process.viewer = self._plane.live(stream_id).attach(
-            OutputFormat.MP4, process, audio=True, kind="push"
-        )
-        self._plane.spawn(process.run(), f"push:{spec.push_id}")
-        return process
+        sender = _Sender(self._plane, stream_id, spec, events, ffmpeg=self._ffmpeg or "")
+        sender.begin()
+        return sender
+
+
+class _Sender:
+    """A push that begins anew once if sound comes late; implements `Push`, and `PushEvents` for its process."""
+
+    def __init__(
+        self,
+        plane: EmbeddedMedia,
+        stream_id: str,
+        spec: PushSpec,
+        events: PushEvents,
+        *,
+        ffmpeg: str,
+    ) -> None:
+        self._plane = plane
+        self._stream_id = stream_id
+        self._spec = spec
+        self._events = events
+        self._ffmpeg = ffmpeg
+        self._process: PushProcess | None = None
+        self._sent_before = 0
+        self._again = False
+
+    @property
+    def sent(self) -> int:
+        """Bytes handed to the target."""
+        return self._sent_before + (0 if self._process is None else self._process.sent)
+
+    def begin(self) -> None:
+        """Start a process on the stream.
+
+        Raises:
+            NotFound: `stream_not_found`.
+            Unavailable: `too_many_viewers`.
+        """
+        live = self._plane.live(self._stream_id)
+        # Once: a stream whose sound cannot be had would begin anew for ever.
+        sound = None if self._again else lambda: live.audio is not None
+        process = PushProcess(self._spec, self, ffmpeg=self._ffmpeg, has_sound=sound)
+        process.viewer = live.attach(OutputFormat.MP4, process, audio=True, kind="push")
+        self._process = process
+        self._plane.spawn(process.run(), f"push:{self._spec.push_id}")
+
+    def close(self, code: str, detail: str) -> None:
+        """End it in good order."""
+        if self._process is not None:
+            self._process.close(code, detail)
+
+    def push_connected(self) -> None:
+        """The target takes the stream."""
+        self._events.push_connected()
+
+    def push_ended(self, code: str, detail: str) -> None:
+        """The process is over."""
+        if code == SOUND_CAME:
+            self._sent_before, self._process, self._again = self.sent, None, True
+            try:
+                self.begin()
+            except GatewayError as exc:
+                code, detail = exc.code, exc.detail
+            else:
+                return
+        self._events.push_ended(code, detail)

@@ -13,12 +13,15 @@ import structlog
 
 from gateway.domain.media import Viewer
 from gateway.domain.push import PushEvents, PushSpec, shown_target
+from gateway.media.hls.initial import has_sound
 from gateway.media.push.program import PROGRAM_KINDS, program_arguments
 
-__all__ = ["PushProcess"]
+__all__ = ["SOUND_CAME", "PushProcess"]
 
 log = structlog.get_logger()
 
+SOUND_CAME = "sound_came"
+"""Why one ends that began without the sound which the stream has now."""
 FINISH = 3.0
 """Seconds in which the child may end in good order once its input is closed; then it is killed."""
 MAX_PENDING = 8 * 1024 * 1024
@@ -71,17 +74,28 @@ class PushProcess:
         spec: The target.
         events: Told of its life.
         ffmpeg: Path of the program, for the kinds that need it.
+        has_sound: Tells whether the stream has sound now; None: never mind.
     """
 
     framing = "raw"
 
-    def __init__(self, spec: PushSpec, events: PushEvents, *, ffmpeg: str = "") -> None:
+    def __init__(
+        self,
+        spec: PushSpec,
+        events: PushEvents,
+        *,
+        ffmpeg: str = "",
+        has_sound: Callable[[], bool] | None = None,
+    ) -> None:
         self.sent = 0
         self.viewer: Viewer | None = None
         """Set once it is attached to the stream."""
         self._spec = spec
         self._ffmpeg = ffmpeg
         self._events = events
+        self._has_sound = has_sound
+        self._silent: bool | None = None
+        """Whether the header told of no sound; None before it."""
         self._pending: deque[bytes] = deque()
         self._pending_bytes = 0
         self._stdin: asyncio.StreamWriter | None = None
@@ -96,6 +110,11 @@ class PushProcess:
     def write(self, data: bytes) -> None:
         """Hand on these bytes."""
         if self._end is not None:
+            return
+        if self._silent is None:
+            self._silent = not has_sound(data)
+        elif self._silent and self._has_sound is not None and self._has_sound():
+            self.close(SOUND_CAME, "Sound has come: the push begins anew with it")
             return
         if self._stdin is None:
             self._pending.append(data)
@@ -127,10 +146,11 @@ class PushProcess:
         except OSError as exc:
             self.close("push_refused", f"The process that sends cannot be started: {exc}")
         finally:
-            if self.viewer is not None:
-                self.viewer.detach()
             code, detail = self._end or ("push_lost", "The process that sends has ended")
             self._events.push_ended(code, detail)
+            # Whoever begins anew is there before this one leaves, so that the camera goes on.
+            if self.viewer is not None:
+                self.viewer.detach()
 
     async def _live(self) -> None:
         process = await _started(self._spec, self._ffmpeg)
