@@ -69,8 +69,10 @@ async def sip_driver(
     try:
         yield driver
     finally:
-        await driver.client.settle(SETTLE)
-        await driver.close()
+        try:
+            await driver.client.settle(SETTLE)
+        finally:
+            await driver.close()
 
 
 class Requests:

@@ -100,6 +100,8 @@ class PushRunner:
         self._ended: tuple[str, str] | None = None
         self._finished = asyncio.Event()
         self._leaving: tuple[str, str] | None = None
+        self._asking: asyncio.Timeout | None = None
+        """While the camera is asked: ends that wait."""
         self._denied = ""
         """Reason of the denial that was put on record last."""
 
@@ -118,6 +120,9 @@ class PushRunner:
         self._leaving = (code, detail)
         self.wake.set()
         self._stop(code, detail)
+        asking, self._asking = self._asking, None
+        if asking is not None:
+            asking.reschedule(asyncio.get_running_loop().time())
 
     # What the media plane tells
 
@@ -199,13 +204,7 @@ class PushRunner:
         request = self._request(channel)
         stream = self._decided(request, channel)
         try:
-            await needs.sessions.join(
-                config.device_id,
-                config.channel_id,
-                lambda record: self._attach(record, request),
-                stream=stream,
-                origin=Origin(asker=request.subject.label),
-            )
+            await self._ask(request, stream)
             await self._finished.wait()
         finally:
             self._push, access, self._access = None, self._access, None
@@ -214,6 +213,25 @@ class PushRunner:
             if access is not None:
                 access.end(*ended)
         return ended
+
+    async def _ask(self, request: AccessRequest, stream: int) -> None:
+        """Have the camera's stream and begin to send it; who leaves meanwhile does not wait for the camera."""
+        config = self.config
+        try:
+            async with asyncio.timeout(None) as self._asking:
+                await self._needs.sessions.join(
+                    config.device_id,
+                    config.channel_id,
+                    lambda record: self._attach(record, request),
+                    stream=stream,
+                    origin=Origin(asker=request.subject.label),
+                )
+        except TimeoutError:
+            if self._leaving is None:
+                raise
+            raise NotFound(*self._leaving) from None
+        finally:
+            self._asking = None
 
     def _decided(self, request: AccessRequest, channel: Channel) -> int:
         """Return which stream may be sent.

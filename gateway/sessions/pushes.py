@@ -117,6 +117,8 @@ class PushService:
     async def start(self) -> None:
         """Read all from the store and begin those that are enabled; what cannot be read is left out and logged."""
         for push_id, body in (await self._store.load_documents(_COLLECTION)).items():
+            if push_id in self._configs:
+                continue  # added while this start was under way
             try:
                 url = self._box.unseal(str(body["url"]))
                 config = _from_document(push_id, body, url)

@@ -168,8 +168,8 @@ BY_REASON: Mapping[EndReason, tuple[Cause, ...]] = {
         _cause(
             "设备打开码流很慢",
             "The device is slow to open a stream",
-            do_zh="加大 [media] invite_timeout (例如 20 秒)",
-            do_en="Raise [media] invite_timeout (20 s, for instance)",
+            do_zh="加大 [media] invite_timeout (例如 30 秒)",
+            do_en="Raise [media] invite_timeout (30 s, for instance)",
         ),
     ),
     EndReason.INVITE_REFUSED: (_CHANNEL_GONE, _STREAM_LIMIT, _CAMERA_DOWN),
