@@ -420,7 +420,7 @@ class BridgedCall:
 
     def _refuse(self, exc: Refused) -> None:
         self.record.status = exc.status
-        self._call.refuse(exc.status, exc.reason, headers=exc.headers)
+        self._call.refuse(exc.status, exc.reason, headers=[*exc.headers, *self._route_headers()])
         self.finish(BridgeEnd.REFUSED, exc.detail)
         detail = f"INVITE {self.record.shared_id}: {exc.status}, {exc.detail}"
         self._link.note(PlatformEvent.REFUSED, detail)

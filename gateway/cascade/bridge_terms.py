@@ -1,5 +1,6 @@
 """What a bridged call and its upper have agreed on about media: offers, answers, and their changes (RFC 3264)."""
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
@@ -138,8 +139,19 @@ def _read(sdp: bytes) -> LiveOffer:
         raise Refused(exc.status, f"The offer cannot be used: {exc}") from exc
     if offer.name.lower() != "play":
         raise Refused(488, f"s={offer.name[:20]} is not offered here, only Play")
+    if offer.host and not _is_address(offer.host):
+        # A name would have to be looked up, by whoever sends the media and before it can be said to be reachable.
+        raise Refused(488, f"Expected an IP address to send media to, got {offer.host[:80]!r}")
     _ps_type(offer)
     return offer
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _target(offer: LiveOffer) -> Target:

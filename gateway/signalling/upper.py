@@ -61,7 +61,10 @@ class SipUpper:
         where = host_port((address.host, address.port))
         try:
             if config.transport == "UDP":
-                flow = self._driver.flow_udp((await _resolve(address), address.port))
+                found = await _resolve(address)
+                # Of a name with addresses of both kinds, one that a socket of ours can send to.
+                host = next((each for each in found if self._driver.reaches_udp(each)), found[0])
+                flow = self._driver.flow_udp((host, address.port))
             else:
                 context = await _tls_context(config) if config.transport == "TLS" else None
                 flow = await self._driver.connect_tcp(address.host, address.port, ssl=context)
@@ -184,10 +187,10 @@ def flow_of(address: DeviceAddress) -> Flow:
     )
 
 
-async def _resolve(address: PlatformAddress) -> str:
-    """Return the numeric address of a host, which UDP needs."""
+async def _resolve(address: PlatformAddress) -> list[str]:
+    """Return the numeric addresses of a host, which UDP needs; at least one."""
     try:
-        return str(ipaddress.ip_address(address.host))
+        return [str(ipaddress.ip_address(address.host))]
     except ValueError:
         pass
     loop = asyncio.get_running_loop()
@@ -198,7 +201,7 @@ async def _resolve(address: PlatformAddress) -> str:
         raise OSError(
             f"no name server told the address of {address.host} in {RESOLVE_TIMEOUT:g} s"
         ) from None
-    return str(found[0][4][0])
+    return [str(each[4][0]) for each in found]
 
 
 async def _tls_context(config: PlatformConfig) -> ssl.SSLContext:

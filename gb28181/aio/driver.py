@@ -207,6 +207,10 @@ class SipDriver:
             timeout=timeout,
         )
 
+    def reaches_udp(self, host: str) -> bool:
+        """Whether a UDP socket is open that can send to a numeric address: of its family, IPv4 or IPv6."""
+        return any((":" in address[0]) == (":" in host) for address in self._udp)
+
     def flow_udp(self, remote: tuple[str, int], local: tuple[str, int] | None = None) -> Flow:
         """Return the flow to a UDP peer, from `local` or from the first socket fit for it."""
         if local is None:

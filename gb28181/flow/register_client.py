@@ -25,6 +25,7 @@ from gb28181.flow.register_event import (
     Stopped,
 )
 from gb28181.sip.digest import authorize
+from gb28181.sip.header.auth import parse_auth
 from gb28181.sip.message import Response
 
 __all__ = [
@@ -250,7 +251,7 @@ class RegisterClient:
             self._registered(now, float(self._expires or _ASSUMED_EXPIRES))
             return
         # A second challenge is fair only when the first nonce had expired (stale=true).
-        is_stale = any("stale=true" in value.replace(" ", "").lower() for value in challenges)
+        is_stale = any(map(_is_stale, challenges))
         limit = _MAX_AUTHORIZATIONS if is_stale else 1
         if self._authorizations >= limit or not challenges:
             self._refused(response, now)
@@ -368,6 +369,15 @@ def _granted(response: Response) -> int | None:
     except SipParseError:
         return None
     return int(value) if value.isdecimal() and len(value) <= _MAX_DIGITS else None
+
+
+def _is_stale(challenge: str) -> bool:
+    """Whether only the nonce was too old; some platforms quote the word."""
+    try:
+        value = parse_auth(challenge, field="WWW-Authenticate").params.get("stale")
+    except SipParseError:
+        return False
+    return (value or "").lower() == "true"
 
 
 def _retry_after(response: Response) -> float | None:

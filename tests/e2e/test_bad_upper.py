@@ -320,6 +320,7 @@ OFFERS: list[tuple[str, bytes, int]] = [
     ("a recording", offer(name="Playback"), 488),
     ("a group's address", offer(host="239.1.1.1"), 488),
     ("nobody's address", offer(host="0.0.0.0"), 488),
+    ("a name for an address", offer(host="media.example"), 488),
     ("a role there is not", offer(m="video 9 TCP/RTP/AVP 96", a="setup:holdconn"), 488),
     ("another protocol", offer(m="video 9 RTP/SAVPF 96"), 488),
 ]

@@ -82,7 +82,7 @@ class FakeCall:
         self, status: int, reason: str | None = None, *, headers: Iterable[tuple[str, str]] = ()
     ) -> None:
         if self.status is None and not self.cancelled:
-            self.status = status
+            self.status, self.headers = status, list(headers)
 
     def accept(self, sdp: bytes, *, headers: Iterable[tuple[str, str]] = ()) -> FakeLeg:
         if self.cancelled:

@@ -46,6 +46,10 @@ class Usage(Protocol):
         """The dialog it owns."""
 
     @property
+    def began_by(self) -> int | None:
+        """CSeq number of the peer's INVITE it came of; None if it came of anything else."""
+
+    @property
     def ended(self) -> bool:
         """Whether it lingers only for what the network still holds."""
 
@@ -159,6 +163,22 @@ class DialogContext:
         """End the dialogs that live on a connection, unless they outlive it."""
         for usage in self._by_connection.pop(connection, {}):
             usage.connection_lost(now)
+
+    def is_merged(self, request: Request, flow: Flow) -> bool:
+        """Whether an INVITE is one that came before under another branch, answered or not (8.2.2.2).
+
+        From the same address only: two devices may use the same Call-ID.
+        """
+        own = self._dialogs.get(request.call_id)
+        if own is None:
+            return False
+        tag, number = request.from_.tag or "", request.cseq.number
+        return any(
+            usage.began_by == number
+            and usage.dialog.remote_tag == tag
+            and usage.dialog.flow.remote[0] == flow.remote[0]
+            for usage in own.values()
+        )
 
     def find(self, request: Request, flow: Flow) -> Usage | None:
         """Return the usage whose dialog `request` is in (12.2.2)."""

@@ -49,6 +49,7 @@ class IncomingInvite:
         now: float,
     ) -> None:
         self.dialog = Dialog.from_request(request, context.user_agent.new_token(), flow)
+        self.began_by: int | None = request.cseq.number
         self.ended = False
         self.session: InviteSession | None = None
         self.armed: float | None = None

@@ -99,6 +99,7 @@ class InviteSession:
         invited_by: int | None = None,
     ) -> None:
         self.dialog = dialog
+        self.began_by = invited_by
         self.ended = False
         self.outlives_connection = False
         """Whether it goes on when its connection is lost, for a peer that is known to come back on another."""

@@ -68,6 +68,7 @@ class Notifier:
     """
 
     kind = UsageKind.SUBSCRIPTION
+    began_by: int | None = None
 
     def __init__(self, context: DialogContext, request: Request, flow: Flow) -> None:
         self.dialog = Dialog.from_request(request, context.user_agent.new_token(), flow)

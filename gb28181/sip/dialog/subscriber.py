@@ -85,6 +85,7 @@ class Subscriber:
     """
 
     kind = UsageKind.SUBSCRIPTION
+    began_by: int | None = None
 
     def __init__(self, context: DialogContext, request: Request, flow: Flow, now: float) -> None:
         self.dialog = Dialog.of_request(request, flow)

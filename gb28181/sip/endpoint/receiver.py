@@ -135,6 +135,10 @@ class RequestReceiver:
         if refusal is not None:
             self._refuse(request, transaction, refusal.status, refusal.detail, now, refusal.headers)
             return
+        if self._dialogs.is_merged(request, flow):
+            detail = "the same INVITE came before under another branch"
+            self._refuse(request, transaction, 482, detail, now)
+            return
         invite = IncomingInvite(self._dialogs, request, transaction, flow, now)
         self._emit(RequestReceived(request, flow, transaction, invite))
 

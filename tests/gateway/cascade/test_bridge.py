@@ -254,6 +254,7 @@ async def test_a_denied_channel_is_403_and_the_camera_is_not_asked() -> None:
         (offer().replace(b"s=Play", b"s=Playback"), 488),
         (offer().replace(b"PS/90000", b"MPEG4/90000"), 488),
         (offer().replace(b"m=video 40000", b"m=video 0"), 488),
+        (offer().replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 media.example"), 488),
     ],
 )
 async def test_offers_that_cannot_be_met_are_refused(sdp: bytes, status: int) -> None:
@@ -616,6 +617,10 @@ async def test_a_2022_platform_is_told_the_route() -> None:
         call = made.invite(offer())
         await made.accepted(call)
         assert ("X-RoutePath", OWN) in call.headers
+        made.access.denied.add(Action.LIVE)
+        refused = made.invite(offer())
+        await until(lambda: refused.status is not None)
+        assert (refused.status, refused.headers) == (403, [("X-RoutePath", OWN)])
 
 
 @pytest.mark.parametrize("local_id", ["", "37132699002000000001"])

@@ -245,11 +245,12 @@ def test_late_timers_do_not_make_keepalives_drift_and_a_standstill_makes_no_burs
     assert device.next_timer() == 10_020.0
 
 
-def test_an_expired_nonce_is_replaced_once() -> None:
+@pytest.mark.parametrize("stale", ["stale=true", 'stale="TRUE"', "stale = true"])
+def test_an_expired_nonce_is_replaced_once(stale: str) -> None:
     device = client()
     device.start(0.0, contact=CONTACT)
     device.receive_register_response(challenge(), 0.0)
-    device.receive_register_response(challenge("stale=true"), 0.1)
+    device.receive_register_response(challenge(stale), 0.1)
 
     assert [header(event, "Authorization") is not None for event in events(device)] == [
         False,
@@ -259,6 +260,18 @@ def test_an_expired_nonce_is_replaced_once() -> None:
     device.receive_register_response(challenge("stale=true"), 0.2)
     (failed,) = events(device)
     assert isinstance(failed, RegistrationFailed)
+
+
+@pytest.mark.parametrize("text", ["stale=false", 'opaque="stale=true"', "stale"])
+def test_a_second_challenge_that_is_not_stale_is_a_refusal(text: str) -> None:
+    device = client()
+    device.start(0.0, contact=CONTACT)
+    device.receive_register_response(challenge(), 0.0)
+    events(device)
+    device.receive_register_response(challenge(text), 0.1)
+    (failed,) = events(device)
+    assert isinstance(failed, RegistrationFailed)
+    assert (failed.status, failed.authorized) == (401, True)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from gb28181.sip.build import build_request
 from gb28181.sip.dialog.incoming_invite import InviteCancelled
 from gb28181.sip.dialog.invite_call import InviteRefused
 from gb28181.sip.dialog.invite_session import SessionConfirmed
-from gb28181.sip.endpoint import RequestReceived
+from gb28181.sip.endpoint import Flow, RequestReceived
 from gb28181.sip.parser import parse
 from gb28181.sip.serializer import serialize
 from tests.support.calls import ANSWER, Pair
@@ -30,6 +30,40 @@ def test_all_responses_but_trying_carry_one_to_tag() -> None:
     assert progress.to.tag == ok.to.tag is not None
     assert ok.contact is not None
     assert ok.contact.uri == "sip:34020000001320000001@10.0.0.2:5060"
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_the_same_invite_under_another_branch_is_refused_and_the_first_one_lives(
+    answered: bool,
+) -> None:
+    pair = Pair(answer=200 if answered else None)
+    pair.call()
+    pair.network.run(1.0 if answered else 0.1)
+    again = pair.platform.sent[0][1].replace(b"branch=z9hG4bK", b"branch=z9hG4bKother")
+    before = len(pair.incoming)
+    endpoint, now = pair.device.endpoint, pair.network.now
+    endpoint.receive_message(again, pair.device.flow_to(pair.platform), now)
+    assert [data[:11] for data, _, _ in endpoint.messages_to_send(now)] == [b"SIP/2.0 482"]
+    assert len(pair.incoming) == before
+    assert not [
+        event for event in iter(endpoint.next_event, None) if isinstance(event, RequestReceived)
+    ]
+    if answered:
+        assert pair.accepted is not None
+        assert not pair.accepted.ended
+    else:
+        assert pair.accept() is not None
+
+
+def test_two_devices_may_use_the_same_call_id_and_tag() -> None:
+    pair = Pair(answer=None)
+    pair.call()
+    pair.network.run(0.1)
+    other = Flow(transport="UDP", remote=("10.0.0.77", 5060), local=pair.device.address)
+    again = pair.platform.sent[0][1].replace(b"branch=z9hG4bK", b"branch=z9hG4bKother")
+    pair.device.endpoint.receive_message(again, other, 0.1)
+    events = list(iter(pair.device.endpoint.next_event, None))
+    assert [type(event) for event in events] == [RequestReceived]
 
 
 def test_cancel_is_answered_200_and_the_invite_487() -> None:
