@@ -118,7 +118,11 @@ class PolicyEditor extends View {
   async #apply() {
     const { added, removed } = unified(policyDraft.baseText, policyDraft.text);
     const saved = await applyPolicy({ text: policyDraft.text, base: policyDraft.base, lines: { added: number(added), removed: number(removed) } });
-    if (!saved) return;
+    if (!saved) {
+      // Refused perhaps because somebody was quicker: the page looks which version is in force.
+      this.dispatchEvent(new CustomEvent("applied"));
+      return;
+    }
     await policyDraft.load(saved.number, this.signal, { anew: true });
     this.#isDiffShown = false;
     this.dispatchEvent(new CustomEvent("applied"));
