@@ -8,21 +8,20 @@ from datetime import datetime
 import structlog
 
 from gateway.domain.audit import AuditSink
-from gateway.domain.device import TimelineKind
-from gateway.domain.errors import Conflict, GatewayError, NotFound, Unavailable
+from gateway.domain.errors import GatewayError, NotFound, Unavailable
 from gateway.domain.policy import Subject
 from gateway.domain.session import Ended, SessionRecord
 from gateway.domain.source import (
     IngestPlane,
     ProbeReport,
     SourceConfig,
-    SourceState,
     SourceStatus,
 )
 from gateway.sessions.foreign import ForeignWay, pull_spec, transport_of
 from gateway.sessions.source_book import IssuedSource, SourceBook
 from gateway.sessions.source_desk import PublishDesk
-from gateway.sessions.source_live import LiveSource, channel_of
+from gateway.sessions.source_listing import SourceListing
+from gateway.sessions.source_live import LiveSource
 from gateway.sessions.source_ports import LocalDevices, SourceSessions, SourceSettings
 from gateway.sessions.source_watch import SourceWatch
 from gb28181.aio.tasks import TaskScope
@@ -30,11 +29,6 @@ from gb28181.aio.tasks import TaskScope
 __all__ = ["ForeignSources"]
 
 log = structlog.get_logger()
-
-FIRST_SERIAL = 900_001
-"""Serial numbers of codes made here begin high, away from those that people count up."""
-LAST_SERIAL = 999_999
-DEVICE_TYPE, CAMERA_TYPE = "118", "132"
 
 
 class ForeignSources:
@@ -66,7 +60,6 @@ class ForeignSources:
         new_id: Callable[[], str],
     ) -> None:
         self.book = book
-        self._devices = devices
         self._sessions = sessions
         self._media = media
         self._settings = settings
@@ -75,11 +68,13 @@ class ForeignSources:
         self._now = now
         self._sources: dict[str, LiveSource] = {}
         self._lock = asyncio.Lock()
-        self._dirty = asyncio.Event()
+        self._listing = SourceListing(
+            book, self._sources, devices=devices, settings=settings, changing=self._lock
+        )
         self._watch = SourceWatch(
             self._sources,
             device_id=lambda: self.device_id,
-            changed=self._settle,
+            changed=self._listing.settle,
             sessions=sessions,
             media=media,
             settings=settings,
@@ -89,7 +84,7 @@ class ForeignSources:
         self.desk = PublishDesk(
             book,
             self._sources.get,
-            self._publisher_changed,
+            self._listing.settle,
             audit=audit,
             wall=wall,
             now=now,
@@ -107,9 +102,9 @@ class ForeignSources:
         for config in self.book.all():
             self._sources[config.source_id] = self._live(config)
         if self._sources or self.book.device_id:
-            await self._list()
+            await self._listing.write()
         self._scope.spawn(self._watch.run(), name="sources")
-        self._scope.spawn(self._tell(), name="sources:catalog")
+        self._scope.spawn(self._listing.run(), name="sources:catalog")
 
     def close(self) -> None:
         """End all publishers and forget what they left."""
@@ -159,15 +154,15 @@ class ForeignSources:
         """
         async with self._lock:
             if config.source_id:
-                self._check_free(config.source_id)
+                self._listing.check_free(config.source_id)
             else:
-                config = replace(config, source_id=self._new_code(CAMERA_TYPE))
+                config = replace(config, source_id=self._listing.new_source_code())
             self.book.check_new(config)
             # The book shows it before the store has it.
             self._sources[config.source_id] = self._live(config)
             try:
                 issued = await self.book.create(config, by=by)
-                await self._list()
+                await self._listing.write()
             except BaseException:
                 await self._undo(config.source_id, by=by)
                 raise
@@ -193,7 +188,7 @@ class ForeignSources:
             unwanted = old.always and not changed.always and record and not record.viewers
             if _fetched_otherwise(old, changed) or unwanted:
                 await self._stop(config.source_id)
-            await self._list()
+            await self._listing.write()
         return changed
 
     async def rotate(self, source_id: str, *, by: Subject) -> IssuedSource:
@@ -218,7 +213,7 @@ class ForeignSources:
         async with self._lock:
             await self.book.delete(source_id, by=by)
             await self._drop(source_id)
-            await self._list()
+            await self._listing.write()
 
     async def test(self, source_id: str) -> ProbeReport:
         """Look at a source now; of one that is pushed say whether somebody publishes.
@@ -270,14 +265,14 @@ class ForeignSources:
         source = self._sources.get(source_id)
         if source is not None:
             source.began()
-            self._settle(source)
+            self._listing.settle(source)
 
     def session_connected(self, source_id: str) -> None:
         """A source's media can come."""
         source = self._sources.get(source_id)
         if source is not None:
             source.connected()
-            self._settle(source)
+            self._listing.settle(source)
 
     def session_over(self, source_id: str, ended: Ended) -> None:
         """A source's session ended."""
@@ -285,7 +280,7 @@ class ForeignSources:
         if source is not None:
             source.over(ended)
             source.probe_at = self._now() + source.look_after(self._settings.probe_interval)
-            self._settle(source)
+            self._listing.settle(source)
 
     # Inside
 
@@ -301,31 +296,13 @@ class ForeignSources:
         source.probe_at = self._now()
         return source
 
-    def _check_free(self, source_id: str) -> None:
-        others = [
-            channel
-            for channel in self._devices.find_channel(source_id)
-            if channel.device_id != self.device_id
-        ]
-        if others or self._devices.get(source_id) is not None:
-            where = others[0].device_id if others else "the devices"
-            raise Conflict("channel_exists", f"{source_id} is a channel of {where} already")
-
-    def _new_code(self, kind: str) -> str:
-        for serial in range(FIRST_SERIAL, LAST_SERIAL + 1):
-            code = f"{self._settings.domain}{kind}0{serial}"
-            taken = self._devices.get(code) is not None or self._devices.find_channel(code)
-            if not taken and self.book.find(code) is None:
-                return code
-        raise Conflict("no_code_left", f"All codes {self._settings.domain}{kind}0... are taken")
-
     async def _undo(self, source_id: str, *, by: Subject) -> None:
         """Take back a source that could not be made a channel; if the store fails again it stays, with its channel."""
         try:
             if self.book.find(source_id) is not None:
                 await self.book.delete(source_id, by=by)
             await self._drop(source_id)
-            await self._list()
+            await self._listing.write()
         except GatewayError as exc:
             log.error("source_undo_failed", channel_id=source_id, reason=exc.code)  # noqa: TRY400 - no trace needed
 
@@ -341,59 +318,6 @@ class ForeignSources:
         record = self._sessions.running(self.device_id, source_id)
         if record is not None:
             await self._sessions.stop(record.session_id)
-
-    async def _list(self) -> None:
-        """Make the channels of the local device those of the sources; without sources there is no such device."""
-        device_id = self.device_id
-        if not self._sources:
-            if device_id and self._devices.get(device_id) is not None:
-                await self._devices.remove_local(device_id)
-            return
-        if not device_id:
-            device_id = self._new_code(DEVICE_TYPE)
-            await self.book.choose_device(device_id)
-        await self._devices.add_local(device_id, name=self._settings.name, model="foreign sources")
-        channels = [
-            channel_of(self._sources[config.source_id], device_id) for config in self.book.all()
-        ]
-        await self._devices.replace_catalog(device_id, channels, complete=True)
-
-    def _publisher_changed(self, source: LiveSource, detail: str) -> None:
-        self._settle(source, detail)
-
-    def _settle(self, source: LiveSource, detail: str = "") -> None:
-        """Tell of a changed state; the channel follows soon."""
-        if not source.settle() and not detail:
-            return
-        status = source.status()
-        source_id = source.config.source_id
-        failed = status.state is SourceState.FAILED
-        if failed or detail:
-            words = detail or f"{source_id}: {status.reason}: {status.detail}"
-            self._devices.note(self.device_id, TimelineKind.SOURCE_CHANGED, words)
-        log.info(
-            "source_changed", channel_id=source_id, kind=status.state.value, reason=status.reason
-        )
-        if self._is_stale(source):
-            self._dirty.set()
-
-    async def _tell(self) -> None:
-        """Bring on- and offline into the catalogue; what changes meanwhile follows in the next round."""
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            async with self._lock:
-                statuses = {
-                    source_id: source.usable
-                    for source_id, source in self._sources.items()
-                    if self._is_stale(source)
-                }
-                if statuses:
-                    await self._devices.patch_catalog(self.device_id, statuses=statuses)
-
-    def _is_stale(self, source: LiveSource) -> bool:
-        channel = self._devices.channel(self.device_id, source.config.source_id)
-        return channel is not None and channel.online is not source.usable
 
 
 def _fetched_otherwise(old: SourceConfig, new: SourceConfig) -> bool:
