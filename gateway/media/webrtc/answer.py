@@ -110,7 +110,12 @@ def build_answer(offer: Offer, selection: Selection, side: AnswerSide) -> str:
     chosen = {id(selection.video.section): selection.video}
     if selection.audio is not None:
         chosen[id(selection.audio.section)] = selection.audio
-    mids = [section.mid for section in offer.sections if id(section) in chosen and section.mid]
+    # What the viewer did not bundle must not be bundled by us (RFC 8843 7.3).
+    mids = [
+        section.mid
+        for section in offer.sections
+        if id(section) in chosen and section.mid in offer.bundle
+    ]
     lines = [
         "v=0",
         f"o=- {side.session} 1 IN IP4 0.0.0.0",
@@ -119,7 +124,7 @@ def build_answer(offer: Offer, selection: Selection, side: AnswerSide) -> str:
         "a=ice-lite",
         "a=msid-semantic: WMS gateway",
     ]
-    if mids and offer.bundle:
+    if mids:
         lines.append(f"a=group:BUNDLE {' '.join(mids)}")
     for section in offer.sections:
         choice = chosen.get(id(section))

@@ -75,6 +75,8 @@ class MediaSection:
     mid: str = ""
     direction: str = "sendrecv"
     rtcp_mux: bool = False
+    bundle_only: bool = False
+    """Whether its port is 0 because it takes the transport of another m= line (RFC 8843 6)."""
     formats: list[PayloadFormat] = field(default_factory=list)
     ufrag: str = ""
     password: str = ""
@@ -90,6 +92,7 @@ class MediaSection:
             and self.protocol in _PROTOCOLS
             and self.direction in {"sendrecv", "recvonly"}
             and self.rtcp_mux
+            and (self.port > 0 or self.bundle_only)
             and self.setup in {"actpass", "active"}
             and bool(self.ufrag and self.password and self.fingerprints)
         )
@@ -204,6 +207,8 @@ def _attribute(section: MediaSection, name: str, value: str) -> None:
             _describe(section, name, value)
         case "rtcp-mux":
             section.rtcp_mux = True
+        case "bundle-only":
+            section.bundle_only = True
         case "ice-ufrag":
             section.ufrag = value
         case "ice-pwd":
@@ -268,6 +273,7 @@ def _check(offer: Offer) -> None:
             ("protocol UDP/TLS/RTP/SAVPF", section.protocol in _PROTOCOLS),
             ("a=recvonly or a=sendrecv", section.direction in {"sendrecv", "recvonly"}),
             ("a=rtcp-mux", section.rtcp_mux),
+            ("a port", section.port > 0 or section.bundle_only),
             ("a=setup:actpass", section.setup in {"actpass", "active"}),
             ("a=ice-ufrag and a=ice-pwd", bool(section.ufrag and section.password)),
             ("a=fingerprint with sha-256", bool(section.fingerprints)),

@@ -110,6 +110,23 @@ def test_sound_outside_the_bundle_is_left_out() -> None:
     assert select(parse_offer(text.encode()), [h264(), PCMA]).audio is None
 
 
+def test_an_answer_bundles_nothing_that_the_offer_did_not() -> None:
+    others = parse_offer(offer(CHROMIUM, ("a=group:BUNDLE 0 1", "a=group:BUNDLE 1 5")))
+    answer = build_answer(others, select(others, [h264(), PCMA]), SIDE)
+    assert "BUNDLE" not in answer
+    assert "m=video 9" in answer
+
+
+def test_a_line_that_the_viewer_has_switched_off_is_not_sent_to() -> None:
+    # Port 0 alone is a line that is not wanted; with bundle-only it shares another line's transport.
+    shared = parse_offer(offer(FIREFOX))
+    assert select(shared, [h264(), PCMA]).audio is not None
+    switched_off = parse_offer(offer(FIREFOX, ("a=bundle-only\r\n", "")))
+    assert select(switched_off, [h264(), PCMA]).audio is None
+    with pytest.raises(CodecNotSupported):
+        check_codecs(parse_offer(offer(FIREFOX, ("m=video 9", "m=video 0"))))
+
+
 def test_an_answer_says_everything_at_once() -> None:
     parsed = parse_offer(offer())
     selection = select(parsed, [h264(), PCMA])
