@@ -12,7 +12,7 @@ from gateway.domain.document import DocumentStore
 from gateway.domain.errors import Conflict, Invalid, NotFound
 from gateway.domain.policy import Action, Obligations, Subject
 from gateway.domain.selector import ChannelSelector
-from gateway.sharing.grants_model import Application, Grant, GrantLimits, GrantRules, GrantState
+from gateway.sharing.grants_model import Application, Grant, GrantLimits, GrantState
 from gateway.sharing.policy.error import PolicyError
 from gateway.sharing.policy.index import EMPTY_INDEX, RuleIndex
 from gateway.sharing.policy.record import Recorder, unawaited
@@ -54,11 +54,11 @@ class GrantBook:
         self._grants: dict[str, Grant] = {}
         self._deciding: set[str] = set()
         """Grants whose answer is being written down."""
-        self._made = GrantRules()
         self._rewriter = Rewriter(store, _COLLECTION, wall, self._document)
-        self._rules: RuleIndex | None = EMPTY_INDEX
+        self._rules, self._unlisted = EMPTY_INDEX, set[str]()
+        """The active grants as rules, and those that may be others by now."""
         self.on_objects: list[Callable[[ChannelSelector], None]] = []
-        """Called with what a change is about, before `on_changed`, which tells that what holds has changed."""
+        """Called with what a change is about; `on_changed` then, once what holds has changed."""
         self.on_changed: list[Callable[[], None]] = []
 
     async def load(self) -> None:
@@ -71,14 +71,16 @@ class GrantBook:
                 continue
             self._grants[grant.grant_id] = grant
         self.expire()
-        self._changed()
+        self._changed(*self._grants)
 
     @property
     def rules(self) -> RuleIndex:
         """The active grants as rules."""
-        if self._rules is None:
-            active = self._made.of(g for g in self._grants.values() if g.is_active)
-            self._rules = RuleIndex(active) if active else EMPTY_INDEX
+        if self._unlisted:
+            known = [grant for key in self._unlisted if (grant := self.find(key)) is not None]
+            gone = [f"grant:{key}" for key in self._unlisted]
+            self._rules = self._rules.changed(gone, (g.rule for g in known if g.is_active))
+            self._unlisted.clear()
         return self._rules
 
     def get(self, grant_id: str) -> Grant:
@@ -308,7 +310,7 @@ class GrantBook:
         )
         self._grants[grant_id] = revoked
         self._record("revoke", revoked, by, source)
-        self._changed(revoked.application.objects)
+        self._changed(grant_id, objects=revoked.application.objects)
         await self._rewriter.write(grant_id)
         self._prune()
         return revoked
@@ -324,7 +326,7 @@ class GrantBook:
             self._record("expire", expired, None, "")
             self._rewriter.begin(grant.grant_id)
         if over:
-            self._changed()
+            self._changed(*(grant.grant_id for grant in over))
             self._prune()
 
     def _check(self, application: Application, now: datetime, longest: timedelta) -> None:
@@ -360,7 +362,7 @@ class GrantBook:
         self._grants[grant_id] = grant
         self._record(action, grant, by, source)
         if grant.state is GrantState.ACTIVE:
-            self._changed(grant.application.objects)
+            self._changed(grant_id, objects=grant.application.objects)
         self._prune()
         return grant
 
@@ -377,8 +379,8 @@ class GrantBook:
             ticket=application.ticket,
         )
 
-    def _changed(self, objects: ChannelSelector | None = None) -> None:
-        self._rules = None
+    def _changed(self, *ids: str, objects: ChannelSelector | None = None) -> None:
+        self._unlisted.update(ids)
         if objects is not None:
             for told in self.on_objects:
                 told(objects)

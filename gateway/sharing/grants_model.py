@@ -1,7 +1,7 @@
 """Grants by application: what was asked for, who answered, until when it holds."""
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -18,7 +18,7 @@ from gateway.sharing.policy.clause import (
 from gateway.sharing.policy.model import Conditions, Effect, Rule, SubjectClause
 from gateway.sharing.policy.value_text import value_text
 
-__all__ = ["Application", "Grant", "GrantLimits", "GrantRules", "GrantState"]
+__all__ = ["Application", "Grant", "GrantLimits", "GrantState"]
 
 MAX_TEXT = 500
 """Characters of a purpose or remark."""
@@ -263,23 +263,6 @@ _PLAIN = (
     "reviewed_by",
 )
 _TIMES = ("applied_at", "answer_by", "decided_at", "ended_at", "reviewed_at")
-
-
-class GrantRules:
-    """Rules of grants, each made once for as long as its grant stays the same."""
-
-    def __init__(self) -> None:
-        self._made: dict[str, tuple[Grant, Rule]] = {}
-
-    def of(self, grants: Iterable[Grant]) -> list[Rule]:
-        """Return the rules of these grants; those of others are forgotten."""
-        made, self._made = self._made, {}
-        for grant in grants:
-            known = made.get(grant.grant_id)
-            if known is None or known[0] is not grant:
-                known = (grant, grant.rule)
-            self._made[grant.grant_id] = known
-        return [rule for _, rule in self._made.values()]
 
 
 def _time(text: str | None) -> datetime | None:

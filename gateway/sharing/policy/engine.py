@@ -258,7 +258,13 @@ class Engine:
         masks = [0, 0]
         nearest: tuple[int, Rule] | None = None
         for layer, (source, mask) in enumerate(((rules, hit & rules.allow), (grants, granted))):
-            for index in bits(mask):
+            # The numbers of grants are in no order, and which one decides should not depend on that.
+            numbers = (
+                sorted(bits(mask), key=lambda number: grants.rules[number].rule_id)
+                if layer
+                else bits(mask)
+            )
+            for index in numbers:
                 rule = source.rules[index]
                 word = source.terms[index].failure(subject, action, context, at)
                 if not word:
