@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Literal
 
+from gateway.cli.text_codes import CODES_ZH
 from gateway.cli.text_county import COUNTY_TEXT
 from gateway.cli.text_push import PUSH_TEXT
 from gateway.cli.text_record import RECORD_TEXT
@@ -224,6 +225,10 @@ class Say:
     def __call__(self, key: str, /, **values: object) -> str:
         """Return a sentence with its values filled in."""
         return TEXT[key][self._column].format(**values)
+
+    def code(self, table: str, code: str, /) -> str:
+        """Return a stable code in words, as far as the language has them."""
+        return CODES_ZH[table].get(code, code) if self.language == "zh" else code
 
     def pick(self, words: Mapping[str, str]) -> str:
         """Return one of `{"zh": ..., "en": ...}`."""

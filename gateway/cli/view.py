@@ -89,7 +89,7 @@ def status_view(status: Json, say: Say) -> RenderableType:
     )
     for trouble in status["troubles"]:
         table.add_row(
-            Text(trouble["code"], style=_STYLE[trouble["severity"]]),
+            Text(say.code("trouble", trouble["code"]), style=_STYLE[trouble["severity"]]),
             trouble["subject"],
             when(trouble["since"], say) if trouble["since"] else "-",
             str(trouble["count"]),
@@ -153,7 +153,8 @@ def device_card(device: Json, timeline: Json, say: Say) -> RenderableType:
         return Group(facts, say("no_timeline"))
     table = make_table(say("timeline"), say("when"), say("event"), say("count"), say("detail"))
     for entry in timeline["items"]:
-        table.add_row(when(entry["at"], say), entry["kind"], str(entry["count"]), entry["detail"])
+        kind = say.code("event", entry["kind"])
+        table.add_row(when(entry["at"], say), kind, str(entry["count"]), entry["detail"])
     return Group(facts, table)
 
 
@@ -201,11 +202,13 @@ def session_table(page: Json, say: Say) -> RenderableType:
             session["session_id"],
             f"{session['device_id']}/{session['channel_id']}",
             session["transport"],
-            session["state"],
+            say.code("session", session["state"]),
             session["stage"],
             when(session["created_at"], say),
             str(session["viewers"]),
-            Text(ended["reason"], style="red" if ended["failure"] else "") if ended else "",
+            Text(say.code("end", ended["reason"]), style="red" if ended["failure"] else "")
+            if ended
+            else "",
         )
     return table
 
@@ -320,7 +323,8 @@ def page_caption(page: Json, say: Say) -> str | None:
 def _presence(device: Json, say: Say) -> Text:
     if device["online"]:
         return Text(say("online"), style="green")
-    return Text(f"{say('offline')} ({device['offline_reason'] or '?'})", style="red")
+    why = say.code("trouble", device["offline_reason"] or "?")
+    return Text(f"{say('offline')} ({why})", style="red")
 
 
 def _online(say: Say, *, online: bool) -> Text:

@@ -46,7 +46,7 @@ def audit_cells(row: Json, say: Say) -> list[Text]:
     values = [
         str(row["seq"]),
         when(row["at"], say, ago=False),
-        row["kind"],
+        say.code("audit", row["kind"]),
         who,
         row["action"],
         row["object_id"],

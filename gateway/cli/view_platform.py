@@ -43,7 +43,7 @@ def platform_table(page: Json, say: Say) -> RenderableType:
         table.add_row(
             platform["platform_id"],
             platform["name"],
-            _state(status),
+            _state(status, say),
             when(status["since"], say),
             _address(platform),
             platform["edition"],
@@ -65,7 +65,7 @@ def platform_card(platform: Json, timeline: Json, say: Say) -> RenderableType:
     facts = [
         (say("id"), platform["platform_id"]),
         (say("name"), platform["name"] or "-"),
-        (say("state"), Text.assemble(_state(status), f"  {status['detail']}")),
+        (say("state"), Text.assemble(_state(status, say), f"  {status['detail']}")),
         (say("since"), when(status["since"], say)),
         (say("address"), _address(platform)),
         (say("edition"), f"{platform['edition']} {platform['charset']}".strip()),
@@ -91,7 +91,8 @@ def timeline_table(timeline: Json, say: Say) -> RenderableType:
     """What happened to a link."""
     table = make_table(say("timeline"), say("when"), say("event"), say("count"), say("detail"))
     for entry in timeline["items"]:
-        table.add_row(when(entry["at"], say), entry["kind"], str(entry["count"]), entry["detail"])
+        kind = say.code("platform_event", entry["kind"])
+        table.add_row(when(entry["at"], say), kind, str(entry["count"]), entry["detail"])
     return table
 
 
@@ -195,7 +196,8 @@ def bridge_table(page: Json, say: Say) -> RenderableType:
     )
     for bridge in page["items"]:
         status = f" {bridge['status']}" if bridge["status"] else ""
-        ended = f"{bridge['end']}{status}: {bridge['detail']}" if bridge["end"] else say("running")
+        end = say.code("bridge", bridge["end"] or "")
+        ended = f"{end}{status}: {bridge['detail']}" if bridge["end"] else say("running")
         first = bridge["first_packet_after"]
         table.add_row(
             bridge["platform_id"],
@@ -210,8 +212,10 @@ def bridge_table(page: Json, say: Say) -> RenderableType:
     return table
 
 
-def _state(status: Json) -> Text:
-    words = status["state"] + (f" ({status['reason']})" if status["reason"] else "")
+def _state(status: Json, say: Say) -> Text:
+    words = say.code("link", status["state"]) + (
+        f" ({status['reason']})" if status["reason"] else ""
+    )
     return Text(words, style=_STATE.get(status["state"], "yellow"))
 
 

@@ -8,7 +8,7 @@ export const strings = {
   zh: {
     "kind.access": "调阅", "kind.end": "调阅结束", "kind.policy": "共享策略", "kind.grant": "申请与授权", "kind.stop": "强制停止", "kind.platform": "上级平台", "kind.key": "密钥与部门", "kind.user": "用户",
     "kind.push": "转推", "kind.audit": "审计自身",
-    "do.create": "新建", "do.change": "修改", "do.delete": "删除", "do.rotate": "更换密钥", "do.order": "下达", "do.lift": "解除", "do.login": "登录", "do.logout": "退出登录", "do.authenticate": "认证", "do.search": "检索",
+    "do.create": "新建", "do.disable": "停用", "do.change": "修改", "do.delete": "删除", "do.rotate": "更换密钥", "do.order": "下达", "do.lift": "解除", "do.login": "登录", "do.logout": "退出登录", "do.authenticate": "认证", "do.search": "检索",
     "do.export": "导出", "do.started": "启动", "do.stopped": "停止", "do.retention": "按期清理", "do.apply": "生效", "do.approve": "批准", "do.reject": "驳回", "do.revoke": "撤销", "do.withdraw": "撤回", "do.emergency": "应急授权",
     "do.review": "复核", "do.expire": "到期", "do.password": "修改密码", "do.setup": "初始设置", "do.gap": "缺口",
     "result.allow": "允许", "result.deny": "拒绝", "result.ok": "成功", "result.failed": "失败", "result.interrupted": "网关中断", "result.viewer_left": "观看者离开", "result.closed": "已关闭", "result.bye": "对方挂断", "result.done": "完成",
@@ -20,7 +20,7 @@ export const strings = {
   en: {
     "kind.access": "Access", "kind.end": "End of access", "kind.policy": "Policy", "kind.grant": "Grants", "kind.stop": "Forced stop", "kind.platform": "Platform", "kind.key": "Keys, departments", "kind.user": "Users",
     "kind.push": "Push", "kind.audit": "The audit itself",
-    "do.create": "Made", "do.change": "Changed", "do.delete": "Deleted", "do.rotate": "Key changed", "do.order": "Ordered", "do.lift": "Lifted", "do.login": "Login", "do.logout": "Logout", "do.authenticate": "Authentication",
+    "do.create": "Made", "do.disable": "Disabled", "do.change": "Changed", "do.delete": "Deleted", "do.rotate": "Key changed", "do.order": "Ordered", "do.lift": "Lifted", "do.login": "Login", "do.logout": "Logout", "do.authenticate": "Authentication",
     "do.search": "Searched", "do.export": "Exported", "do.started": "Started", "do.stopped": "Stopped", "do.retention": "Retention", "do.apply": "Applied", "do.approve": "Approved", "do.reject": "Rejected", "do.revoke": "Revoked",
     "do.withdraw": "Withdrawn", "do.emergency": "Emergency", "do.review": "Reviewed", "do.expire": "Expired", "do.password": "Password changed", "do.setup": "Set-up", "do.gap": "Gap",
     "result.allow": "Allowed", "result.deny": "Refused", "result.ok": "Done", "result.failed": "Failed", "result.interrupted": "Gateway broke off", "result.viewer_left": "Viewer left", "result.closed": "Closed", "result.bye": "Hung up",

@@ -1,7 +1,8 @@
 // Words of upper platforms: states, reasons, what to do, what happened; and how a platform's state looks.
 
 import { h } from "../lib/element.js";
-import { day, duration, number, timeOfDay, words } from "../lib/i18n.js";
+import { said } from "../lib/codes.js";
+import { currentLanguage, day, duration, number, timeOfDay, words } from "../lib/i18n.js";
 import { badge, status, technical, timeline } from "../lib/ui.js";
 
 export const strings = {
@@ -25,7 +26,10 @@ export const strings = {
     "end.source_ended": "摄像机码流结束", "end.refused": "已拒绝", "end.stopped": "已被停止", "end.answer_unusable": "上级的 SDP 无法使用", "end.shutdown": "网关关闭",
     "end.internal_error": "网关内部错误", "end.running": "正在传送",
     "say.registered": "地址 {address}，有效期 {time}", "say.catalog": "目录 {root}：{n} 项，{m} 条消息", "say.subscribed": "{kind}，{root}，有效期 {time}",
-    "say.changed": "配置已修改", "say.missed": "第 {n} 次（共允许 {m} 次）", "say.not_shared": "{code}：未共享", "say.ended": "{code}：{reason}",
+    "say.changed": "配置已修改", "say.unsupported": "{what}：不支持", "say.full": "{what}：订阅过多",
+    "say.unsubscribed": "{root} 的{kind}", "say.rate": "{what}：过于频繁，每分钟只应答 {n} 次", "say.busy": "{what}：同时进行的过多，未应答",
+    "say.refused": "{what}：{why}", "say.large": "消息体 {n} 字节，过大", "say.given_up": "{root} 的目录共 {n} 项，发出 {m} 条消息后放弃", "say.changes": "目录变更未能送达",
+    "say.moved": "{from} → {to}", "say.sent_on": "被转到 {to}", "say.granted": "平台给出 {said}，按 {time} 处理", "say.clock": "平台时钟比本机{way} {n} 秒", "way.ahead of": "快", "way.behind": "慢", "say.missed": "第 {n} 次（共允许 {m} 次）", "say.not_shared": "{code}：未共享", "say.ended": "{code}：{reason}",
     "times": "{n} 次，自 {time}", "kind.Catalog": "目录", "kind.Alarm": "报警", "kind.MobilePosition": "位置",
     "step.connect": "连接", "step.register": "注册（REGISTER）", "step.authorize": "认证（带摘要）", "step.keepalive": "心跳", "step.deregister": "注销",
   },
@@ -56,7 +60,10 @@ export const strings = {
     "end.answer_unusable": "The platform's SDP cannot be used", "end.shutdown": "The gateway was stopping",
     "end.internal_error": "The gateway met an error of its own", "end.running": "Running",
     "say.registered": "at {address}, for {time}", "say.catalog": "Catalogue of {root}: {n} items in {m} messages",
-    "say.subscribed": "{kind} of {root}, for {time}", "say.changed": "The configuration was changed", "say.missed": "{n} of {m} allowed",
+    "say.subscribed": "{kind} of {root}, for {time}", "say.changed": "The configuration was changed", "say.unsupported": "{what}: not supported", "say.full": "{what}: too many subscriptions",
+    "say.unsubscribed": "{kind} of {root}", "say.rate": "{what} left alone: {n} a minute are answered", "say.busy": "{what} not answered: too many under way",
+    "say.refused": "{what}: {why}", "say.large": "A body of {n} bytes", "say.given_up": "Catalogue of {root}, {n} items: given up after {m} messages", "say.changes": "Catalogue changes did not get through",
+    "say.moved": "{from} → {to}", "say.sent_on": "Sent on to {to}", "say.granted": "It grants {said}, taken as {time}", "say.clock": "Its clock is {n} s {way}", "way.ahead of": "ahead of ours", "way.behind": "behind ours", "say.missed": "{n} of {m} allowed",
     "say.not_shared": "{code}: not shared", "say.ended": "{code}: {reason}", "times": "{n} times since {time}",
     "kind.Catalog": "Catalogue", "kind.Alarm": "Alarms", "kind.MobilePosition": "Positions",
     "step.connect": "Connect", "step.register": "REGISTER", "step.authorize": "REGISTER with digest", "step.keepalive": "Keepalive", "step.deregister": "Deregister",
@@ -117,11 +124,25 @@ const FORMS = [
   ["changed", /^The configuration was changed$/, () => t("say.changed")],
   ["keepalive_missed", /^(\d+) of (\d+): (.*)$/s, ([, n, m, rest]) => [t("say.missed", { n, m }), technical({ detail: rest })]],
   ["refused", /^(\d+): not shared$/, ([, code]) => t("say.not_shared", { code })],
+  ["refused", /^(.+): not supported$/s, ([, what]) => t("say.unsupported", { what })],
+  ["queried", /^(.+): not supported$/s, ([, what]) => t("say.unsupported", { what })],
+  ["refused", /^(.+): too many subscriptions$/s, ([, what]) => t("say.full", { what })],
+  ["refused", /^(.+) left alone: (\S+) a minute are answered$/s, ([, what, n]) => t("say.rate", { what, n })],
+  ["refused", /^(.+) not answered: .*(?:under way|waiting)$/s, ([, what]) => t("say.busy", { what })],
+  ["refused", /^A body of (\d+) bytes$/, ([, n]) => t("say.large", { n: number(Number(n)) })],
+  ["refused", /^(.+?): ([a-z_]+): (.*)$/s, ([, what, code, rest]) => [t("say.refused", { what, why: said(code) }), technical({ detail: rest })]],
+  ["unsubscribed", /^(\w+) of (\w+): (.*)$/s, ([, kind, root, rest]) => [t("say.unsubscribed", { kind: subscriptionText(kind), root }), technical({ detail: rest })]],
+  ["message_failed", /^Catalog of (\w+), (\d+) items: given up after (\d+) messages: (.*)$/s, ([, root, n, m, rest]) => [t("say.given_up", { root, n: number(Number(n)), m: number(Number(m)) }), technical({ detail: rest })]],
+  ["message_failed", /^Catalogue changes: (.*)$/s, ([, rest]) => [t("say.changes"), technical({ detail: rest })]],
+  ["failed_over", /^(.+?) -> (.+)$/s, ([, from, to]) => t("say.moved", { from, to })],
+  ["remark", /^Sent on to (.+)$/s, ([, to]) => t("say.sent_on", { to })],
+  ["remark", /^It grants (\S+) s, taken as (\S+) s$/, ([, said, taken]) => t("say.granted", { said: duration(Number(said)), time: duration(Number(taken)) })],
+  ["remark", /^Its clock is (\S+) s (ahead of|behind) ours$/, ([, n, way]) => t("say.clock", { n, way: t(`way.${way}`) })],
   ["session_ended", /^(\S+): (\w+): (.*)$/s, ([, code, end, rest]) => [t("say.ended", { code, reason: t.code("end", end) }), technical({ detail: rest })]],
 ];
 
 /** The gateway's sentence in the reader's words where its form is known, else as it is. */
-function described({ kind, detail }) {
+export function described({ kind, detail }) {
   if (kind === "offline" || kind === "register_failed") {
     const [, reason, rest] = /^(\w+): (.*)$/s.exec(detail) || [];
     if (reason) return [reasonText(reason), remedyText(reason) && ` · ${remedyText(reason)}`, technical({ detail: rest })];
@@ -130,5 +151,5 @@ function described({ kind, detail }) {
     const found = form === kind && pattern.exec(detail);
     if (found) return say(found);
   }
-  return detail;
+  return currentLanguage() === "en" || /[\u4e00-\u9fff]/.test(detail) ? detail : technical({ detail });
 }
