@@ -11,13 +11,14 @@ export const strings = {
   zh: {
     "nav.overview": "总览", "nav.live": "实时预览", "nav.devices": "设备", "nav.recordings": "录像",
     "nav.platforms": "上级平台", "nav.policy": "共享策略", "nav.applications": "共享申请", "nav.watching": "调阅监控",
-    "nav.audit": "审计", "nav.users": "用户与密钥", "nav.sources": "外部视频源",
+    "nav.audit": "审计", "nav.users": "用户与密钥", "nav.sources": "外部视频源", "nav.webhooks": "Webhook",
     "group.watch": "视频", "group.share": "共享", "group.manage": "管理", "nav.label": "主导航",
   },
   en: {
     "nav.overview": "Overview", "nav.live": "Live", "nav.devices": "Devices", "nav.recordings": "Recordings",
     "nav.platforms": "Platforms", "nav.policy": "Policy", "nav.applications": "Applications",
     "nav.watching": "Who watches", "nav.audit": "Audit", "nav.users": "Users and keys", "nav.sources": "Sources",
+    "nav.webhooks": "Webhooks",
     "group.watch": "Video", "group.share": "Sharing", "group.manage": "Management", "nav.label": "Main navigation",
   },
 };
@@ -51,4 +52,6 @@ export const pages = [
     load: () => import("./users.js") },
   { path: "sources", nav: "sources", group: "manage", icon: "sources", role: "local", menu: true,
     load: () => import("./sources.js") },
+  { path: "webhooks", nav: "webhooks", group: "manage", icon: "webhook", role: "webhooks", menu: true,
+    load: () => import("./webhooks.js") },
 ];

@@ -35,6 +35,7 @@ PAGES = (
     "users?tab=departments",
     "sources",
     "sources?tab=pushes",
+    "webhooks",
     "no/such/page",
 )
 
