@@ -8,6 +8,7 @@ from gateway.rtsp.message import Header, RtspParseError, RtspResponse, refusal
 __all__ = [
     "LATE",
     "NO_STREAM",
+    "ONLY_WHOLE",
     "PUBLIC",
     "RequestRefused",
     "malformed",
@@ -22,6 +23,12 @@ NO_STREAM: Final = refusal(
     404,
     "not_found",
     "No stream has this address; expected /live/DEVICE/CHANNEL or /live/CHANNEL",
+)
+
+ONLY_WHOLE: Final = refusal(
+    460,
+    "only_aggregate",
+    "One track of several cannot be ended; TEARDOWN of the stream's URL ends all",
 )
 
 LATE = {

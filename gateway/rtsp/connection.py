@@ -18,6 +18,7 @@ from gateway.rtsp.address import StreamAddress, parse_address
 from gateway.rtsp.answers import (
     LATE,
     NO_STREAM,
+    ONLY_WHOLE,
     PUBLIC,
     RequestRefused,
     malformed,
@@ -41,13 +42,7 @@ from gateway.rtsp.limits import (
     PLAY_WAIT,
     SESSION_TIMEOUT,
 )
-from gateway.rtsp.message import (
-    Header,
-    RtspParseError,
-    RtspRequest,
-    RtspResponse,
-    refusal,
-)
+from gateway.rtsp.message import Header, RtspParseError, RtspRequest, RtspResponse, refusal
 from gateway.rtsp.transport import TrackWays, TransportChoice
 
 __all__ = ["Phase", "RtspConnection"]
@@ -335,6 +330,10 @@ class RtspConnection:
 
     def _teardown(self, request: RtspRequest) -> RtspResponse:
         self._need_session(request)
+        address = parse_address(request.url)
+        if address is not None and address.track is not None and len(self._ways) > 1:
+            # Ending all would take from the player what it wants to keep.
+            raise RequestRefused(ONLY_WHOLE)
         self._release("viewer_left", "")
         return RtspResponse()
 

@@ -41,6 +41,7 @@ _PHRASES = {
     455: "Method Not Valid In This State",
     457: "Invalid Range",
     459: "Aggregate Operation Not Allowed",
+    460: "Only Aggregate Operation Allowed",
     461: "Unsupported Transport",
     505: "RTSP Version Not Supported",
     551: "Option Not Supported",

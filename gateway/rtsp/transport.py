@@ -35,6 +35,9 @@ class TrackWays:
     def __contains__(self, track: int) -> bool:
         return track in self._tracks
 
+    def __len__(self) -> int:
+        return len(self._tracks)
+
     def track_of(self, channel: int) -> int:
         """Return whose RTCP a channel carries; -1 if nobody's."""
         return self._channels.get(channel, -1)

@@ -337,6 +337,26 @@ def test_describing_another_stream_lets_the_first_one_go_unless_it_is_set_up() -
     assert bench.ask("DESCRIBE", URL, Session="SESSION").status == 455
 
 
+def test_one_track_of_several_cannot_be_ended_alone_and_the_others_play_on() -> None:
+    bench = Bench()
+    bench.reach(Phase.READY)
+    second = "RTP/AVP/TCP;unicast;interleaved=2-3"
+    assert bench.ask("SETUP", BASE + "trackID=1", Transport=second).status == 200
+    assert bench.ask("PLAY", BASE, Session="SESSION").status == 200
+    refused = bench.ask("TEARDOWN", BASE + "trackID=1", Session="SESSION")
+    assert (refused.status, refused.headers["X-Gb-Code"]) == (460, "only_aggregate")
+    assert bench.core.phase is Phase.PLAYING
+    assert bench.ask("TEARDOWN", BASE, Session="SESSION").status == 200
+    assert bench.core.phase is Phase.IDLE
+
+
+def test_a_track_that_is_alone_is_the_stream() -> None:
+    bench = Bench(tracks=1)
+    bench.reach(Phase.PLAYING)
+    assert bench.ask("TEARDOWN", BASE + "trackID=0", Session="SESSION").status == 200
+    assert bench.core.phase is Phase.IDLE
+
+
 def test_pausing_and_playing_again() -> None:
     bench = Bench()
     bench.reach(Phase.PLAYING)
