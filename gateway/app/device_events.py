@@ -13,7 +13,6 @@ from gateway.sharing.access import SharingAccess
 from gateway.sharing.webhooks_service import WebhookService
 from gateway.signalling.journal import DialogJournal
 from gateway.signalling.subscriptions import DeviceSubscriptions
-from gb28181.aio.clock import monotonic
 from gb28181.aio.driver import SipDriver
 from gb28181.aio.tasks import TaskScope
 
@@ -54,7 +53,7 @@ class DeviceEvents:
                 self.subscriptions.device_online(device)
 
     def _connection_lost(self, connection: int, reason: str) -> None:
-        self.registry.connection_lost(connection, monotonic())
+        self.registry.connection_lost(connection)
         self.cascade.connection_lost(connection, reason)
 
     def _catalog_changed(self, device_id: str, diff: CatalogDiff) -> None:

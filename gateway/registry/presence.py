@@ -144,7 +144,7 @@ class Presence:
         self._store.touch_device(device)
         return None
 
-    def unregistered(self, device_id: str, now: float) -> asyncio.Future[None] | None:
+    def unregistered(self, device_id: str) -> asyncio.Future[None] | None:
         """Take over a logout."""
         entry = self._table.get(device_id)
         if entry is None or entry.device.offline_reason in _UNREGISTERED:
@@ -201,7 +201,7 @@ class Presence:
             self._note(entry, TimelineKind.KEEPALIVE_FAULT, f"fault reported: {listed}", at)
         self._store.touch_device(device)
 
-    def connection_lost(self, connection: int, now: float) -> None:
+    def connection_lost(self, connection: int) -> None:
         """Take a closed TCP or TLS connection's devices offline."""
         for device_id in sorted(self._connections.pop(connection, ())):
             entry = self._table.require(device_id)

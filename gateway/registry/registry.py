@@ -180,9 +180,9 @@ class DeviceRegistry:
         """
         return self._presence.registered(registration, now)
 
-    def unregistered(self, device_id: str, now: float) -> asyncio.Future[None] | None:
+    def unregistered(self, device_id: str) -> asyncio.Future[None] | None:
         """Take over an authenticated REGISTER with Expires 0; returns as `registered` does."""
-        return self._presence.unregistered(device_id, now)
+        return self._presence.unregistered(device_id)
 
     def identify(self, device_id: str, address: DeviceAddress, now: float) -> Identity:
         """Judge a request outside REGISTER by where it came from; what the rule allows is taken over."""
@@ -199,9 +199,9 @@ class DeviceRegistry:
         """
         self._presence.keepalive(device_id, ok, faults, now)
 
-    def connection_lost(self, connection: int, now: float) -> None:
+    def connection_lost(self, connection: int) -> None:
         """Take the devices of a closed TCP or TLS connection offline."""
-        self._presence.connection_lost(connection, now)
+        self._presence.connection_lost(connection)
 
     def set_info(
         self,

@@ -202,7 +202,7 @@ class SipRouter:
         now = self._now()
         if decision.is_logout:
             self._metrics.registrations.labels("logout").inc()
-            return self._registry.unregistered(decision.device_id, now)
+            return self._registry.unregistered(decision.device_id)
         self._registered.inc()
         return self._registry.registered(
             Registration(

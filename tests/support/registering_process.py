@@ -36,7 +36,7 @@ async def main(url: str, count: int) -> None:
             sys.stdout.write(f"registered {start + 100}\n")
             sys.stdout.flush()
         await registry.set_secret(f"{1:020d}", "own")
-        logout = registry.unregistered(f"{3:020d}", monotonic())
+        logout = registry.unregistered(f"{3:020d}")
         assert logout is not None
         await logout
         channel = camera(1, f"{1:020d}")

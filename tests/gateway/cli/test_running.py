@@ -79,7 +79,7 @@ async def test_status_speaks_chinese_when_asked_or_when_the_locale_does(
 
 
 async def test_status_names_troubles_and_fails_only_for_the_gateways_own(bench: HttpBench) -> None:
-    bench.registry.unregistered(OTHER_DEVICE, bench.clock.now)
+    bench.registry.unregistered(OTHER_DEVICE)
     bench.sessions.records.append(failed_session(at=bench.clock.utc_now()))
     result = await gateway(bench, "status")
     assert result.exit_code == 0

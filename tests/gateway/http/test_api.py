@@ -96,7 +96,7 @@ async def test_real_answers_fit_their_described_schemas(
 
 
 async def test_devices_are_searched_filtered_and_paged_on_the_server(bench: HttpBench) -> None:
-    bench.registry.unregistered(OTHER_DEVICE, bench.clock.now)
+    bench.registry.unregistered(OTHER_DEVICE)
     _, every, _ = await bench.call("GET", "/api/v1/devices?limit=1&offset=1")
     assert (len(every["items"]), every["total"]) == (1, 2)
     _, offline, _ = await bench.call("GET", "/api/v1/devices?online=false")
@@ -337,7 +337,7 @@ async def test_status_is_ok_when_nothing_is_wrong(bench: HttpBench) -> None:
 
 async def test_status_names_what_is_wrong_and_since_when(bench: HttpBench) -> None:
     since = bench.clock.utc_now()
-    bench.registry.unregistered(OTHER_DEVICE, bench.clock.now)
+    bench.registry.unregistered(OTHER_DEVICE)
     bench.sessions.records += [
         failed_session(at=since, number=1),
         failed_session(at=since + timedelta(minutes=1), number=2),
@@ -442,7 +442,7 @@ async def test_a_malformed_request_does_not_end_the_server(bench: HttpBench) -> 
 
 
 async def test_a_device_that_comes_back_leaves_the_list_of_troubles(bench: HttpBench) -> None:
-    bench.registry.unregistered(DEVICE, bench.clock.now)
+    bench.registry.unregistered(DEVICE)
     bench.registry.registered(registration(DEVICE), bench.clock.now)
     _, body, _ = await bench.call("GET", "/api/v1/status")
     assert body["troubles"] == []

@@ -45,9 +45,9 @@ async def test_all_is_well(bench: HttpBench) -> None:
 
 
 async def test_offline_devices_are_grouped_by_reason_the_latest_first(bench: HttpBench) -> None:
-    bench.registry.unregistered(DEVICE, bench.clock.now)
+    bench.registry.unregistered(DEVICE)
     bench.clock.advance(60)
-    bench.registry.unregistered(OTHER_DEVICE, bench.clock.now)
+    bench.registry.unregistered(OTHER_DEVICE)
     await bench.registry.set_secret("34020000001180000009", "not-yet-there")
     found = await overview(bench)
     assert found["state"] == "warning"
@@ -64,7 +64,7 @@ async def test_never_more_than_a_few_are_named(bench: HttpBench) -> None:
     for number in range(module.AFFECTED + 3):
         device_id = f"3402000000118000{number:04d}"
         bench.registry.registered(registration(device_id), bench.clock.now)
-        bench.registry.unregistered(device_id, bench.clock.now)
+        bench.registry.unregistered(device_id)
     (group,) = (await overview(bench))["troubles"]
     assert (group["count"], len(group["affected"])) == (module.AFFECTED + 3, module.AFFECTED)
 
@@ -89,7 +89,7 @@ async def test_failed_sessions_of_the_last_hour_are_grouped_by_reason(bench: Htt
 
 
 async def test_the_gateway_itself_comes_first(bench: HttpBench) -> None:
-    bench.registry.unregistered(DEVICE, bench.clock.now)
+    bench.registry.unregistered(DEVICE)
     bench.health.append(StoreHealth(ok=False, detail="disk I/O error", pending=3))
     bench.media.ports = (95, 0, 100)
     found = await overview(bench)
@@ -145,7 +145,7 @@ async def test_people_of_a_department_get_counts_of_what_they_may_see(bench: Htt
         )
     )
     token = (await bench.sharing.key()).bearer
-    bench.registry.unregistered(OTHER_DEVICE, bench.clock.now)
+    bench.registry.unregistered(OTHER_DEVICE)
     bench.sessions.records = [failed_session(at=bench.clock.utc_now())]
     found = await overview(bench, token=token)
     assert found["devices"] == {"total": 1, "online": 1, "offline": 0}

@@ -195,7 +195,7 @@ async def test_head_tells_the_type_and_starts_nothing(bench: HttpBench) -> None:
     status, _, answer = await bench.call("HEAD", f"{PATH}.mp4")
     assert (status, answer.content_type) == (200, "video/mp4")
     assert bench.sessions.watchers.empty()
-    bench.registry.unregistered(DEVICE, bench.clock.now)
+    bench.registry.unregistered(DEVICE)
     assert (await bench.call("HEAD", f"{PATH}.mp4"))[0] == 503
     assert (await bench.call("HEAD", f"/live/{DEVICE}/1.mp4"))[0] == 404
 

@@ -160,15 +160,15 @@ async def test_logging_out_is_durable_and_takes_the_device_offline(
     registry: DeviceRegistry, clock: ManualClock, listened: Listened, store: MemoryStore
 ) -> None:
     await register(registry, clock)
-    durable = registry.unregistered(DEVICE, clock.now)
+    durable = registry.unregistered(DEVICE)
     assert durable is not None
     await durable
     assert known(registry).offline_reason is OfflineReason.LOGGED_OUT
     assert known(registry).expires_at is None
     assert listened.names() == ["online", "logged_out"]
     assert registry.identify(DEVICE, address(), clock.now) is Identity.UNREGISTERED
-    assert registry.unregistered(DEVICE, clock.now) is None
-    assert registry.unregistered("unknown", clock.now) is None
+    assert registry.unregistered(DEVICE) is None
+    assert registry.unregistered("unknown") is None
     assert await register(registry, clock)
     assert listened.names() == ["online", "logged_out", "online"]
 
@@ -290,7 +290,7 @@ async def test_a_lost_connection_takes_its_devices_offline_and_a_new_one_brings_
     first = address(transport="TCP", port=40001, connection=1)
     await register(registry, clock, at=first)
     await register(registry, clock, at=first, device_id="dev2")
-    registry.connection_lost(1, clock.now)
+    registry.connection_lost(1)
     assert known(registry).offline_reason is OfflineReason.CONNECTION_LOST
     assert listened.names() == ["online", "online", "connection_lost", "connection_lost"]
     second = address(transport="TCP", port=40002, connection=2)
@@ -300,7 +300,7 @@ async def test_a_lost_connection_takes_its_devices_offline_and_a_new_one_brings_
     assert known(registry).online
     assert known(registry).address == second
     assert registry.identify(DEVICE, second, clock.now) is Identity.KNOWN
-    registry.connection_lost(1, clock.now)
+    registry.connection_lost(1)
     assert known(registry).online
 
 
@@ -309,7 +309,7 @@ async def test_the_end_of_an_older_connection_means_nothing_after_registering_on
 ) -> None:
     await register(registry, clock, at=address(transport="TCP", port=40001, connection=1))
     await register(registry, clock, at=address(transport="TCP", port=40002, connection=2))
-    registry.connection_lost(1, clock.now)
+    registry.connection_lost(1)
     assert known(registry).online
 
 
@@ -320,7 +320,7 @@ async def test_a_connection_lost_before_the_registration_was_durable_leaves_no_g
     durable = registry.registered(
         registration(at=address(transport="TCP", connection=1)), clock.now
     )
-    registry.connection_lost(1, clock.now)
+    registry.connection_lost(1)
     store.release()
     assert durable is not None
     await durable

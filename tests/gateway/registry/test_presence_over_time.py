@@ -187,7 +187,7 @@ async def test_a_device_that_was_offline_stays_so_after_a_restart(
 ) -> None:
     await register(registry, clock)
     leave: dict[str, Callable[[], object]] = {
-        "logged_out": lambda: registry.unregistered(DEVICE, clock.now),
+        "logged_out": lambda: registry.unregistered(DEVICE),
         "keepalive_missed": lambda: run_timers(registry, clock, 200),
     }
     leave[reason]()
