@@ -129,6 +129,8 @@ class MediaTerms:
             port=port,
             payload_type=_ps_type(offer),
             ssrc=self._ssrc,
+            # Nothing is taken from the upper, whatever it offers to send.
+            direction="sendonly",
         )
 
 
@@ -139,6 +141,10 @@ def _read(sdp: bytes) -> LiveOffer:
         raise Refused(exc.status, f"The offer cannot be used: {exc}") from exc
     if offer.name.lower() != "play":
         raise Refused(488, f"s={offer.name[:20]} is not offered here, only Play")
+    if offer.direction == "inactive":
+        raise Refused(
+            488, "The offer wants nothing sent (a=inactive); a live stream does not pause"
+        )
     if offer.host and not _is_address(offer.host):
         # A name would have to be looked up, by whoever sends the media and before it can be said to be reachable.
         raise Refused(488, f"Expected an IP address to send media to, got {offer.host[:80]!r}")

@@ -140,7 +140,9 @@ class SipUpper:
     def contact(self, config: PlatformConfig, route: DeviceAddress) -> str:
         """Contact URI under which the platform reaches us on this route."""
         where = self._advertise or (route.local_host, route.local_port)
-        return f"sip:{config.local_id or self._own_id}@{host_port(where)}"
+        # Without it a Contact means UDP, where nothing listens for what came by a connection.
+        by = "" if route.transport == "UDP" else f";transport={route.transport.lower()}"
+        return f"sip:{config.local_id or self._own_id}@{host_port(where)}{by}"
 
     def local_host(self, route: DeviceAddress) -> str:
         """Address to write into SDP towards this platform."""

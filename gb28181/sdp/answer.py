@@ -1,5 +1,6 @@
 """Answers to media offers (RFC 3264, RFC 4145; GB/T 28181-2022 Annexes C, D and G)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gb28181.errors import LocalProtocolError, SdpError
@@ -107,6 +108,7 @@ def build_answer(
     time: tuple[int, int] = (0, 0),
     filesize: int | None = None,
     f: str | None = None,
+    refused: tuple[Sequence[SdpMedia], Sequence[SdpMedia]] = ((), ()),
 ) -> bytes:
     """Write an answer.
 
@@ -125,6 +127,7 @@ def build_answer(
         time: The offer's ``t=``.
         filesize: Bytes of the download.
         f: Media description line.
+        refused: Media of the offer before and behind the one that is answered; an answer has a line for each.
     """
     mode = Transport(transport)
     if not 0 < port <= 65_535:
@@ -145,17 +148,23 @@ def build_answer(
         payloads=(payload_type,),
         attributes=tuple(attributes),
     )
+    before, after = refused
     return serialize(
         SdpSession(
             origin=SdpOrigin(username=owner_id, host=host),
             name=name,
             connection=host,
             time=time,
-            media=(media,),
+            media=(*map(_refused, before), media, *map(_refused, after)),
             ssrc=ssrc,
             f=f,
         )
     )
+
+
+def _refused(media: SdpMedia) -> SdpMedia:
+    """Return the line that refuses a medium (RFC 3264 6)."""
+    return SdpMedia(kind=media.kind, port=0, proto=media.proto, payloads=media.payloads[:1] or (0,))
 
 
 _PRIVATE = frozenset({"DAHUA", "HIKVISION"})

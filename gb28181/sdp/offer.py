@@ -62,6 +62,10 @@ class LiveOffer:
     """Stream asked for by any of the vendors' attributes, 0 main; None when not said."""
     downloadspeed: int | None
     f: str | None
+    media: tuple[SdpMedia, ...] = ()
+    """All media offered; an answer has as many."""
+    chosen: int = 0
+    """Number of the one that is meant, from 0."""
 
     def payload_for(self, encoding: str) -> int | None:
         """Return the payload type offered for an encoding (`PS`, `H264`); None if it is not.
@@ -110,6 +114,7 @@ class LiveOffer:
             time=self.time,
             filesize=filesize,
             f=self.f if self.kind == "audio" else None,
+            refused=(self.media[: self.chosen], self.media[self.chosen + 1 :]),
         )
 
 
@@ -189,7 +194,8 @@ def read_offer(body: bytes) -> LiveOffer:
     session = parse(body)
     if not session.media:
         raise SdpError("the offer has no m= line")
-    media = next((item for item in session.media if item.port != 0), session.media[0])
+    chosen = _meant(session)
+    media = session.media[chosen]
     transport = _offered_transport(session, media)
     if media.port == 0 and transport is not Transport.TCP_ACTIVE:
         raise SdpError("the offer names port 0, where nothing can be sent", status=488)
@@ -213,7 +219,17 @@ def read_offer(body: bytes) -> LiveOffer:
         streamnumber=_stream_number(session),
         downloadspeed=_download_speed(session),
         f=session.f,
+        media=session.media,
+        chosen=chosen,
     )
+
+
+def _meant(session: SdpSession) -> int:
+    """Return the number of the medium that is wanted: video, which may carry sound; sound where people talk."""
+    kind = "audio" if session.name.lower() == "talk" else "video"
+    open_ones = [number for number, item in enumerate(session.media) if item.port != 0]
+    of_kind = [number for number in open_ones if session.media[number].kind == kind]
+    return next(iter([*of_kind, *open_ones]), 0)
 
 
 _REVERSED = {"recvonly": "sendonly", "sendonly": "recvonly", "sendrecv": "sendrecv"}
@@ -234,7 +250,8 @@ def _offered_transport(session: SdpSession, media: SdpMedia) -> Transport:
         raise SdpError(f"expected RTP in the clear, got {media.proto[:40]}", status=488)
     if not media.is_tcp:
         return Transport.UDP
-    setup = (session.attribute("setup") or "").lower()
+    general = next((v for k, v in session.attributes if k.lower() == "setup"), None)
+    setup = media.setup or (general or "").lower()
     match setup:
         case "passive" | "" | "actpass":
             # RFC 4145 defaults to active, but a GB receiver listens unless it says otherwise.

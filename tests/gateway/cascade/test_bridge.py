@@ -205,6 +205,20 @@ async def test_tcp_is_answered_with_the_other_role_and_started_at_once(
         assert sender.started, "the other side may connect before its ACK comes"
 
 
+async def test_an_offer_of_sound_and_video_is_answered_line_by_line_and_sent_video() -> None:
+    async with house() as made:
+        audio = b"m=audio 39000 TCP/RTP/AVP 8\r\na=setup:active\r\na=sendrecv\r\nm=video"
+        sdp = offer("TCP/RTP/AVP", setup="passive").replace(b"m=video", audio)
+        call = made.invite(sdp.replace(b"a=recvonly", b"a=sendrecv"))
+        sender = await made.accepted(call)
+        first, second = parse(call.answer).media
+        assert (first.kind, first.port, first.payloads) == ("audio", 0, (8,))
+        assert (second.kind, second.port, second.setup) == ("video", sender.port, "active")
+        assert second.direction == "sendonly"
+        assert sender.spec.transport == "tcp_active"
+        assert sender.started == [("127.0.0.1", 40000)]
+
+
 async def test_an_invite_without_sdp_gets_our_offer_and_the_ack_brings_the_address() -> None:
     async with house() as made:
         call = made.invite(b"")
@@ -255,6 +269,7 @@ async def test_a_denied_channel_is_403_and_the_camera_is_not_asked() -> None:
         (offer().replace(b"PS/90000", b"MPEG4/90000"), 488),
         (offer().replace(b"m=video 40000", b"m=video 0"), 488),
         (offer().replace(b"c=IN IP4 127.0.0.1", b"c=IN IP4 media.example"), 488),
+        (offer().replace(b"a=recvonly", b"a=inactive"), 488),
     ],
 )
 async def test_offers_that_cannot_be_met_are_refused(sdp: bytes, status: int) -> None:

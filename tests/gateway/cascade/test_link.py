@@ -41,6 +41,8 @@ async def test_registers_with_digest_lives_and_deregisters(transport: str, tmp_p
             assert first.user == LOWER_ID
             assert first.request.headers.get("Authorization") is None
             assert upper.contact.startswith(f"sip:{LOWER_ID}@127.0.0.1:")
+            _, _, by = upper.contact.partition(";transport=")
+            assert by == ("" if transport == "UDP" else transport.lower())
             assert (status.state, status.reason) == (LinkState.ONLINE, "")
             assert status.address == f"127.0.0.1:{upper.port}"
             assert status.last_keepalive_at is not None

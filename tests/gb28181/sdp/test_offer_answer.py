@@ -16,7 +16,7 @@ from gb28181.sdp.offer import (
     read_offer,
     stream_attribute,
 )
-from gb28181.sdp.session import parse
+from gb28181.sdp.session import parse, serialize
 from gb28181.sdp.transport import Transport
 
 VECTORS = Path(__file__).parents[2] / "vectors"
@@ -460,3 +460,37 @@ def test_the_answer_in_an_ack_must_say_where_to_send() -> None:
 def test_an_empty_ack_is_no_answer() -> None:
     with pytest.raises(SdpError, match="no SDP"):
         read_answer(b"", transport="udp", sending=True)
+
+
+TWO = (
+    b"v=0\r\no=x 0 0 IN IP4 10.9.8.9\r\ns=%s\r\nc=IN IP4 10.9.8.9\r\nt=0 0\r\n"
+    b"m=audio 30010 TCP/RTP/AVP 8 0\r\na=setup:active\r\n"
+    b"m=video 30000 TCP/RTP/AVP 96\r\na=setup:passive\r\na=rtpmap:96 PS/90000\r\n"
+    b"m=application 30020 RTP/AVP\r\ny=0100000001\r\n"
+)
+
+
+def test_of_several_media_video_is_meant_and_each_has_its_line_in_the_answer() -> None:
+    read = read_offer(TWO % b"Play")
+    assert (read.kind, read.port, read.transport) == ("video", 30000, Transport.TCP_PASSIVE)
+    answer = parse(read.answer(owner_id=CAMERA, host="10.9.20.31", port=40000))
+    assert [(m.kind, m.port, m.payloads) for m in answer.media] == [
+        ("audio", 0, (8,)),
+        ("video", 40000, (96,)),
+        ("application", 0, (0,)),
+    ]
+    assert answer.ssrc == 100000001
+    told = read_answer(serialize(answer), transport="tcp_passive")
+    assert (told.kind, told.port) == ("video", 40000)
+
+
+def test_where_people_talk_sound_is_meant() -> None:
+    read = read_offer(TWO % b"Talk")
+    assert (read.kind, read.port, read.transport) == ("audio", 30010, Transport.TCP_ACTIVE)
+
+
+def test_a_role_for_all_media_counts_where_a_medium_has_none() -> None:
+    body = (TWO % b"Play").replace(b"a=setup:passive\r\n", b"")
+    assert read_offer(body).transport is Transport.TCP_PASSIVE
+    body = body.replace(b"t=0 0\r\n", b"t=0 0\r\na=setup:active\r\n")
+    assert read_offer(body).transport is Transport.TCP_ACTIVE
