@@ -24,7 +24,7 @@ from gateway.sharing.audit.lock import LOCK_TIMEOUT, lock_files
 from gateway.sharing.audit.record import parse_time
 from gateway.sharing.audit.recovery import Recovered, recover
 from gateway.sharing.audit.report import VerifyReport
-from gateway.sharing.audit.retention import leave_stub
+from gateway.sharing.audit.retention import is_steady, leave_stub
 from gateway.sharing.audit.search import AuditPage, AuditQuery, search_records
 from gateway.sharing.audit.source import DirectorySource
 from gateway.sharing.audit.status import AuditStatus, status_of
@@ -288,7 +288,7 @@ class AuditLog:
             await self.flush()
         return await self._read(verify_source, self._source, expect=expect)
 
-    async def apply_retention(self) -> list[int]:
+    async def apply_retention(self, now: datetime | None = None) -> list[int]:
         """Remove the records of segments that are too old; return their numbers.
 
         A segment that does not verify is kept as it is: it may be evidence.
@@ -297,11 +297,10 @@ class AuditLog:
             Unavailable: `audit_unavailable` if the files cannot be written, read or replaced.
         """
         async with self._thinning:
-            return await self._apply_retention()
+            return await self._apply_retention((now or self._wall()) - self._retention)
 
-    async def _apply_retention(self) -> list[int]:
+    async def _apply_retention(self, before: datetime) -> list[int]:
         await self.flush()
-        before = self._wall() - self._retention
         removed = []
         for span in self._all_spans():
             if span.number in self._kept or not span.is_before(before):
@@ -334,7 +333,10 @@ class AuditLog:
         await asyncio.sleep(_RETENTION_DELAY)
         while True:
             try:
-                await self.apply_retention()
+                if is_steady(self._all_spans(), now := self._wall()):
+                    await self.apply_retention(now)
+                else:
+                    _log.warning("audit_retention_postponed", detail="the clock may be wrong")
             except Unavailable as exc:
                 _log.error("audit_retention_failed", detail=exc.detail)
             await asyncio.sleep(_RETENTION_INTERVAL)

@@ -1,8 +1,11 @@
 """Retention: the records of an old file are removed, what proves the chain is left. Blocks."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
 
 from gateway.domain.audit import AuditFiles
+from gateway.sharing.audit.chain import SegmentSpan
 from gateway.sharing.audit.checkpoint import KeyRing, Signer
 from gateway.sharing.audit.line import Line, LineKind, encode
 from gateway.sharing.audit.record import format_time
@@ -10,7 +13,28 @@ from gateway.sharing.audit.report import FaultCode, VerifyReport
 from gateway.sharing.audit.source import DirectorySource, read_lines
 from gateway.sharing.audit.walk import ChainWalk
 
-__all__ = ["leave_stub"]
+__all__ = ["MAX_LEAP", "is_steady", "leave_stub"]
+
+MAX_LEAP = timedelta(days=7)
+"""From one record to the next, or to now: more may be a clock that was set wrong, and what it calls old is not."""
+
+
+def is_steady(spans: Sequence[SegmentSpan], now: datetime) -> bool:
+    """Return whether the times on record lead up to now without a leap, or the last one is `MAX_LEAP` ago.
+
+    A clock that is set forward by a year, by mistake or by whoever answers for its time, must not be enough to have
+    the records of half a year removed within the hour. A gateway that was switched off for long looks the same; it
+    removes what is old a week later.
+
+    Args:
+        spans: All segments, oldest first.
+        now: The time by that clock.
+    """
+    times = [at for span in spans for at in (span.began, span.first_at, span.last_at) if at]
+    # What is later than now was written while the clock was wrong; it is right again.
+    past = [*(at for at in times if at <= now), now]
+    landed = [after for before, after in pairwise(past) if after - before > MAX_LEAP]
+    return not landed or now - landed[-1] > MAX_LEAP
 
 
 def leave_stub(files: AuditFiles, number: int, keys: KeyRing, signer: Signer, at: datetime) -> str:

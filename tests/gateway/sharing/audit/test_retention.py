@@ -8,10 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.domain.errors import Unavailable
+from gateway.sharing.audit.chain import SegmentSpan
 from gateway.sharing.audit.checkpoint import KeyRing, Signer
 from gateway.sharing.audit.log import AuditLog
 from gateway.sharing.audit.report import FaultCode
-from gateway.sharing.audit.retention import leave_stub
+from gateway.sharing.audit.retention import is_steady, leave_stub
 from gateway.sharing.audit.search import AuditQuery
 from gateway.sharing.audit.verify import verify
 from gateway.store.audit_files import DirectoryAuditFiles
@@ -179,3 +180,57 @@ async def test_a_stub_by_another_key_is_no_stub(tmp_path: Path) -> None:
     report = await asyncio.to_thread(verify, tmp_path)
     assert report.faults[0].code is FaultCode.STUB
     assert report.faults[0].segment == 2
+
+
+async def test_a_clock_set_forward_by_a_year_removes_nothing_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.sharing.audit.log._RETENTION_DELAY", 0.0)
+    monkeypatch.setattr("gateway.sharing.audit.log._RETENTION_INTERVAL", 0.01)
+    wall = Wall()
+    async with open_log(tmp_path, wall) as log:
+        for number in range(30):
+            log.record(access(number, wall.now))
+        await log.flush()
+        wall.pass_(days=365)
+        log.record(access(30, wall.now))
+        await log.flush()
+        await asyncio.sleep(0.1)
+        assert log.status().stubs == 0
+        # It was right after all: eight days later it still says so.
+        for _ in range(8):
+            wall.pass_(days=1)
+            log.record(access(31, wall.now))
+            await log.flush()
+        async with asyncio.timeout(10):
+            while not log.status().stubs:
+                await asyncio.sleep(0.01)
+
+
+def _span(began: float, last: float | None = None) -> SegmentSpan:
+    first = AT + timedelta(days=began)
+    last_at = None if last is None else AT + timedelta(days=last)
+    return SegmentSpan(
+        number=1, first_seq=1, began=first, first_at=last_at and first, last_at=last_at
+    )
+
+
+@pytest.mark.parametrize(
+    ("spans", "now", "steady"),
+    [
+        ([], 0, True),
+        ([(0, 1), (1, 2), (2, None)], 3, True),
+        ([(0, 6)], 12, True),
+        ([(0, 1)], 9, False),
+        ([(0, 1), (300, 301)], 301, False),
+        ([(0, 1), (300, 304), (304, 308)], 308, True),
+        # Set forward and back again: what is later than now tells nothing.
+        ([(0, 1), (300, 301), (2, 3)], 4, True),
+        ([(0, 400), (2, 3)], 4, True),
+        ([(0, 10)], 11, False),
+    ],
+)
+def test_times_that_lead_up_to_now_are_believed(
+    spans: list[tuple[float, float | None]], now: float, steady: bool
+) -> None:
+    assert is_steady([_span(*span) for span in spans], AT + timedelta(days=now)) is steady
