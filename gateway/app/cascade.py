@@ -46,7 +46,6 @@ from gb28181.aio import clock
 from gb28181.aio.driver import SipDriver
 from gb28181.aio.tasks import TaskScope
 from gb28181.manscdp.alarm import AlarmNotify
-from gb28181.manscdp.control import DeviceControl
 from gb28181.manscdp.item import CatalogItem
 from gb28181.sdp.ssrc import SsrcPool
 
@@ -116,7 +115,7 @@ class CascadeParts:
             wall=clock.utc_now,
             new_id=new_id,
             late_offer_transport=MediaTransport(cascade.late_offer_transport),
-            want_key_frame=self._want_key_frame,
+            want_key_frame=needs.controls.key_frame,
         )
         self.control_desk = ControlDesk(
             identities=self.identities,
@@ -320,10 +319,6 @@ class CascadeParts:
     def _fill_status(self, platform_id: str, status: PlatformStatus) -> None:
         self.desk.fill_status(platform_id, status)
         status.sessions = self.bridges.count_of(platform_id)
-
-    async def _want_key_frame(self, device_id: str, channel_id: str) -> None:
-        control = DeviceControl(iframe_cmd="Send")
-        await self._needs.controls.control("gateway", device_id, channel_id, control)
 
     def _own_platform(self) -> OwnPlatform:
         cascade = self._needs.settings.cascade

@@ -12,7 +12,6 @@ from gateway.media.plane import EmbeddedMedia
 from gateway.media.webrtc.media import EmbeddedWebRtc, WebRtcOptions
 from gateway.sessions.control import DeviceControls
 from gb28181.aio.tasks import TaskScope
-from gb28181.manscdp.control import DeviceControl
 
 __all__ = ["webrtc_parts"]
 
@@ -44,8 +43,7 @@ async def webrtc_parts(
 def _asker(controls: DeviceControls, scope: TaskScope) -> Callable[[str], None]:
     async def ask(device_id: str, channel_id: str) -> None:
         try:
-            control = DeviceControl(iframe_cmd="Send")
-            await controls.control("gateway", device_id, channel_id, control)
+            await controls.key_frame(device_id, channel_id)
         except GatewayError as exc:
             # The next key frame comes anyway.
             log.info("keyframe_not_asked", device_id=device_id, reason=exc.code)

@@ -214,6 +214,14 @@ class DeviceControls:
             holder, device_id, channel_id, control, command=command, hold=None, origin=origin
         )
 
+    async def key_frame(self, device_id: str, channel_id: str) -> None:
+        """Ask a camera for a key frame, for the gateway's own sake.
+
+        Raises:
+            NotFound, Conflict, Unavailable: as `ptz`.
+        """
+        await self.control("gateway", device_id, channel_id, DeviceControl(iframe_cmd="Send"))
+
     def holder_gone(self, holder: str) -> None:
         """Stop everything a holder set in motion: its link or its connection is gone."""
         for place, motion in list(self._motions.items()):

@@ -279,3 +279,11 @@ async def test_a_camera_that_does_not_answer_does_not_hold_up_the_end(
         async with asyncio.timeout(2):
             await made.controls.close()
         assert made.frames == [LEFT.serialize()]
+
+
+async def test_a_key_frame_is_asked_for_in_the_gateway_s_own_name() -> None:
+    async with house() as made:
+        await made.controls.key_frame(DEVICE, CHANNEL)
+        [(device_id, channel_id, control)] = made.signaller.controls
+        assert (device_id, channel_id, control.iframe_cmd) == (DEVICE, CHANNEL, "Send")
+        assert made.controls.moving == {}
