@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.domain.errors import Unavailable
-from gateway.sharing.audit.chain import SegmentSpan
+from gateway.sharing.audit.chain import SegmentLimits, SegmentSpan
 from gateway.sharing.audit.checkpoint import KeyRing, Signer
 from gateway.sharing.audit.log import AuditLog
 from gateway.sharing.audit.report import FaultCode
@@ -188,7 +188,7 @@ async def test_a_clock_set_forward_by_a_year_removes_nothing_by_itself(
     monkeypatch.setattr("gateway.sharing.audit.log._RETENTION_DELAY", 0.0)
     monkeypatch.setattr("gateway.sharing.audit.log._RETENTION_INTERVAL", 0.01)
     wall = Wall()
-    async with open_log(tmp_path, wall) as log:
+    async with open_log(tmp_path, wall, limits=SegmentLimits(records=10)) as log:
         for number in range(30):
             log.record(access(number, wall.now))
         await log.flush()
