@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from gateway.app import Gateway
 from gateway.domain.errors import Unavailable
+from gateway.simulator.simulator import Simulator
 from gateway.store.sql import SqlStore
 from tests.support.certificates import make_certificate
 from tests.support.gateway import gateway_settings, running_gateway
@@ -29,6 +31,23 @@ async def test_tasks_that_deliver_webhooks_end_before_what_they_send_with(tmp_pa
 
         it.gateway.scope.spawn(deliver(), name="webhook:test")
     assert open_at_the_end == [True]
+
+
+async def test_a_camera_that_moves_stands_still_when_the_gateway_has_gone(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        it = await stack.enter_async_context(running_gateway(tmp_path))
+        async with Simulator(it.simulator_options()) as simulator:
+            async with asyncio.timeout(20):
+                await simulator.wait_registered()
+            camera = simulator.devices[0]
+            (channel,) = await it.channels(camera.device_id, 1)
+            path = f"channels/{camera.device_id}/{channel}/ptz"
+            status, answer = await it.api.call("POST", path, json={"command": "move", "pan": 40})
+            assert status < 300, answer
+            motor = camera.controller.motors[channel]
+            assert motor.moving
+            await stack.aclose()
+            assert not motor.moving
 
 
 async def test_a_start_that_fails_late_takes_everything_back_and_names_the_port(
