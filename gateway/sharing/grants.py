@@ -52,8 +52,8 @@ class GrantBook:
         self._limits = limits or GrantLimits()
         self._recorder = Recorder(audit, AuditKind.GRANT, wall=wall, new_id=new_id)
         self._grants: dict[str, Grant] = {}
-        self._deciding: set[str] = set()
-        """Grants whose answer is being written down."""
+        self._deciding: dict[str, Grant] = {}
+        """Grants as they are being written down."""
         self._rewriter = Rewriter(store, _COLLECTION, wall, self._document)
         self._rules, self._unlisted = EMPTY_INDEX, set[str]()
         """The active grants as rules, and those that may be others by now."""
@@ -123,8 +123,9 @@ class GrantBook:
         """
         now, label = self._wall(), by.label
         self._check(application, now, self._limits.longest)
-        waiting = [g for g in self._grants.values() if g.state is GrantState.APPLIED]
-        if sum(grant.applicant == label for grant in waiting) >= self._limits.max_waiting:
+        known = (*self._grants.values(), *self._deciding.values())
+        waiting = [g for g in known if g.state is GrantState.APPLIED and g.applicant == label]
+        if len(waiting) >= self._limits.max_waiting:
             raise Conflict(
                 "too_many_grants",
                 f"{self._limits.max_waiting} applications of {label} wait for an answer already",
@@ -354,11 +355,11 @@ class GrantBook:
 
     async def _decide(self, grant: Grant, action: str, by: Subject, source: str) -> Grant:
         grant_id = grant.grant_id
-        self._deciding.add(grant_id)
+        self._deciding[grant_id] = grant
         try:
             await self._store.save_document(_COLLECTION, grant_id, grant.document())
         finally:
-            self._deciding.discard(grant_id)
+            del self._deciding[grant_id]
         self._grants[grant_id] = grant
         self._record(action, grant, by, source)
         if grant.state is GrantState.ACTIVE:
@@ -388,8 +389,7 @@ class GrantBook:
             changed()
 
     def _document(self, grant_id: str) -> dict[str, Any] | None:
-        grant = self.find(grant_id)
-        return grant.document() if grant is not None else None
+        return grant.document() if (grant := self.find(grant_id)) is not None else None
 
     def _prune(self) -> None:
         grants = self._grants.values()

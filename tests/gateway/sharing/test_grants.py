@@ -1,6 +1,7 @@
 """Grants: applied for, answered, given in an emergency, over."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from gateway.domain.audit import AuditKind
 from gateway.domain.errors import Conflict, Invalid, NotFound, Unavailable
 from gateway.domain.policy import Action, Obligations
 from gateway.domain.selector import ChannelSelector
-from gateway.sharing.grants import GrantLimits, GrantState
+from gateway.sharing.grants import Grant, GrantLimits, GrantState
 from gateway.sharing.policy.error import PolicyError
 from tests.support.policy import ADMIN, CITY, MONDAY, URBAN, camera, rule
 from tests.support.sharing import Office, application
@@ -241,6 +242,28 @@ async def test_an_emergency_grant_holds_at_once_for_minutes_and_is_listed_until_
 async def test_an_emergency_is_a_matter_of_hours(minutes: int) -> None:
     with pytest.raises(Invalid, match="expected 1 to 1440 minutes"):
         await Office().grants.emergency(application(), ADMIN, minutes=minutes)
+
+
+async def test_asking_many_times_at_once_leaves_no_more_applications_than_one_by_one() -> None:
+    office = Office(limits=GrantLimits(max_waiting=3))
+    office.documents.held = []
+    async with asyncio.TaskGroup() as tasks:
+        asking = [
+            tasks.create_task(_outcome(office.grants.apply(application(), CITY))) for _ in range(10)
+        ]
+        await asyncio.sleep(0)
+        assert len(office.documents.held) == 3
+        for future in office.documents.held:
+            future.set_result(None)
+    assert sorted(task.result() for task in asking) == ["applied"] * 3 + ["too_many_grants"] * 7
+    assert len(office.grants.list(state=GrantState.APPLIED)) == 3
+
+
+async def _outcome(applying: Awaitable[Grant]) -> str:
+    try:
+        return (await applying).state.value
+    except Conflict as exc:
+        return exc.code
 
 
 async def test_a_clock_that_is_set_back_makes_no_emergency_longer_than_minutes() -> None:
