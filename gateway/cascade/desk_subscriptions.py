@@ -143,9 +143,14 @@ class SubscriptionBook:
         """End what is not refreshed, until cancelled."""
         while True:
             now = self._clock.monotonic()
-            for item in list(self._held.values()):
-                if item.ends_at + GRACE <= now:
-                    await self.leave(item, "not refreshed")
+            due = [item for item in self._held.values() if item.ends_at + GRACE <= now]
+            async with asyncio.TaskGroup() as group:
+                # Side by side: a platform that is silent would hold up the end of all others.
+                for item in due:
+                    group.create_task(
+                        self.leave(item, "not refreshed"),
+                        name=f"expired:{self._link.config.platform_id}",
+                    )
             soonest = min((item.ends_at for item in self._held.values()), default=None)
             wait = None if soonest is None else max(0.0, soonest + GRACE - self._clock.monotonic())
             with contextlib.suppress(TimeoutError):

@@ -48,6 +48,11 @@ _ROOT: Final = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.-]*)")
 _ASKS: Final = frozenset({b"query", b"control"})
 _NEEDED: Final = frozenset({"SN", "DeviceID"})
 _MAYBE_BELOW: Final = frozenset({"other_id", "other_address", "disabled"})
+_REFUSED_WITH: Final = {
+    503: [("Retry-After", "60")],
+    # RFC 6665 4.1.2.4 demands it; what counts is the body's CmdType all the same (protocol 7.2).
+    489: [("Allow-Events", "Catalog, presence")],
+}
 _IDENTITY: Final = "Monitor-User-Identity"
 
 
@@ -275,7 +280,7 @@ class UpperRequests:
         if status == 200:
             self._log(incoming, 200, message.cmd_type[:40])
         else:
-            headers = [("Retry-After", "60")] if status == 503 else []
+            headers = _REFUSED_WITH.get(status, [])
             self._answer(incoming, status, message.cmd_type[:40], headers=headers)
 
     def _refresh(

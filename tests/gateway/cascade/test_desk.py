@@ -417,7 +417,9 @@ async def test_what_cannot_be_subscribed_is_refused(body: bytes, status: int) ->
     async with served() as (upper, gateway):
         with pytest.raises(SubscribeRefused) as refused:
             await upper.subscribe(body, "x", event="presence")
-        assert refused.value.response.status == status
+        response = refused.value.response
+        assert response.status == status
+        assert (response.headers.get("Allow-Events") is not None) == (status == 489)
         assert gateway.catalog.notifier.added == []
 
 
