@@ -110,4 +110,6 @@ async def test_changes_that_never_cease_do_not_keep_an_answer_out() -> None:
     while not task.done():
         index.patch(DEVICE, listed=(), removed=(), statuses={camera(1).channel_id: False})
         await asyncio.sleep(0)
-    assert (await task).diff.total == 3_000
+    change = await task
+    assert change is not None
+    assert change.diff.total == 3_000
