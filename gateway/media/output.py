@@ -16,6 +16,7 @@ from gateway.media.hub import Hub, HubReader
 from gateway.media.options import MediaOptions
 from gateway.media.viewer import MIN_LIMIT, Chunk, ChunkFeed, ChunkSink, SinkFeed
 from gateway.media.worker import MediaWorker
+from gateway.observe.log import RateLimitedCounter
 from gb28181.es.unit import Codec, MediaUnit
 
 __all__ = ["Output", "OutputOwner"]
@@ -26,6 +27,8 @@ FRAME_TICKS = 3_600
 MAX_FRAME_TICKS = 90_000
 SOUND_ALONE = 0.06
 """Seconds without a picture after which sound goes out without one."""
+SOUND_STEP = 90
+"""Ticks between frames of sound, at least: FFmpeg counts in samples, and refuses two frames at the same one."""
 PENDING_AUDIO = 1_024
 OPEN_TRIES = 3
 RATE_WINDOW = 2.0
@@ -92,7 +95,8 @@ class Output:
         """Collects chunks while the backlog is muxed."""
         self._base: int | None = None
         self._video_dts = 0
-        self._audio_dts = -1
+        self._audio_dts = -SOUND_STEP
+        self._sound_lost = RateLimitedCounter(log.warning, "output_sound_lost")
         self._emitted_at = 0.0
         self._window = (clock(), 0)
         self._limit = options.viewer_bytes
@@ -304,10 +308,15 @@ class Output:
             if frame.config.serialize() != self._audio_config:
                 self.close("codec_changed", "The source changed its audio codec")
                 return
-            self._audio_dts = dts = max(frame.pts - base, self._audio_dts + 1)
-            muxed = muxers.audio.mux(
-                frame.payload, pts=dts, dts=dts, duration=frame.duration, keyframe=True
-            )
+            self._audio_dts = dts = max(frame.pts - base, self._audio_dts + SOUND_STEP)
+            try:
+                muxed = muxers.audio.mux(
+                    frame.payload, pts=dts, dts=dts, duration=frame.duration, keyframe=True
+                )
+            except (av.FFmpegError, ValueError) as exc:
+                # A frame of sound is lost, and nothing else: the pictures go on.
+                self._sound_lost.add(format=self.format.value, error=str(exc))
+                continue
             if muxed is not None:
                 self._parts.append(muxers.numbered_part(muxed.data))
 

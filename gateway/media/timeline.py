@@ -18,6 +18,9 @@ OFFSETS_KEPT = 4
 WINDOW = 2.0
 """Seconds over which the source's clock is compared with ours."""
 BAD_WINDOWS = 3
+MAX_JUMPS = 10
+JUMP_WINDOW = 10.0
+"""A clock that jumps more often than that in so many seconds is none: each jump ahead would be kept, each back bridged."""
 
 
 @dataclass(slots=True)
@@ -30,6 +33,8 @@ class _Track:
     window_source_dts: int
     bad_windows: int = 0
     by_arrival: bool = False
+    jumps: int = 0
+    jumps_began: float = 0.0
 
 
 class Timeline:
@@ -79,7 +84,7 @@ class Timeline:
 
     def _next(self, track: _Track, source_dts: int, now: float) -> int:
         """Return where a stamp lies on our clock; it may lie before the last one."""
-        elapsed = max(0, int((now - track.arrival) * TICKS))
+        elapsed = max(0, round((now - track.arrival) * TICKS))
         if track.by_arrival or source_dts == track.source_dts:
             return track.dts + max(1, elapsed)
         dts = source_dts + track.offset
@@ -89,6 +94,11 @@ class Timeline:
 
     def _reanchor(self, track: _Track, source_dts: int, elapsed: int) -> int:
         self.repairs += 1
+        at = track.arrival + elapsed / TICKS
+        if at - track.jumps_began > JUMP_WINDOW:
+            track.jumps_began, track.jumps = at, 0
+        track.jumps += 1
+        track.by_arrival = track.jumps > MAX_JUMPS
         for offset in self._offsets:
             dts = source_dts + offset
             if -BACK <= dts - track.dts <= elapsed + AHEAD:

@@ -205,10 +205,8 @@ def _attribute(section: MediaSection, name: str, value: str) -> None:
             section.mid = value
         case "rtpmap" | "fmtp":
             _describe(section, name, value)
-        case "rtcp-mux":
-            section.rtcp_mux = True
-        case "bundle-only":
-            section.bundle_only = True
+        case "rtcp-mux" | "bundle-only":
+            setattr(section, name.replace("-", "_"), True)
         case "ice-ufrag":
             section.ufrag = value
         case "ice-pwd":

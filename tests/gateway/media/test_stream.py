@@ -100,6 +100,44 @@ async def test_every_pair_of_codecs_can_be_read_back(
 
 
 @pytest.mark.parametrize("output", list(OutputFormat))
+@pytest.mark.parametrize("fault", ["back", "still", "burst"])
+async def test_stamps_of_sound_that_do_not_rise_end_nothing(
+    output: OutputFormat, fault: str
+) -> None:
+    pictures, sound = video_units(count=51), aac_units(30)
+    match fault:
+        case "back":
+            # A tenth of a second back, now and then.
+            stamps = [
+                unit.pts - (9_000 if number % 5 == 4 else 0) for number, unit in enumerate(sound)
+            ]
+        case "still":
+            stamps = [0] * len(sound)
+        case _:
+            # All that waited comes at once, with one stamp.
+            stamps = [unit.pts if number < 5 else sound[5].pts for number, unit in enumerate(sound)]
+    odd = {
+        id(unit): MediaUnit(unit.codec, at, at, unit.keyframe, unit.payload)
+        for unit, at in zip(sound, stamps, strict=True)
+    }
+    async with running() as bench:
+        sink = RecordingSink()
+        bench.stream.attach(output, sink, audio=True)
+        units = interleave(pictures, sound)
+        for unit in units:
+            # As if it came in one packet: the arrival tells nothing about the sound either.
+            bench.clock[0] = max(bench.clock[0], unit.dts / 90_000 if unit.is_video else 0.0)
+            bench.stream.feed([odd.get(id(unit), unit)], bench.clock[0])
+            await asyncio.sleep(0.002)
+        await sink.until(lambda s: len(s.writes) >= 50)
+        found, decoded = read_back(sink.data)
+        assert decoded >= 50
+        assert len(found["audio"]) >= 25
+        times = [at for at, *_ in found["audio"]]
+        assert times == sorted(times)
+
+
+@pytest.mark.parametrize("output", list(OutputFormat))
 async def test_debian_ffprobe_reads_h264_with_sound(output: OutputFormat, tmp_path: Path) -> None:
     async with running() as bench:
         sink = RecordingSink()

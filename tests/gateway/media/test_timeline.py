@@ -57,6 +57,17 @@ def test_a_decoding_time_that_is_moved_for_the_sake_of_order_moves_no_picture() 
     assert (late.dts, late.pts) == (4 * FRAME + 4, 8 * FRAME)
 
 
+def test_a_clock_that_goes_to_and_fro_does_not_make_the_stream_run_away() -> None:
+    timeline = Timeline()
+    # Nine tenths of a second ahead in two steps, and back again.
+    stamps = [number * FRAME + number % 3 * 40_000 for number in range(500)]
+    fed = [timeline.feed(video(at), number * 0.04).dts for number, at in enumerate(stamps)]
+    assert fed == sorted(set(fed))
+    assert abs(fed[-1] - 499 * FRAME) < 12 * 90_000
+    # After some seconds it goes with the clock on the wall.
+    assert fed[-1] - fed[250] == pytest.approx(249 * FRAME, abs=100)
+
+
 @pytest.mark.parametrize("jump", [-(2**32), -(2**33), 2**33, 90_000 * 3_600, -90_000 * 60])
 def test_a_jump_of_both_tracks_is_bridged_by_arrival_time_and_sync_is_kept(jump: int) -> None:
     timeline = Timeline()
