@@ -179,7 +179,7 @@ async def test_sigterm_hangs_up_on_every_camera_and_tells_every_viewer(tmp_path:
         ):
             assert await viewer.content.read(3) == b"FLV"
             assert (await page.receive()).type is aiohttp.WSMsgType.TEXT
-            async with asyncio.timeout(8), asyncio.TaskGroup() as group:
+            async with asyncio.timeout(30), asyncio.TaskGroup() as group:
                 status = group.create_task(gateway.end(signal.SIGTERM))
                 group.create_task(viewer.read())
                 closed = group.create_task(close_frame(page))

@@ -84,9 +84,9 @@ class GatewayProcess:
             stdout=log,
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        await eventually(self._ready, 20.0, f"the start of the gateway; its log: {self.log()}")
+        await eventually(self._ready, 60.0, f"the start of the gateway; its log: {self.log()}")
 
-    async def end(self, number: signal.Signals, timeout: float = 10.0) -> int:
+    async def end(self, number: signal.Signals, timeout: float = 40.0) -> int:
         """Send a signal and return the exit status."""
         assert self._process is not None
         self._process.send_signal(number)
