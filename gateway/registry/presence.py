@@ -265,7 +265,8 @@ class Presence:
         self, entry: DeviceEntry, registration: Registration, at: datetime
     ) -> asyncio.Future[None]:
         device = entry.device
-        before, since = device.offline_reason, device.status_since
+        if device.offline_reason is not None:  # else another REGISTER is still being written
+            entry.before = device.offline_reason, device.status_since
         # Written as registered; counts as online once that is durable.
         device.offline_reason = None
         device.status_since = at
@@ -275,7 +276,7 @@ class Presence:
             f"from {describe_address(registration.address)} for {registration.expires} s",
             at,
         )
-        written = self._table.save(entry)
+        written = entry.writing = self._table.save(entry)
         # Resolved after the device went online, so that who waits for it finds it so.
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         outcome.add_done_callback(_fetch)
@@ -285,8 +286,8 @@ class Presence:
             if pending and self._table.holds(entry):
                 if entry.saved:
                     self._go_online(entry, at)
-                else:
-                    device.offline_reason, device.status_since = before, since
+                elif entry.writing is written:
+                    device.offline_reason, device.status_since = entry.before
             if outcome.done():
                 return
             if written.cancelled():

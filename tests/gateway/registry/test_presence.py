@@ -81,6 +81,37 @@ async def test_a_registration_that_the_store_lost_is_not_online_and_is_tried_aga
     assert listened.names() == ["online"]
 
 
+async def test_of_two_registrations_at_once_the_second_counts_if_only_the_first_is_lost(
+    registry: DeviceRegistry, store: MemoryStore, clock: ManualClock, listened: Listened
+) -> None:
+    store.held = []
+    waits = [registry.registered(registration(), clock.now) for _ in range(2)]
+    lost, kept = store.held
+    lost.set_exception(Unavailable("store_unavailable", "broken by the test"))
+    await asyncio.sleep(0.001)
+    assert not known(registry).online
+    kept.set_result(None)
+    for wait, fails in zip(waits, (True, False), strict=True):
+        assert wait is not None
+        await asyncio.wait([wait], timeout=2)
+        assert isinstance(wait.exception(), Unavailable) is fails
+    assert known(registry).online
+    assert listened.names() == ["online"]
+
+
+async def test_of_two_registrations_at_once_that_are_both_lost_none_counts(
+    registry: DeviceRegistry, store: MemoryStore, clock: ManualClock
+) -> None:
+    store.held = []
+    for _ in range(2):
+        registry.registered(registration(), clock.now)
+    store.broken = True
+    store.release()
+    await asyncio.sleep(0.001)
+    assert known(registry).offline_reason is OfflineReason.NEVER_REGISTERED
+    assert not known(registry).online
+
+
 async def test_a_refresh_needs_no_waiting_and_is_merged_in_the_timeline(
     registry: DeviceRegistry, clock: ManualClock, listened: Listened, store: MemoryStore
 ) -> None:
