@@ -166,7 +166,10 @@ def _moved(
             raise ValueError(f"a box of {size} bytes does not fit")
         if kind == b"moof":
             moof = bytearray(_exactly(file, size, position))
-            moved_fragment(moof, segment.head, segment.shift, sequence)
+            try:
+                moved_fragment(moof, segment.head, segment.shift, sequence)
+            except (KeyError, IndexError, struct.error) as exc:
+                raise ValueError(f"a fragment at {position} is damaged: {exc!r}") from exc
             sequence += 1
             yield bytes(moof)
             position += size

@@ -49,7 +49,7 @@ class _Cut:
 def join_files(
     directory: Path, files: Sequence[RecordFile], begin: datetime, end: datetime
 ) -> JoinedClip | None:
-    """Return the clip of a time range; None if there is nothing.
+    """Return the clip of a time range; None if there is nothing (any more).
 
     Args:
         directory: Of the recordings.
@@ -67,7 +67,13 @@ def join_files(
         if cuts and file.head != cuts[0].file.head:
             following = file.begin
             break
-        cut = _cut(directory, file, begin, end)
+        try:
+            cut = _cut(directory, file, begin, end)
+        except FileNotFoundError:
+            if cuts:
+                raise
+            # Retention, which takes the oldest, was faster: what is left is played.
+            continue
         if cut is not None:
             cuts.append(cut)
     if not cuts:

@@ -53,9 +53,11 @@ def read_index(file: int) -> Scan:
     head, room = _head(file)
     size = os.fstat(file).st_size
     start = os.pread(file, ROOM, room)
-    if start[4:8] != b"sidx":
+    try:
+        stretches = parse_sidx(start, room)
+    except BoxError:
+        # There is none yet, or the machine stopped while it was written.
         return scan(file)
-    stretches = parse_sidx(start, room)
     if not stretches or stretches[-1].offset + stretches[-1].size > size:
         return scan(file)
     return Scan(head, room, stretches, stretches[-1].offset + stretches[-1].size, 0)
@@ -127,11 +129,12 @@ def _head(file: int) -> tuple[Head, int]:
     position = 0
     while position + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, position)
-        if kind in {b"free", b"sidx"}:
-            return parse_head(data[:position]), position
         if kind not in {b"ftyp", b"moov"} or size < 8:
             break
         position += size
+        if kind == b"moov" and position + ROOM <= os.fstat(file).st_size:
+            # Behind it is the room for the index, whatever a machine that stopped while it was written left there.
+            return parse_head(data[:position]), position
     raise BoxError("its head is none of ours")
 
 

@@ -55,6 +55,52 @@ async def recorded(
         yield bench, sorted(notes.closed, key=lambda file: file.begin)
 
 
+async def test_a_file_that_retention_took_meanwhile_is_a_gap_of_the_clip(tmp_path: Path) -> None:
+    async with recorded(tmp_path) as (bench, files):
+        await bench.directory.remove(files[0].path)
+        clip = await bench.directory.clip(files, BEGIN, BEGIN + timedelta(seconds=30))
+        assert clip.parts[0].begin >= files[1].begin
+        assert len(await read(clip)) == clip.size
+        for file in files[1:]:
+            await bench.directory.remove(file.path)
+        with pytest.raises(NotFound):
+            await bench.directory.clip(files, BEGIN, BEGIN + timedelta(seconds=30))
+
+
+async def test_an_index_that_was_being_written_when_the_machine_stopped_is_found_out(
+    tmp_path: Path,
+) -> None:
+    async with recorded(tmp_path) as (bench, files):
+        file = replace(files[0], state=RecordState.OPEN)
+        path = tmp_path / file.path
+        whole = await asyncio.to_thread(path.read_bytes)
+        at = whole.index(b"sidx") - 4
+        size = int.from_bytes(whole[at : at + 4])
+        for torn in range(0, size, 3):
+            # Nothing, part or all of it was written; the rest are zeros.
+            damaged = whole[: at + torn] + bytes(size - torn) + whole[at + size :]
+            await asyncio.to_thread(path.write_bytes, damaged)
+            found = await bench.directory.recover(file)
+            assert found is not None, torn
+            assert (found.bytes, found.end) == (files[0].bytes, files[0].end), torn
+        again = await asyncio.to_thread(path.read_bytes)
+        assert again == whole
+
+
+async def test_a_damaged_fragment_is_told_and_no_fault_of_the_gateway(tmp_path: Path) -> None:
+    async with recorded(tmp_path) as (bench, files):
+        path = tmp_path / files[0].path
+        data = bytearray(await asyncio.to_thread(path.read_bytes))
+        # The number of its track.
+        at = data.index(b"tfhd") + 8
+        data[at : at + 4] = (262_145).to_bytes(4)
+        await asyncio.to_thread(path.write_bytes, bytes(data))
+        clip = await bench.directory.clip(files[:1], BEGIN, BEGIN + timedelta(seconds=30))
+        with pytest.raises(Unavailable) as told:
+            await read(clip)
+        assert told.value.code == "recording_unreadable"
+
+
 async def test_a_gap_plays_without_a_pause_and_is_told(tmp_path: Path) -> None:
     async with recorded(tmp_path) as (bench, files):
         clip = await bench.directory.clip(files, BEGIN, BEGIN + timedelta(seconds=30))
