@@ -6,13 +6,14 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NoReturn, Protocol
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from gateway.cli.context import UNHEALTHY, USAGE, Cli
+from gateway.cli.text_start import START_HINTS
 from gateway.config.model import ConfigError, Settings, load_settings
 from gateway.domain.errors import GatewayError
 from gateway.http.tokens import ensure_admin_token
@@ -102,7 +103,7 @@ def serve(
         token = ensure_admin_token(settings.data_dir, settings.http.admin_token)
     except OSError as exc:
         detail = f"{settings.data_dir}: {exc.strerror}"
-        cli.fail(cli.say("cannot_start", detail=detail, code="data_dir_unusable"))
+        _cannot_start(cli, "data_dir_unusable", detail)
     if token is not None:
         cli.err.print(cli.say("first_token"), style="yellow")
         cli.err.print(token, soft_wrap=True)
@@ -126,9 +127,15 @@ def _serve(cli: Cli, settings: Settings) -> None:
     try:
         run_on_uvloop(run_gateway(settings))
     except GatewayError as exc:
-        cli.fail(cli.say("cannot_start", detail=exc.detail, code=exc.code))
+        _cannot_start(cli, exc.code, exc.detail)
     except Interrupted:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _cannot_start(cli: Cli, code: str, detail: str) -> NoReturn:
+    hint = START_HINTS.get(code)
+    words = cli.say("cannot_start", detail=detail, code=code)
+    cli.fail(f"{words}\n{cli.say(hint)}" if hint else words)
 
 
 def demo(
@@ -187,7 +194,7 @@ def _run_demo(cli: Cli, show: "_Show") -> None:
     try:
         run_on_uvloop(show.run())
     except GatewayError as exc:
-        cli.fail(cli.say("cannot_start", detail=exc.detail, code=exc.code))
+        _cannot_start(cli, exc.code, exc.detail)
     except Interrupted:
         cli.err.print(cli.say("interrupted"))
         if not show.succeeded:

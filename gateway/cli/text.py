@@ -11,6 +11,7 @@ from gateway.cli.text_record import RECORD_TEXT
 from gateway.cli.text_sharing import SHARING_TEXT
 from gateway.cli.text_snapshot import SNAPSHOT_TEXT
 from gateway.cli.text_sources import SOURCE_TEXT
+from gateway.cli.text_start import START_TEXT
 from gateway.cli.text_users import USERS_TEXT
 
 __all__ = ["LANGUAGES", "TEXT", "Language", "Say", "language_of"]
@@ -36,7 +37,6 @@ _TROUBLE: _Catalog = {
         "What answers at {url} is not this gateway's API (HTTP {status})",
     ),
     "bad_config": ("配置有误:", "The configuration cannot be used:"),
-    "cannot_start": ("无法启动: {detail} [{code}]", "Cannot start: {detail} [{code}]"),
     "interrupted": ("已中断", "Interrupted"),
 }
 
@@ -210,6 +210,7 @@ TEXT: _Catalog = {
     **RECORD_TEXT,
     **SNAPSHOT_TEXT,
     **SOURCE_TEXT,
+    **START_TEXT,
     **USERS_TEXT,
     **COUNTY_TEXT,
 }

@@ -1,6 +1,7 @@
 """The HTTP server: puts the route table behind log, errors and credentials, and listens."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import Sequence
 from types import TracebackType
@@ -154,7 +155,8 @@ class HttpServer:
             await self.stop()
             raise Unavailable(
                 "http_not_listening",
-                f"Cannot listen on {options.host}:{options.port}: {exc.strerror or exc}",
+                f"Cannot listen on {options.host}:{options.port}: "
+                f"{os.strerror(exc.errno) if exc.errno else exc}",
             ) from exc
         self.port = int(runner.addresses[0][1])
         await asyncio.to_thread(self._tokens.announce, options.data_dir, self.url)

@@ -249,9 +249,10 @@ async def test_a_place_that_cannot_hold_data_is_named(tmp_path: Path) -> None:
     )  # fmt: skip
     said = await ended(process)
     assert process.returncode == 1
-    last = said.splitlines()[-1]
+    last, remedy = said.splitlines()[-2:]
     assert last.startswith("Cannot start: data_dir ")
     assert last.endswith("Not a directory [data_dir_not_writable]")
+    assert remedy.startswith("What to do: set data_dir")
     assert "Traceback" not in said
 
 

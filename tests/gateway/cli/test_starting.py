@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from gateway.cli.main import app
 from gateway.cli.text import LANGUAGES, TEXT, Say
+from gateway.cli.text_start import START_HINTS, START_TEXT
 
 
 def test_check_config_shows_values_and_hides_secrets(tmp_path: Path) -> None:
@@ -141,3 +142,33 @@ def test_serve_names_the_port_that_is_taken(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert f"127.0.0.1:{port}" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.net
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_taken_port_is_named_with_what_to_do(tmp_path: Path, language: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        file = tmp_path / "gateway.toml"
+        file.write_text(
+            f'data_dir = "{tmp_path}"\n[http]\nport = {port}\n[sip]\nhost = "127.0.0.1"\nport = 0\n'
+            "[rtsp]\nenabled = false\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", "--lang", language, "--config", str(file), "serve"],
+            capture_output=True,
+            env=os.environ | {"COLUMNS": "500"},
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    said, remedy = done.stderr.decode().splitlines()[-2:]
+    assert f"127.0.0.1:{port}: Address already in use [http_not_listening]" in said
+    assert "[http] host" in remedy
+    assert ("处理" in remedy) == (language == "zh")
+
+
+def test_every_code_of_a_failed_start_has_a_remedy() -> None:
+    assert set(START_HINTS.values()) == set(START_TEXT) - {"cannot_start"}
