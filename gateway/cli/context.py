@@ -1,7 +1,6 @@
 """What all commands share: language, output, and the way to the running gateway."""
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,7 @@ import typer
 from rich.console import Console
 
 from gateway.cli.api import Api, ApiRefused, ApiUnreachable
+from gateway.cli.console import PlainConsole, json_text
 from gateway.cli.text import Language, Say
 from gateway.config.model import ConfigError, Settings, load_settings
 from gateway.http.tokens import CLI_TOKEN_FILE, CLI_URL_FILE
@@ -34,10 +34,8 @@ class Cli:
     token: str | None = field(default=None, repr=False)
     data_dir: Path | None = None
     config: Path | None = None
-    out: Console = field(default_factory=lambda: Console(highlight=False, markup=False))
-    err: Console = field(
-        default_factory=lambda: Console(stderr=True, highlight=False, markup=False)
-    )
+    out: Console = field(default_factory=PlainConsole)
+    err: Console = field(default_factory=lambda: PlainConsole(stderr=True))
 
     @property
     def say(self) -> Say:
@@ -96,7 +94,7 @@ class Cli:
 
     def print_json(self, value: Any) -> None:  # noqa: ANN401 - whatever the API said
         """Write JSON for programs: stable, uncoloured, UTF-8."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json_text(value) + "\n")
 
     def address(self) -> tuple[str, str]:
         """Return URL and token of the gateway to talk to."""

@@ -1,11 +1,17 @@
 """Small things that must survive: platforms, policies, grants, keys, webhooks, and shared codes."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["DocumentStore", "SecretBox", "SharedId", "SharedIdStore"]
+__all__ = ["NOT_TEXT", "DocumentStore", "SecretBox", "SharedId", "SharedIdStore"]
+
+NOT_TEXT = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""What has no place in one line that people write: control characters, line ends, turned text, half characters."""
 
 
 class DocumentStore(Protocol):

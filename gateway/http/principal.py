@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from gateway.domain.document import NOT_TEXT
 from gateway.domain.policy import AccessContext, Role, Subject
 from gateway.http.problem import OUTSIDE, ApiError
 from gateway.http.route import Access
@@ -27,7 +28,7 @@ __all__ = [
     "received_from",
 ]
 
-_PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
+_PRINTABLE = re.compile(f"(?:(?!{NOT_TEXT.pattern}).)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any, Self
 
+from gateway.domain.document import NOT_TEXT
 from gateway.domain.errors import Invalid
 from gateway.domain.policy import Action, Obligations
 from gateway.domain.selector import ChannelSelector
@@ -131,7 +132,7 @@ class Application:
             ("purpose", self.purpose, MAX_TEXT),
             ("ticket", self.ticket, MAX_TICKET),
         ):
-            if len(text) > limit or not text.isprintable():
+            if len(text) > limit or NOT_TEXT.search(text):
                 raise _invalid(f"expected a {name} of one line, at most {limit} characters")
         if not self.purpose.strip():
             raise _invalid("expected a purpose, got none")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -565,6 +566,19 @@ async def test_each_step_of_a_camera_is_one_record_with_its_frame(bench: HttpBen
     denied, allowed = bench.sharing.audit.of(AuditKind.ACCESS)
     assert (denied.result, allowed.result, allowed.ticket) == ("deny", "allow", "T-1")
     assert answer["frame"] in allowed.detail
+
+
+async def test_a_purpose_is_one_line_that_commands_no_terminal(bench: HttpBench) -> None:
+    for wrong in ("a\x9b31m", "a\u202eb", "a\nb", "a\u2028b"):
+        for asked in (
+            {"json": {"command": "stop", "purpose": wrong}},
+            {"json": {"command": "stop"}, "headers": {"X-Gb-Purpose": quote(wrong)}},
+        ):
+            status, answer, _ = await bench.call("POST", f"{CAMERA}/ptz", **asked)
+            assert (status, answer["code"]) == (400, "invalid_purpose"), asked
+    chinese = {"command": "stop", "purpose": "案件\u3000七"}
+    assert (await bench.call("POST", f"{CAMERA}/ptz", json=chinese))[0] == 200
+    assert bench.sharing.audit.of(AuditKind.ACCESS)[-1].purpose == "案件\u3000七"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,11 @@ def _allowed(office: Office, action: Action = Action.LIVE) -> str:
     return decision.rule if decision.allowed else ""
 
 
+async def test_a_purpose_may_hold_the_wide_space_of_chinese_text() -> None:
+    grant = await Office().grants.apply(application(purpose="案件\u3000七"), CITY)
+    assert grant.application.purpose == "案件\u3000七"
+
+
 async def test_an_application_allows_nothing_until_it_is_approved() -> None:
     office = Office()
     grant = await office.grants.apply(application(), CITY, source="10.0.0.9")
@@ -306,6 +311,8 @@ async def test_a_deny_rule_overrides_an_emergency_grant() -> None:
         ({"actions": frozenset()}, "at least one action"),
         ({"purpose": ""}, "expected a purpose, got none"),
         ({"purpose": "a\nb"}, "expected a purpose of one line"),
+        ({"purpose": "a\x9b31m"}, "expected a purpose of one line"),
+        ({"ticket": "T\u202e7"}, "expected a ticket of one line"),
         ({"purpose": "x" * 501}, "at most 500 characters"),
         ({"ticket": "x" * 101}, "at most 100 characters"),
         ({"until": MONDAY}, "end of the grant is past"),
