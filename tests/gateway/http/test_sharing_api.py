@@ -570,10 +570,11 @@ async def test_each_step_of_a_camera_is_one_record_with_its_frame(bench: HttpBen
 
 async def test_a_purpose_is_one_line_that_commands_no_terminal(bench: HttpBench) -> None:
     for wrong in ("a\x9b31m", "a\u202eb", "a\nb", "a\u2028b"):
-        for asked in (
+        ways: list[dict[str, Any]] = [
             {"json": {"command": "stop", "purpose": wrong}},
             {"json": {"command": "stop"}, "headers": {"X-Gb-Purpose": quote(wrong)}},
-        ):
+        ]
+        for asked in ways:
             status, answer, _ = await bench.call("POST", f"{CAMERA}/ptz", **asked)
             assert (status, answer["code"]) == (400, "invalid_purpose"), asked
     chinese = {"command": "stop", "purpose": "案件\u3000七"}
