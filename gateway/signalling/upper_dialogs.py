@@ -30,14 +30,21 @@ class SipSubscription:
         dialog: The notifier's dialog.
         config: The platform, for charset and edition.
         timeout: Seconds to wait for the answer to a NOTIFY.
+        moved: Whether we have registered at another address since: whoever subscribed no longer counts then.
     """
 
     def __init__(
-        self, dialog: SubscriptionDialog, config: PlatformConfig, *, timeout: float
+        self,
+        dialog: SubscriptionDialog,
+        config: PlatformConfig,
+        *,
+        timeout: float,
+        moved: Callable[[], bool] = lambda: False,
     ) -> None:
         self._dialog = dialog
         self._config = config
         self._timeout = timeout
+        self._moved = moved
 
     async def notify(self, content: Content | None, *, expires: int, reason: str = "") -> bool:
         """Send NOTIFY and wait for its answer; False if the subscription is gone.
@@ -45,7 +52,7 @@ class SipSubscription:
         Any refusal counts: what was not taken would be missing in the platform's picture for ever, while a new
         subscription begins with all that is off-line.
         """
-        if self._dialog.ended:
+        if self._dialog.ended or self._moved():
             return False
         state = active_state(expires) if expires > 0 else terminated_state(reason or "timeout")
         body = b"" if content is None else serialize_for(self._config, content)

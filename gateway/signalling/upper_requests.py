@@ -257,6 +257,8 @@ class UpperRequests:
         message: ManscdpMessage,
         requester: UpperRequester,
     ) -> None:
+        home = _place(link)
+
         def accept(seconds: int) -> SipSubscription:
             first_edition = link.config.edition is Edition.V2011
             dialog = incoming.accept_subscribe(
@@ -265,7 +267,12 @@ class UpperRequests:
                 body=serialize_for(link.config, _agreed(message)) if first_edition else b"",
                 content_type=MANSCDP if first_edition else None,
             )
-            held = SipSubscription(dialog, link.config, timeout=self._timeout)
+            held = SipSubscription(
+                dialog,
+                link.config,
+                timeout=self._timeout,
+                moved=lambda: _place(link) not in {home, None},
+            )
             dialog.on_refresh = lambda again: self._refresh(link, held, again)
             dialog.on_end = lambda why: self._desk.subscription_ended(link, held, why)
             return held
@@ -358,6 +365,12 @@ class UpperRequests:
             status=status,
             detail=detail,
         )
+
+
+def _place(link: UpperPlatformLink) -> tuple[str, int] | None:
+    """Return the address we are registered at, or are registering."""
+    route = link.route
+    return None if route is None else (route.host, route.port)
 
 
 def _asks(body: bytes) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ from tests.support.upper_platform import PASSWORD, UPPER_ID, UpperPlatform, unti
 pytestmark = [pytest.mark.net, pytest.mark.timeout(60)]
 
 ADMIN = Subject(role="admin")
+RECORDER = "34020000001180000001"
+HIDDEN = "34020000001320000002"
+HIDE = f"""
+[[rule]]
+id = "not-that-one"
+effect = "deny"
+subjects = {{ platforms = ["*"] }}
+objects = {{ channels = ["{HIDDEN}"] }}
+actions = ["*"]
+"""
 
 
 class Scene:
@@ -168,3 +179,37 @@ async def test_a_platform_that_is_deleted_leaves_no_codes_behind(tmp_path: Path)
         await it.gateway.gateway.platforms.save(it.upper.config(local_id=""), PASSWORD)
         await it.upper.registered()
         await it.cameras(2)
+
+
+async def test_after_a_failover_the_next_server_learns_what_the_last_one_was_not_told(
+    tmp_path: Path,
+) -> None:
+    async with (
+        UpperPlatform(lower_id=SERVER_ID) as first,
+        UpperPlatform(lower_id=SERVER_ID, host="127.0.0.2") as second,
+        running_gateway(tmp_path, cascade={"notify_delay": 0.1}) as site,
+        Simulator(site.simulator_options(channels=3, catalog_items=3, audio=None)) as simulator,
+    ):
+        gateway = site.gateway
+        await gateway.policies.apply(POLICY, ADMIN)
+        await simulator.wait_registered()
+        await site.channels(RECORDER, 3)
+        config = first.config(local_id="", retry_delay=1)
+        config = replace(config, addresses=(*config.addresses, *second.config().addresses))
+        await gateway.platforms.save(config, PASSWORD)
+        await first.registered()
+        told = await first.subscribe_catalog()
+        before = {item.device_id for item in await first.query_catalog()}
+        first.register_status = 503
+        gateway.links.reconnect(UPPER_ID)
+        await second.registered()
+        # The first one would still take it, and the second one would never know.
+        await gateway.policies.apply(POLICY + HIDE, ADMIN)
+        await asyncio.sleep(1.5)
+        assert told.notifies == []
+        assert gateway.links.status(UPPER_ID).subscriptions == {}
+        again = await second.subscribe_catalog()
+        notify = await again.next()
+        assert [(item.device_id, item.event) for item in notify.items] == [(HIDDEN, "DEL")]
+        after = {item.device_id for item in await second.query_catalog()}
+        assert before - after == {HIDDEN}

@@ -20,6 +20,8 @@ from gb28181.manscdp.message import Content
 __all__ = ["CatalogNotifier"]
 
 MAX_SN: Final = 2**31 - 1
+OFFLINE_PAUSE: Final = 1.0
+"""Seconds after which a subscription looks again whether its platform is back."""
 
 log = structlog.get_logger()
 
@@ -86,6 +88,8 @@ class CatalogNotifier:
         if root == self._view.local_id:
             root = None
         sender = self._sender(root, send)
+        # What is told to a server that no longer counts, the one we move to would never learn.
+        sender.paused, sender.pause = (lambda: not self._link.online), OFFLINE_PAUSE
         sender.greet = True
         self._senders[subscription] = sender, gone
         self._start(subscription)

@@ -91,7 +91,9 @@ class Sender:
         self.is_waiting = False
         """Whether there is nothing to tell at the moment."""
         self.paused: Callable[[], bool] = lambda: False
-        """Whether nothing may be sent at the moment; looked at again after `push_retry`."""
+        """Whether nothing may be sent at the moment; looked at again after `pause`."""
+        self.pause = settings.push_retry
+        """Seconds."""
         self._view = view
         self._send = send
         self._new_sn = new_sn
@@ -169,7 +171,7 @@ class Sender:
             count = len(self.told.pending) - len(self._held) or int(self._outdated)
             wait: float | None
             if self.paused():
-                wait = self._settings.push_retry
+                wait = self.pause
             elif count <= 0:
                 self._since = None
                 wait = self._next_release(now)

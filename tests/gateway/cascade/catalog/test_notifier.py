@@ -120,6 +120,28 @@ async def test_changes_wait_for_the_delay_and_go_together() -> None:
     assert len(subscription.notified) == 2
 
 
+async def test_a_platform_that_is_offline_is_told_nothing_until_it_is_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notifier_module, "OFFLINE_PAUSE", 0.05)
+    world = World()
+    view = await some_view(world, CAMERA, CAMERA_2)
+    subscription, link = Subscription(ModelUpper(edition="2016")), Link(view.config)
+    subscription.upper.items = await query(view)
+    async with notifying(view, FAST, link) as notifier:
+        subscribe(notifier, subscription)
+        await until(lambda: bool(subscription.notified))
+        link.online = False
+        world.change(TOWN, CAMERA, online=False)
+        world.remove(TOWN, CAMERA_2)
+        await asyncio.sleep(0.3)
+        assert told(subscription) == []
+        link.online = True
+        await until(lambda: len(told(subscription)) == 2)
+        await settled(view, notifier)
+    assert subscription.upper.items.keys() == {item.device_id for item in view.items()}
+
+
 async def test_many_changes_do_not_wait() -> None:
     world = World()
     view = await some_view(world, *CAMERAS)
