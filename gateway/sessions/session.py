@@ -112,12 +112,16 @@ class LiveSession:
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:
-        """Hold it for somebody who is about to attach."""
+        """Hold it for somebody who is about to attach; meanwhile it does not end for want of viewers."""
         self.claims += 1
         try:
             yield
         finally:
             self.claims -= 1
+            if self._idle_since is not None:
+                # Who asked for it has the whole grace to come and watch.
+                self._idle_since = self._now()
+            self._wake.set()
 
     @property
     def idle_since(self) -> float | None:
@@ -187,7 +191,7 @@ class LiveSession:
                     ),
                 )
             )
-        if self._idle_since is not None and not self._way.keeps:
+        if self._idle_since is not None and not self.claims and not self._way.keeps:
             found.append(
                 (
                     self._idle_since + settings.no_readers_grace,

@@ -27,6 +27,7 @@ __all__ = [
     "ScriptedDirectory",
     "ScriptedMedia",
     "ScriptedSignaller",
+    "StandingWay",
     "device",
     "fixed_wall",
     "live_record",
@@ -306,6 +307,27 @@ def live_record(
     )
 
 
+class StandingWay:
+    """A way whose media comes at once, and goes on until the session ends."""
+
+    keeps = False
+
+    def __init__(self) -> None:
+        self.released: list[EndReason] = []
+
+    async def establish(self, session: SessionCore) -> None:
+        session.events.media_first_packet(1, "127.0.0.9:5000")
+        session.events.media_decodable()
+
+    def packet_came(self, session: SessionCore, ssrc: int, source: str) -> None: ...
+
+    def no_packet(self, session: SessionCore, wait: float) -> tuple[EndReason, str]:
+        return EndReason.NO_PACKET, ""
+
+    async def release(self, ended: Ended) -> None:
+        self.released.append(ended.reason)
+
+
 class BrokenWay:
     """A way with an error of ours in it."""
 
@@ -329,4 +351,4 @@ class BrokenWay:
         await self.releasing.wait()
 
 
-_checked_way: type[MediaWay] = BrokenWay
+_checked_ways: tuple[type[MediaWay], type[MediaWay]] = (BrokenWay, StandingWay)
