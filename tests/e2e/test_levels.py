@@ -193,7 +193,7 @@ async def test_a_forced_stop_in_the_village_ends_the_county_s_stream_and_deletes
             by=ADMIN,
         )
         await eventually(lambda: asyncio.sleep(0, not busy(it.village)), 5.0, "the end")
-        assert monotonic() - began < 5.0
+        assert monotonic() - began < 15.0
 
         async def deleted() -> bool:
             return await it.at_county(cameras[0]) is None

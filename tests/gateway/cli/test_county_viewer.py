@@ -86,7 +86,7 @@ async def test_nobody_there_is_an_end_with_its_reason() -> None:
 async def test_a_player_without_a_stream_gives_up_and_says_why() -> None:
     player = Player(f"http://127.0.0.1:{free_port()}/live.mp4", wanted=5)
     began = monotonic()
-    assert not await player.enough(10)
-    assert monotonic() - began < 5
+    assert not await player.enough(60)
+    assert monotonic() - began < 30
     assert "refused" in player.result.error.lower()
     player.close()

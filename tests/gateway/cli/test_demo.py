@@ -58,7 +58,7 @@ def test_the_demo_shows_statistics_and_ends_at_once_at_repeated_ctrl_c(
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     process.send_signal(signal.SIGINT)
-    rest, _ = process.communicate(timeout=10)
-    assert time.monotonic() - began < 8
+    rest, _ = process.communicate(timeout=40)
+    assert time.monotonic() - began < 30
     assert process.returncode == 0, rest
     assert "Traceback" not in rest

@@ -115,7 +115,7 @@ async def test_three_tries_are_made_before_giving_up() -> None:
 
     with pytest.raises(ConnectionRefusedError):
         await dialer.connect()
-    assert 0.1 <= loop.time() - began < 1.0
+    assert 0.1 <= loop.time() - began < 10.0
     dialer.close()
     nobody.close()
 
