@@ -4,9 +4,9 @@ import { api } from "../lib/api.js";
 import { h } from "../lib/element.js";
 import { dateTime, duration, number, t as common, words } from "../lib/i18n.js";
 import { link } from "../lib/route.js";
-import { badge, button, facts, field, notice } from "../lib/ui.js";
-import { said } from "../lib/codes.js";
-import { actionText, faultText, kindText, placeText, resultText, resultTone } from "./audit-words.js";
+import { badge, button, facts, field, notice, technical } from "../lib/ui.js";
+import { readable } from "../lib/codes.js";
+import { actionText, faultText, kindText, placeText, objectText, reasonText, resultText, resultTone } from "./audit-words.js";
 import { formDialog, formError, openDialog } from "./dialog.js";
 import { viaText, whoText } from "./parties.js";
 import { copyField } from "./secret.js";
@@ -133,10 +133,10 @@ export function showRecord(row, names) {
         [t("at"), dateTime(row.at, { full: true })], [t("kind"), kindText(row.kind)], [t("who"), [who, note].filter(Boolean).join(" · ")],
         row.subject.identity ? [t("identity"), h("span", { class: "mono" }, row.subject.identity)] : null,
         row.subject.gateways ? [t("gateways"), h("span", { class: "mono" }, row.subject.gateways)] : null,
-        [t("action"), actionText(row.action)], [t("object"), row.object_id && h("span", { class: "mono" }, row.object_id)],
+        [t("action"), actionText(row.action)], [t("object"), row.object_id && (objectText(row.object_id) !== row.object_id ? objectText(row.object_id) : h("span", { class: "mono" }, row.object_id))],
         row.channel_id ? [t("channel"), h("a", { class: "mono", href: link("channels", row.device_id, row.channel_id) }, `${row.device_id}/${row.channel_id}`)] : null,
         [t("result"), row.result && badge(resultText(row.result), resultTone(row.result))],
-        row.reason && row.reason !== "allowed" ? [t("reason"), said(row.reason)] : null, row.rule ? [t("rule"), ruleText(row.rule)] : null, row.detail ? [t("text"), row.detail] : null,
+        row.reason && row.reason !== "allowed" ? [t("reason"), reasonText(row)] : null, row.rule ? [t("rule"), ruleText(row.rule)] : null, row.detail ? [t("text"), readable(row.detail) || technical({ detail: row.detail })] : null,
         row.purpose ? [t("purpose"), row.purpose] : null, row.ticket ? [t("ticket"), row.ticket] : null,
         [t("source"), row.source && h("span", { class: "mono" }, row.source)], row.via ? [t("via"), viaText(row.via)] : null,
         row.open ? [t("ended"), h("a", { href: link("watching", { q: row.channel_id }) }, t("open"))] : row.ended ? [t("ended"), [resultText(row.ended), row.end_detail].filter(Boolean).join(" · ")] : null,

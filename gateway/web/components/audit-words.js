@@ -1,12 +1,13 @@
 // Words of the audit: kinds, what was done, results, faults and their places.
 
-import { said } from "../lib/codes.js";
+import { denied, said } from "../lib/codes.js";
 import { words } from "../lib/i18n.js";
 import { t as sharing } from "./sharing-words.js";
 
 export const strings = {
   zh: {
     "kind.access": "调阅", "kind.end": "调阅结束", "kind.policy": "共享策略", "kind.grant": "申请与授权", "kind.stop": "强制停止", "kind.platform": "上级平台", "kind.key": "密钥与部门", "kind.user": "用户",
+    "list.tree": "目录树", "list.channels": "通道列表", "list.sessions": "会话列表", "list.recordings/channels": "录像列表", "list.policy": "共享策略",
     "kind.push": "转推", "kind.audit": "审计自身",
     "do.create": "新建", "do.disable": "停用", "do.change": "修改", "do.delete": "删除", "do.rotate": "更换密钥", "do.order": "下达", "do.lift": "解除", "do.login": "登录", "do.logout": "退出登录", "do.authenticate": "认证", "do.search": "检索",
     "do.export": "导出", "do.started": "启动", "do.stopped": "停止", "do.retention": "按期清理", "do.apply": "生效", "do.approve": "批准", "do.reject": "驳回", "do.revoke": "撤销", "do.withdraw": "撤回", "do.emergency": "应急授权",
@@ -19,6 +20,7 @@ export const strings = {
   },
   en: {
     "kind.access": "Access", "kind.end": "End of access", "kind.policy": "Policy", "kind.grant": "Grants", "kind.stop": "Forced stop", "kind.platform": "Platform", "kind.key": "Keys, departments", "kind.user": "Users",
+    "list.tree": "The tree", "list.channels": "List of channels", "list.sessions": "List of sessions", "list.recordings/channels": "List of recordings", "list.policy": "The policy",
     "kind.push": "Push", "kind.audit": "The audit itself",
     "do.create": "Made", "do.disable": "Disabled", "do.change": "Changed", "do.delete": "Deleted", "do.rotate": "Key changed", "do.order": "Ordered", "do.lift": "Lifted", "do.login": "Login", "do.logout": "Logout", "do.authenticate": "Authentication",
     "do.search": "Searched", "do.export": "Exported", "do.started": "Started", "do.stopped": "Stopped", "do.retention": "Retention", "do.apply": "Applied", "do.approve": "Approved", "do.reject": "Rejected", "do.revoke": "Revoked",
@@ -48,6 +50,12 @@ export function resultText(result) {
   if (!result) return "";
   return t.has(`result.${result}`) ? t(`result.${result}`) : said(result);
 }
+
+/** Why it came out so. */
+export const reasonText = (row) => (row.result === "deny" ? denied(row.reason) : said(row.reason));
+
+/** What was looked at or changed; lists have words, all else is its code. */
+export const objectText = (object) => (t.has(`list.${object}`) ? t(`list.${object}`) : object);
 
 export const resultTone = (result) => ({ allow: "good", ok: "good", deny: "bad", failed: "bad" })[result] || "neutral";
 export const faultText = (code) => t.code("fault", code);

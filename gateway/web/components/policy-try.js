@@ -4,7 +4,7 @@ import { api, isAbort } from "../lib/api.js";
 import { View, define, h } from "../lib/element.js";
 import { number, words } from "../lib/i18n.js";
 import { go, link } from "../lib/route.js";
-import { said } from "../lib/codes.js";
+import { denied } from "../lib/codes.js";
 import { badge, button, card, empty, errorState, field, segmented, skeleton } from "../lib/ui.js";
 import { formError } from "./dialog.js";
 import { explanation } from "./policy-trace.js";
@@ -249,7 +249,7 @@ function decisionCell(decision) {
 
 function summary(seen) {
   return h("div", { class: "row row-wrap", role: "status" }, badge(t("allowed", { n: number(seen.allowed) }), seen.allowed ? "good" : "neutral"), badge(t("denied", { n: number(seen.denied) }), seen.denied ? "bad" : "neutral"),
-    Object.entries(seen.by_reason).map(([reason, count]) => h("span", { class: "muted" }, `${said(reason)} ${number(count)}`)));
+    Object.entries(seen.by_reason).map(([reason, count]) => h("span", { class: "muted" }, `${denied(reason)} ${number(count)}`)));
 }
 
 function kinds(seen) {

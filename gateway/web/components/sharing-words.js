@@ -1,7 +1,7 @@
 // Words of the sharing policy, the same on every page: actions, subjects, objects, obligations, decisions.
 
 import { h } from "../lib/element.js";
-import { codes, said } from "../lib/codes.js";
+import { codes, denied } from "../lib/codes.js";
 import { currentLanguage, words } from "../lib/i18n.js";
 import { badge } from "../lib/ui.js";
 
@@ -115,7 +115,7 @@ export function ruleText(rule) {
 /** Allowed or refused, and why. */
 export function decisionText(decision) {
   if (decision.allowed) return t("allowed");
-  const reason = said(decision.reason);
+  const reason = denied(decision.reason);
   return reason === decision.reason ? t("denied") : reason;
 }
 

@@ -23,15 +23,25 @@ export function said(code) {
   return code;
 }
 
+/** The words of a denial: some codes mean another thing where a session ends ("stopped"). */
+export function denied(code) {
+  return codes.has(`denied.${code}`) ? codes(`denied.${code}`) : said(code);
+}
+
+/** A sentence of the gateway for a reader: not an English one among Chinese words. */
+export function readable(sentence) {
+  return sentence && (currentLanguage() === "en" || /[\u4e00-\u9fff]/.test(sentence)) ? sentence : "";
+}
+
 /** {title, hint} of an ApiError, in the reader's language. */
 export function problemWords(error) {
   const { code, status, detail } = error;
-  const known = said(code);
+  const known = status === 403 ? denied(code) : said(code);
   // The server says precisely what it wanted; in Chinese only for codes that it has Chinese words for.
-  const readable = detail && (currentLanguage() === "en" || /[\u4e00-\u9fff]/.test(detail)) ? detail : "";
+  const sentence = readable(detail);
   const general = codes.has(`http.${status}`) ? codes(`http.${status}`) : codes("http.other");
-  const title = known !== code ? known : readable && readable.length <= 60 ? readable : general;
+  const title = known !== code ? known : sentence && sentence.length <= 60 ? sentence : general;
   const todo = codes.has(`httpdo.${status}`) ? codes(`httpdo.${status}`) : "";
-  const hint = remedy(code) || (readable !== title ? readable : "") || (title === general ? todo : "");
+  const hint = remedy(code) || (sentence !== title ? sentence : "") || (title === general ? todo : "");
   return { title, hint };
 }

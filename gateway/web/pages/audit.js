@@ -2,13 +2,12 @@
 
 import { View, define, h } from "../lib/element.js";
 import { api, isAbort } from "../lib/api.js";
-import { said } from "../lib/codes.js";
 import { dateTime, duration, number, words } from "../lib/i18n.js";
 import { go, link } from "../lib/route.js";
 import { may } from "../lib/session.js";
 import { badge, button, card, empty, errorState, facts, field, notice, pageHead, skeleton } from "../lib/ui.js";
 import { exportAudit, isoTime, localTime, showRecord, verifyAudit } from "../components/audit-acts.js";
-import { KINDS, actionText, kindText, resultText, resultTone } from "../components/audit-words.js";
+import { KINDS, actionText, kindText, objectText, reasonText, resultText, resultTone } from "../components/audit-words.js";
 import { loadParties, namesOf, viaText, whoCell } from "../components/parties.js";
 import { copyField } from "../components/secret.js";
 import { ACTIONS } from "../components/sharing-words.js";
@@ -166,13 +165,13 @@ export default define("page-audit", class extends View {
     const open = (event) => {
       if (!event.target.closest("a") && !String(getSelection())) showRecord(row, this.#names);
     };
-    const why = row.reason && row.reason !== "allowed" ? said(row.reason) : row.open ? t("open") : row.duration_s !== null ? duration(row.duration_s) : "";
+    const why = row.reason && row.reason !== "allowed" ? reasonText(row) : row.open ? t("open") : row.duration_s !== null ? duration(row.duration_s) : "";
     return h("tr", { key: row.seq, class: "table-link", onclick: open },
       h("td", null, h("button", { type: "button", class: "cell-button", "aria-label": t("open.record", { seq: row.seq }) },
         h("time", { class: "nowrap", datetime: row.at, title: `#${row.seq}` }, dateTime(row.at)))),
       h("td", { "data-title": who }, Object.keys(row.subject).length ? whoCell(row.subject, this.#names) : h("span", { class: "muted" }, row.source || "–")),
       h("td", { "data-title": what }, h("div", { class: "cell-main" }, h("span", null, actionText(row.action)), h("span", { class: "cell-note" }, [kindText(row.kind), row.via && viaText(row.via)].filter(Boolean).join(" · ")))),
-      h("td", { "data-title": object }, h("div", { class: "cell-main" }, h("span", { class: row.channel_id ? "mono" : null }, row.object_id || row.channel_id || "–"),
+      h("td", { "data-title": object }, h("div", { class: "cell-main" }, h("span", { class: row.channel_id ? "mono" : null }, objectText(row.object_id) || row.channel_id || "–"),
         row.purpose || row.ticket ? h("span", { class: "cell-note" }, [row.purpose, row.ticket].filter(Boolean).join(" · ")) : null)),
       h("td", { "data-title": result }, h("div", { class: "cell-main" }, h("span", null, row.result ? badge(resultText(row.result), resultTone(row.result)) : "–"), why ? h("span", { class: "cell-note" }, why) : null)));
   }

@@ -16,7 +16,7 @@ export const strings = {
     "token": "管理员令牌", "token.hint": "网关首次启动时显示在终端中，只显示一次。", "again": "再次输入密码",
     "setup": "创建并登录", "different": "两次输入不一致", "short": "密码至少 {n} 个字符", "weak": "此密码太容易猜到",
     "show": "显示密码", "hide": "隐藏密码", "caps": "大写锁定已打开",
-    "token.lost": "令牌找不到了？", "token.lost.how": "停止网关，删除数据目录中的 admin.token.hash 后重新启动，终端会显示新的令牌。",
+    "token.wrong": "管理员令牌不正确；请核对网关首次启动时显示的那一行", "token.lost": "令牌找不到了？", "token.lost.how": "停止网关，删除数据目录中的 admin.token.hash 后重新启动，终端会显示新的令牌。",
   },
   en: {
     "product": "GB/T 28181 gateway", "login.title": "Log in", "name": "Name", "password": "Password", "login": "Log in",
@@ -25,7 +25,7 @@ export const strings = {
     "again": "Password again", "setup": "Create and log in", "different": "The two are not the same",
     "short": "A password has at least {n} characters", "weak": "This password is too easy to guess",
     "show": "Show password", "hide": "Hide password", "caps": "Caps Lock is on",
-    "token.lost": "Lost the token?", "token.lost.how": "Stop the gateway, delete admin.token.hash in its data directory and start it again: it shows a new one.",
+    "token.wrong": "This is not the admin token: compare it with what the first start showed", "token.lost": "Lost the token?", "token.lost.how": "Stop the gateway, delete admin.token.hash in its data directory and start it again: it shows a new one.",
   },
 };
 const t = words(strings);
@@ -70,8 +70,9 @@ class Login extends View {
         else await login(values.name.trim(), values.password);
         return;
       } catch (error) {
-        this.#error = error;
-        this.#fields = error instanceof ApiError ? renamed(error.fields) : {};
+        const token = this.setup && error instanceof ApiError && error.code === "credential_wrong";
+        this.#error = token ? null : error;
+        this.#fields = token ? { token: t("token.wrong") } : error instanceof ApiError ? renamed(error.fields) : {};
       }
       this.#busy = false;
     }
@@ -81,9 +82,11 @@ class Login extends View {
   }
 
   #checked(values) {
-    if (values.password.length < MIN_PASSWORD) return { password: t("short", { n: MIN_PASSWORD }) };
-    if (strengthOf(values.password) < 2) return { password: t("weak") };
-    return values.password === values.again ? {} : { again: t("different") };
+    const wrong = {};
+    if (values.password.length < MIN_PASSWORD) wrong.password = t("short", { n: MIN_PASSWORD });
+    else if (strengthOf(values.password) < 2) wrong.password = t("weak");
+    if (values.password !== values.again) wrong.again = t("different");
+    return wrong;
   }
 
   render() {

@@ -78,7 +78,7 @@ def test_every_failure_to_authenticate_has_words_in_the_console() -> None:
 
 
 def test_every_denial_has_words_in_the_console() -> None:
-    general = ("denied.", "end.", "problem.", "trouble.")
+    general = ("denied.",)
     for language in dictionaries(CODES):
         said = {key.partition(".")[2] for key in language if key.startswith(general)}
         assert set(_DENIED) - said == set()
