@@ -39,7 +39,7 @@ export function hostOf(url) {
 
 const fields = (hook, departments) => [
   hook || !departments ? null : { name: "department", label: t("department"), type: "select", wide: true, required: true, value: departments[0]?.code ?? "", hint: departments.length ? t("department.hint") : t("none"), options: departments.map((item) => [item.code, item.name]) },
-  { name: "url", label: t("url"), type: "url", wide: true, required: true, maxlength: 1000, value: hook?.url ?? "", class: "mono", spellcheck: "false", autocapitalize: "none", placeholder: "https://", hint: t("url.hint") },
+  { name: "url", label: t("url"), type: "url", wide: true, required: true, maxlength: 1000, value: hook?.url ?? "", class: "mono", spellcheck: "false", autocapitalize: "none", hint: t("url.hint") },
   { name: "events", label: t("events"), type: "checks", value: hook?.events ?? EVENTS, options: EVENTS.map((event) => [event, eventText(event)]) },
 ].filter(Boolean);
 
