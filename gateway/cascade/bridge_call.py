@@ -41,6 +41,10 @@ NOT_SHARED = ("not_shared", "This platform was never given that code")
 """What goes on record where a platform has no catalogue at all."""
 
 
+_LOST = {"source_ended": BridgeEnd.SOURCE_ENDED, "relay_failed": BridgeEnd.INTERNAL_ERROR}
+"""What a relay's end means, by its code; any other is the receiver's doing."""
+
+
 class ChannelResolver(Protocol):
     """A platform's catalogue, as far as a call needs it."""
 
@@ -413,8 +417,8 @@ class BridgedCall:
 
     def sender_lost(self, code: str, detail: str) -> None:
         """The camera's stream or the upper's receiver is gone."""
-        end = BridgeEnd.SOURCE_ENDED if code == "source_ended" else BridgeEnd.UPPER_LOST
-        self.finish(end, f"{code}: {detail}" if end is BridgeEnd.UPPER_LOST else detail)
+        end = _LOST.get(code, BridgeEnd.UPPER_LOST)
+        self.finish(end, detail if end is BridgeEnd.SOURCE_ENDED else f"{code}: {detail}")
 
     # The end
 

@@ -492,6 +492,7 @@ async def test_every_bye_of_ours_says_why_in_words_that_give_nothing_away() -> N
                 480,
             ),
             (lambda sender: sender.events.sender_lost("unreachable", "nobody there"), 408),
+            (lambda sender: sender.events.sender_lost("relay_failed", "a fault of ours"), 500),
             (lambda sender: made.bridges.platform_offline(UPPER, "gone"), 408),
         ):
             call = made.invite(offer())

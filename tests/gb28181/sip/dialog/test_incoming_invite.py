@@ -77,6 +77,31 @@ def test_cancel_is_answered_200_and_the_invite_487() -> None:
     assert pair.accept() is None
 
 
+@pytest.mark.parametrize("method", ["CANCEL", "BYE"])
+def test_the_reason_of_a_withdrawn_invite_is_told(method: str) -> None:
+    pair = Pair(answer=None, provisional=180)
+    pair.call()
+    pair.network.run(0.1)
+    invite = parse(pair.platform.sent[0][1])
+    answer = parse(pair.device.sent[-1][1])
+    via = invite.headers.get("Via") or ""
+    withdraw = build_request(
+        method,
+        "sip:x@10.0.0.2",
+        via=via if method == "CANCEL" else f"{via}bye",
+        from_=invite.headers.get("From") or "",
+        to=(invite if method == "CANCEL" else answer).headers.get("To") or "",
+        call_id=invite.call_id,
+        cseq=1 if method == "CANCEL" else 2,
+        headers=[("Reason", 'SIP;cause=200;text="elsewhere"')],
+    )
+    flow = pair.device.flow_to(pair.platform)
+    pair.device.endpoint.receive_message(serialize(withdraw), flow, 0.1)
+    events = list(iter(pair.device.endpoint.next_event, None))
+    (cancelled,) = [event for event in events if isinstance(event, InviteCancelled)]
+    assert cancelled.reason == 'SIP 200 "elsewhere"'
+
+
 def test_cancel_without_invite_is_answered_481() -> None:
     pair = Pair(answer=None)
     pair.call()
