@@ -26,6 +26,8 @@ class RtpTrack:
     channels: int = 1
     fmtp: str = ""
     """Format parameters: parameter sets, profile, AudioSpecificConfig; without `a=fmtp:N`."""
+    reordered: bool = False
+    """Whether its pictures are known to come in another order than they are shown (B-frames)."""
 
 
 @dataclass(slots=True)

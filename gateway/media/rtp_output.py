@@ -245,7 +245,10 @@ class RtpOutput:
             # The queue overflowed meanwhile: what was looked at is gone.
             self.close("source_lost", "The stream came faster than it could be taken")
             return
-        self._tracks = RtpTracks(self._reader.queue[0], self._sound())
+        queue = self._reader.queue
+        # Already the key frame is shown later than it is decoded, if the source tells both.
+        reordered = any(unit.pts > unit.dts for unit in queue if unit.is_video)
+        self._tracks = RtpTracks(queue[0], self._sound(), reordered=reordered)
         self.opened_at = self._clock()
         self._priming = True
         self._drain()

@@ -36,9 +36,12 @@ class RtpTracks:
     Args:
         keyframe: With parameter sets.
         sound: A unit for which `is_sound` is true, or None without sound.
+        reordered: Whether pictures are known to come in another order than they are shown.
     """
 
-    def __init__(self, keyframe: MediaUnit, sound: MediaUnit | None) -> None:
+    def __init__(
+        self, keyframe: MediaUnit, sound: MediaUnit | None, *, reordered: bool = False
+    ) -> None:
         self._video = keyframe.codec
         self._sets = parameter_sets(keyframe.codec, keyframe.payload)
         self._audio = None if sound is None else sound.codec
@@ -51,6 +54,7 @@ class RtpTracks:
                 clock_rate=TICKS,
                 payload_type=VIDEO_TYPE,
                 fmtp=video_fmtp(self._video, self._sets),
+                reordered=reordered,
             )
         ]
         self._rate = g711.SAMPLE_RATE

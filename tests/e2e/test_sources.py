@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from gateway.domain.policy import Subject
@@ -24,6 +25,7 @@ from tests.support.foreign_sources import (
 )
 from tests.support.gateway import SERVER_ID, RunningGateway, eventually, running_gateway
 from tests.support.levels import POLICY
+from tests.support.offers import offer
 from tests.support.tls_front import tls_front
 from tests.support.upper_platform import PASSWORD, UpperPlatform
 
@@ -63,6 +65,16 @@ async def watched(gateway: RunningGateway, source: dict[str, Any]) -> dict[str, 
     return await decoded(playing["urls"]["flv"])
 
 
+async def answered_by_whep(gateway: RunningGateway, source: dict[str, Any]) -> tuple[int, str]:
+    playing = await gateway.api.play(source["device_id"], source["source_id"])
+    headers = {"Content-Type": "application/sdp"}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.post(playing["urls"]["whep"], data=offer(), headers=headers) as answer,
+    ):
+        return answer.status, str((await answer.json())["code"])
+
+
 @pytest.mark.parametrize("encoder", ["ffmpeg", "rtmp2sink", "rtmpsink"])
 async def test_whoever_has_the_key_publishes_and_is_watched(tmp_path: Path, encoder: str) -> None:
     async with gateway_with_sources(tmp_path) as gateway:
@@ -79,6 +91,9 @@ async def test_whoever_has_the_key_publishes_and_is_watched(tmp_path: Path, enco
             assert found["aac"] > 20
             stages = (await gateway.api.get("sessions"))["items"][0]["stages"]
             assert {"connected", "first_packet", "decodable", "first_output"} <= set(stages)
+            if encoder == "ffmpeg":
+                # It sends B-frames, of which browsers would show four pictures a second.
+                assert await answered_by_whep(gateway, source) == (406, "codec_not_supported")
             assert not {"invited", "answered", "port_leased"} & set(stages)
         await in_state(gateway, source["source_id"], "waiting_publisher")
 

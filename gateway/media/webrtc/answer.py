@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from gateway.domain.rtp_out import RtpTrack
 from gateway.domain.webrtc import CodecNotSupported
 from gateway.media.webrtc.offer import MediaSection, Offer, PayloadFormat
+from gateway.media.webrtc.order import REORDERED
 
 __all__ = [
     "AnswerSide",
@@ -77,8 +78,13 @@ def check_codecs(offer: Offer) -> None:
         )
 
 
-def select(offer: Offer, tracks: Sequence[RtpTrack]) -> Selection:
+def select(offer: Offer, tracks: Sequence[RtpTrack], *, reordered: bool = False) -> Selection:
     """Choose payload types for a stream's tracks.
+
+    Args:
+        offer: Of the viewer.
+        tracks: Of the stream.
+        reordered: Whether its pictures were seen to come in another order than they are shown.
 
     Raises:
         CodecNotSupported: `codec_not_supported`: the viewer cannot decode the stream's pictures.
@@ -92,6 +98,8 @@ def select(offer: Offer, tracks: Sequence[RtpTrack]) -> Selection:
             f"The camera sends {_WORDS.get(track.codec, track.codec)}{profile}, which this viewer's WebRTC offer "
             "does not have; use the fMP4 or HLS address instead",
         )
+    if reordered or track.reordered:
+        raise CodecNotSupported("codec_not_supported", REORDERED)
     found = next(((at, track) for at, track in enumerate(tracks) if track.kind == "audio"), None)
     if found is None:
         return Selection(video=video)

@@ -26,6 +26,7 @@ from gateway.media.webrtc.dtls import DtlsCertificate, DtlsServer, DtlsState
 from gateway.media.webrtc.ice import Address, IceLite
 from gateway.media.webrtc.offer import Offer, parse_fragment
 from gateway.media.webrtc.opus import OpusPacket, OpusSource
+from gateway.media.webrtc.order import REORDERED, PictureOrder
 from gateway.media.webrtc.ports import UdpLease
 from gateway.media.webrtc.sending import Group, MediaSending, SendPorts
 from gateway.media.webrtc.srtp import SrtpBench, SrtpReceiver, SrtpSender
@@ -101,6 +102,7 @@ class WebRtcViewer:
         self._ssrcs = {"video": _ssrc(), "audio": _ssrc()}
         self._cname = secrets.token_hex(8)
         self._group = Group(needs.group_frames, needs.group_bytes)
+        self._order = PictureOrder()
         self._newest: tuple[int, float] | None = None
         self._socket: PeerSocket | None = None
         self._ice: IceLite | None = None
@@ -147,7 +149,7 @@ class WebRtcViewer:
             raise WebRtcEnded(*self._ended)
         assert self._tracks is not None
         try:
-            self._selection = select(self._offer, self._tracks)
+            self._selection = select(self._offer, self._tracks, reordered=self._order.broken)
         except CodecNotSupported as exc:
             self.close(exc.code, exc.detail)
             raise
@@ -231,6 +233,9 @@ class WebRtcViewer:
     def frames(self, frames: Sequence[RtpFrame]) -> None:
         """Take what goes out together."""
         if self._ended is not None:
+            return
+        if self._order.look(frames) and self._selection is not None:
+            self.close("codec_not_supported", REORDERED)
             return
         self._group.take(frames)
         if frames[-1].track == 0:

@@ -122,6 +122,21 @@ async def test_tracks_are_told_once_before_the_frames_with_what_sdp_needs() -> N
         assert bench.plane.streams()[0].viewers == {"rtsp": 1}
 
 
+@pytest.mark.parametrize("ahead", [0, 7_200])
+async def test_a_source_with_b_frames_is_known_by_its_first_key_frame(ahead: int) -> None:
+    async with running() as bench:
+        taker = await bench.join()
+        units = [
+            MediaUnit(unit.codec, unit.dts + ahead, unit.dts, unit.keyframe, unit.payload)
+            for unit in video_units(count=3)
+        ]
+        bench.feed(interleave(units, g711_units(3)))
+        await settle()
+        assert taker.tracks[0].reordered is (ahead > 0)
+        # RTSP players get them as they are.
+        assert [frame.timestamp for frame in taker.of(0)] == [ahead, ahead + 3_600, ahead + 7_200]
+
+
 async def test_h265_and_aac_are_described_by_their_own_parameters() -> None:
     async with running() as bench:
         taker = await bench.join()

@@ -1,5 +1,7 @@
 """Answers: which of the viewer's payload types carry the stream, and what is refused in words."""
 
+from dataclasses import replace
+
 import pytest
 from aiortc.sdp import SessionDescription
 
@@ -108,6 +110,13 @@ def test_sound_that_the_viewer_cannot_take_is_left_out_with_a_remark() -> None:
 def test_sound_outside_the_bundle_is_left_out() -> None:
     text = CHROMIUM.replace("a=group:BUNDLE 0 1", "a=group:BUNDLE 0")
     assert select(parse_offer(text.encode()), [h264(), PCMA]).audio is None
+
+
+def test_pictures_that_come_in_another_order_than_shown_are_refused_in_words() -> None:
+    with pytest.raises(CodecNotSupported, match="B-frames"):
+        select(parse_offer(offer()), [replace(h264(), reordered=True)])
+    with pytest.raises(CodecNotSupported, match="B-frames"):
+        select(parse_offer(offer()), [h264()], reordered=True)
 
 
 def test_an_answer_bundles_nothing_that_the_offer_did_not() -> None:

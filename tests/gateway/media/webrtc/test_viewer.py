@@ -9,6 +9,7 @@ import pytest
 from aioice import stun
 
 from gateway.domain.errors import Unavailable
+from gateway.domain.rtp_out import RtpFrame
 from gateway.domain.webrtc import CodecNotSupported, PeerState, WebRtcEnded
 from gateway.media.options import MediaOptions
 from gateway.media.webrtc.media import EmbeddedWebRtc, WebRtcOptions
@@ -254,6 +255,21 @@ async def test_h265_is_refused_and_nothing_is_held() -> None:
         assert webrtc.count() == 0
         assert camera.stream.viewers() == {}
         await viewer.close()
+
+
+async def test_b_frames_end_a_viewer_with_the_word_that_makes_players_go_another_way() -> None:
+    # A camera without decoding times: that it has them shows only in what follows.
+    async with running() as (webrtc, camera), watching(webrtc) as (_, peer, events):
+        late = 10**9
+        for timestamp in (late, late - 3_600):
+            frame = RtpFrame(
+                track=0, timestamp=timestamp, payloads=[b"\x41x"], keyframe=False, size=2
+            )
+            peer.frames([frame])
+        await until(events.over)
+        assert events.ended is not None
+        assert events.ended[0] == "codec_not_supported"
+        assert camera.stream.viewers() == {}
 
 
 async def test_each_viewer_has_a_port_of_the_range_until_none_is_left() -> None:
