@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 log = structlog.get_logger()
+
+
+_Key = tuple[object, object]
 
 
 class DeliveryFailed(Exception):
@@ -127,13 +130,21 @@ class Delivery:
         self._queue = self._backlog.queue
         self._batch: list[Mapping[str, object]] = []
         """Taken from the queue and not yet delivered."""
+        self._named: Counter[_Key] = Counter(key for item in self._queue if (key := _key(item)))
+        """Events waiting that name a channel, by its device and code."""
         self._ready = asyncio.Event()
         if self._queue:
             self._ready.set()
         self._stopped = asyncio.Event()
 
     def offer(self, event: ChannelEvent) -> None:
-        """Take an event if this webhook wants such; never blocks."""
+        """Take an event if this webhook wants such; never blocks.
+
+        A channel that is not visible any more takes its name out of what still waits: a receiver that was out of
+        reach must not be told hours later what a camera is called that has become secret meanwhile.
+        """
+        if event.event is WebhookEvent.REMOVED:
+            self._hide_name((event.device_id, event.channel_id))
         if event.event in self.hook.events:
             self._take(
                 {
@@ -200,36 +211,47 @@ class Delivery:
                 self._ready.clear()
             if self._batch and await self._deliver() and not self._stopped.is_set():
                 self.status.delivered += len(self._batch)
+                self._named.subtract(key for item in self._batch if (key := _key(item)))
                 self._batch = []
+                self._named = +self._named
                 self.status.waiting = len(self._queue)
 
     def _take(self, event: Mapping[str, object]) -> None:
         if len(self._queue) >= self._options.queue:
-            self._queue.popleft()
+            dropped = _key(self._queue.popleft())
+            if dropped is not None:
+                self._named[dropped] -= 1
             self._backlog.missed += 1
             self.status.missed += 1
         self._queue.append(event)
+        if (key := _key(event)) is not None:
+            self._named[key] += 1
         self.status.waiting = len(self._batch) + len(self._queue)
         self._ready.set()
+
+    def _hide_name(self, key: _Key) -> None:
+        if self._named.pop(key, 0) <= 0:
+            return
+        for items in (self._batch, self._queue):
+            for number, item in enumerate(items):
+                if _key(item) == key:
+                    items[number] = {**item, "name": ""}
 
     async def _deliver(self) -> bool:
         """Try until the batch is taken; False when stopped or given up."""
         self._backlog.sequence += 1
-        text = json.dumps(
-            {
-                "webhook": self.hook.hook_id,
-                "department": self.hook.department,
-                "delivery": self._new_id(),
-                "sequence": self._backlog.sequence,
-                "missed": self._backlog.missed,
-                "events": self._batch,
-            },
-            ensure_ascii=False,
-        )
-        body = text.encode("utf-8", "replace")
         missed = self._backlog.missed
+        head = {
+            "webhook": self.hook.hook_id,
+            "department": self.hook.department,
+            "delivery": self._new_id(),
+            "sequence": self._backlog.sequence,
+            "missed": missed,
+        }
         while not self._stopped.is_set():
-            error = await self._try(body)
+            # Anew each time: a name may have been taken out.
+            text = json.dumps({**head, "events": self._batch}, ensure_ascii=False)
+            error = await self._try(text.encode("utf-8", "replace"))
             if error is None:
                 self._backlog.missed -= missed
                 return True
@@ -299,3 +321,8 @@ class Delivery:
                 self._secret, "POST", target, timestamp, nonce, body
             ),
         }
+
+
+def _key(event: Mapping[str, object]) -> _Key | None:
+    """Return device and code of the channel that an event names, None if it names none."""
+    return (event["device_id"], event["channel_id"]) if event.get("name") else None

@@ -107,6 +107,34 @@ def events(post: Post) -> list[tuple[str, str]]:
     return [(item["event"], item["channel_id"]) for item in json.loads(post.body)["events"]]
 
 
+async def test_a_receiver_out_of_reach_is_not_told_later_what_it_may_not_know_any_more() -> None:
+    async with running() as bench:
+        await bench.hook()
+        for name in ("c1", "c2"):
+            found = bench.fleet.channel(A, name)
+            assert found is not None
+            found.name = f"name of {name}"
+        bench.poster.answers = ["out of reach"] * 100_000
+        # One is on its way again and again, others wait behind it.
+        await bench.turn(online=False)
+        first = await bench.post()
+        assert "name of c1" in first.body.decode()
+        await bench.turn(online=True)
+        await bench.turn(online=False, name="c2")
+        bench.policy.give("urban", "c1")
+        await bench.settle()
+        while not bench.poster.posts.empty():
+            bench.poster.posts.get_nowait()
+        bench.poster.answers = []
+        seen = [await bench.post()]
+        while ("removed", "c1") not in events(seen[-1]):
+            seen.append(await bench.post())
+        told = b"".join(post.body for post in seen).decode()
+        assert "name of c1" not in told
+        assert "name of c2" in told
+        assert [kind for kind, name in events(seen[-1]) if name == "c1"][-1] == "removed"
+
+
 async def test_a_change_arrives_signed_as_a_request_of_ours() -> None:
     async with running() as bench:
         hook, secret = await bench.hook()
