@@ -49,7 +49,7 @@ class Cli:
         except ConfigError as exc:
             self.err.print(self.say("bad_config"), style="red")
             for problem in exc.problems:
-                self.err.print(f"  {problem}")
+                self.err.print(f"  {self.say.problem(problem)}", soft_wrap=True)
             raise typer.Exit(USAGE) from None
         if self.data_dir is not None:
             settings = settings.model_copy(update={"data_dir": self.data_dir})

@@ -10,6 +10,7 @@ from gateway.cli import view
 from gateway.cli.api import Api, ApiRefused, ApiUnreachable
 from gateway.cli.check import Finding, Level, check_machine
 from gateway.cli.context import UNHEALTHY, Cli
+from gateway.cli.text_config import config_zh
 from gateway.config.model import ConfigError, load_settings
 
 __all__ = ["run"]
@@ -130,7 +131,7 @@ def _bad_setting(problem: str) -> Finding:
     return Finding(
         "config",
         Level.FAIL,
-        problem,
+        config_zh(problem),
         problem,
         "修改配置后用 gateway check-config 复查",
         "Correct it and look again with gateway check-config",

@@ -308,7 +308,7 @@ def check_config(
         else:
             cli.err.print(cli.say("config_bad", count=len(exc.problems)), style="red")
             for problem in exc.problems:
-                cli.err.print(f"  {problem}")
+                cli.err.print(f"  {cli.say.problem(problem)}", soft_wrap=True)
         raise typer.Exit(UNHEALTHY) from None
     values = _masked(settings)
     if as_json:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from gateway.cli.text_codes import CODES_ZH
+from gateway.cli.text_config import config_zh
 from gateway.cli.text_county import COUNTY_TEXT
 from gateway.cli.text_push import PUSH_TEXT
 from gateway.cli.text_record import RECORD_TEXT
@@ -230,6 +231,10 @@ class Say:
     def code(self, table: str, code: str, /) -> str:
         """Return a stable code in words, as far as the language has them."""
         return CODES_ZH[table].get(code, code) if self.language == "zh" else code
+
+    def problem(self, sentence: str, /) -> str:
+        """Return a sentence about a configuration that cannot be used."""
+        return config_zh(sentence) if self.language == "zh" else sentence
 
     def pick(self, words: Mapping[str, str]) -> str:
         """Return one of `{"zh": ..., "en": ...}`."""
