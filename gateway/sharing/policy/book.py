@@ -236,6 +236,8 @@ class PolicyBook:
         compiled = await asyncio.to_thread(_compile, self.text(version), version)
         async with self._changing:
             self._check_expected(expected)
+            # While this waited its turn it may have been the oldest and gone.
+            self.text(version)
             if version != self.current.version:
                 await self._activate(compiled, author, "activate", comment, host)
             return self._active()

@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 import itertools
+from collections.abc import Awaitable
 
 import pytest
 
 from gateway.domain.audit import AuditKind
 from gateway.domain.errors import Conflict, NotFound, Unavailable
 from gateway.sharing.policy import book as book_module
-from gateway.sharing.policy.book import PolicyBook
+from gateway.sharing.policy.book import PolicyBook, PolicyVersion
 from gateway.sharing.policy.error import PolicyError
 from tests.support.platform_book import AuditList, MemoryDocuments
 from tests.support.policy import ADMIN, CITY, rule
@@ -183,3 +184,37 @@ async def test_the_oldest_versions_go_but_never_the_active_one(
     await shelf.book.apply(TWO, ADMIN)
     assert [version.number for version in shelf.book.versions()] == [6]
     assert sorted(shelf.documents.collections["policy"]) == ["00000006", "active"]
+
+
+async def test_a_version_that_goes_while_it_is_asked_for_is_not_put_into_force(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(book_module, "MAX_VERSIONS", 1)
+    shelf = Shelf()
+    await shelf.book.apply(ONE, ADMIN)
+    held: list[asyncio.Future[None]] = []
+    shelf.documents.held = held
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        applying = tasks.create_task(shelf.book.apply(TWO, ADMIN))
+        while not held:
+            await asyncio.sleep(0.01)
+        activating = tasks.create_task(_code(shelf.book.activate(1, ADMIN)))
+        # It is read, and waits for its turn.
+        await asyncio.sleep(0.2)
+        while not activating.done():
+            for future in held:
+                if not future.done():
+                    future.set_result(None)
+            await asyncio.sleep(0.01)
+    assert activating.result() == "version_unknown"
+    assert applying.result().number == 2
+    assert [version.number for version in shelf.book.versions() if version.active] == [2]
+    assert shelf.book.current.version == 2
+
+
+async def _code(changing: Awaitable[PolicyVersion]) -> str:
+    try:
+        await changing
+    except NotFound as exc:
+        return exc.code
+    return ""
