@@ -47,7 +47,7 @@ class Site:
 async def site(folder: Path, **options: Any) -> AsyncIterator[Site]:
     async with (
         # Over TCP the camera loses nothing either, and it waits for players that are slow to start.
-        running_gateway(folder, media={"transport": "tcp_passive", "no_readers_grace": 4.0}) as it,
+        running_gateway(folder, media={"transport": "tcp_passive", "no_readers_grace": 8.0}) as it,
         Simulator(it.simulator_options(**options)) as simulator,
     ):
         async with asyncio.timeout(10):

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.simulator import Simulator, SimulatorOptions
 from gb28181.es.unit import Codec
+from tests.support.sipp import until_listening
 
 pytestmark = [
     pytest.mark.net,
@@ -84,7 +85,7 @@ async def registrar(port: int, calls: int, folder: Path) -> Sipp:
         *("-key", "password", "12345678"),
         folder=folder,
     )
-    await asyncio.sleep(0.5)  # sipp says nowhere that it listens
+    await until_listening(port)
     return sipp
 
 

@@ -13,6 +13,7 @@ import pytest
 from gateway.domain.platform import PlatformAddress, PlatformConfig, PlatformEvent
 from gb28181.manscdp import CatalogItem
 from tests.support.platform_catalog import SHARED, FixedCatalog, ServingGateway, serving
+from tests.support.sipp import until_listening
 from tests.support.upper_platform import LOWER_ID, PASSWORD, UPPER_ID, until
 
 pytestmark = [
@@ -73,8 +74,8 @@ async def upper(calls: int, folder: Path, port: int) -> AsyncIterator[Sipp]:
         *("-p", str(port), "-key", "password", PASSWORD),
         folder=folder,
     )
-    await asyncio.sleep(0.5)  # sipp says nowhere that it listens
     try:
+        await until_listening(port)
         yield sipp
     finally:
         await sipp.stop()

@@ -19,11 +19,20 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["MODES", "Sipp", "SippMessage", "free_sip_port", "probe_ps", "ps_of", "read_xml"]
+__all__ = [
+    "MODES",
+    "Sipp",
+    "SippMessage",
+    "free_sip_port",
+    "probe_ps",
+    "ps_of",
+    "read_xml",
+    "until_listening",
+]
 
 SCENARIOS = Path(__file__).parents[1] / "integration" / "scenarios"
 MODES = {"UDP": "u1", "TCP": "t1"}
-START_WAIT = 5.0
+START_WAIT = 20.0
 """Seconds in which sipp opens its port."""
 FINISH_WAIT = 10.0
 """Seconds in which sipp ends once it was asked to."""
@@ -130,7 +139,7 @@ class Sipp:
             scenario, folder, "-p", str(port), transport=transport, keys=keys, name=name
         )
         try:
-            await sipp._listening(port, transport)
+            await until_listening(port, transport)
             yield sipp
             sipp._process.send_signal(signal.SIGUSR1)
             await sipp.finish()
@@ -184,11 +193,12 @@ class Sipp:
     def _said(self) -> str:
         return self._output.read_text("latin-1")[-3000:]
 
-    async def _listening(self, port: int, transport: str) -> None:
-        """sipp says nowhere that it listens: the system knows."""
-        async with asyncio.timeout(START_WAIT):
-            while not await asyncio.to_thread(_listens, port, transport):
-                await asyncio.sleep(0.02)
+
+async def until_listening(port: int, transport: str = "UDP") -> None:
+    """Wait for sipp's port to be open: it says nowhere that it listens, the system knows."""
+    async with asyncio.timeout(START_WAIT):
+        while not await asyncio.to_thread(_listens, port, transport):
+            await asyncio.sleep(0.02)
 
 
 def _listens(port: int, transport: str) -> bool:
