@@ -15,6 +15,7 @@ from gateway.media.hub import Hub, HubReader
 from gateway.media.options import MediaOptions
 from gateway.media.output import Output, OutputOwner
 from gateway.media.reader import StreamReader
+from gateway.media.steady import SteadyAac
 from gateway.media.timeline import Timeline
 from gateway.media.viewer import ChunkFeed, ChunkSink
 from gateway.media.worker import MediaWorker
@@ -66,6 +67,7 @@ class LiveStream:
     ) -> None:
         self.hub = Hub(max_frames=options.gop_frames, max_bytes=options.gop_bytes)
         self.timeline = Timeline()
+        self._steady = SteadyAac()
         self.video: TrackInfo | None = None
         self.audio: TrackInfo | None = None
         self._name = name
@@ -99,6 +101,8 @@ class LiveStream:
         publish, repair = self.hub.publish, self.timeline.feed
         for raw in units:
             if not (raw.is_video or self._options.audio):
+                continue
+            if raw.codec is Codec.AAC and not self._steady.admits(raw.payload):
                 continue
             unit = repair(raw, now)
             if unit.keyframe and unit.is_video:
