@@ -52,7 +52,7 @@ async def house(hold: float = 60.0) -> AsyncIterator[House]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(15):
         while not condition():
             await asyncio.sleep(0.001)
 
