@@ -121,7 +121,7 @@ class PushProcess:
             self._pending_bytes += len(data)
             if self._pending_bytes > MAX_PENDING:
                 self.close("push_timeout", "The process that sends to the target did not start")
-        else:
+        elif not self._stdin.is_closing():  # a child that has ended says why, see `run`
             self.sent += len(data)
             self._stdin.write(data)
 
