@@ -7,7 +7,7 @@ from gb28181.aio.errors import SipTimeout, SipTransportError
 from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
 from gb28181.sip.message import Response
 from gb28181.sip.transaction.events import Failure
-from gb28181.sip.transaction.layer import ClientTransaction
+from gb28181.sip.transaction.user import ClientTransaction
 
 __all__ = ["Outcomes", "error_of"]
 

@@ -12,12 +12,8 @@ from gb28181.sip.message import Request
 from gb28181.sip.serializer import serialize
 from gb28181.sip.transaction.deadlines import DeadlineQueue
 from gb28181.sip.transaction.flow import Flow
-from gb28181.sip.transaction.layer import (
-    ClientTransaction,
-    RequestUser,
-    ServerTransaction,
-    TransactionLayer,
-)
+from gb28181.sip.transaction.layer import TransactionLayer
+from gb28181.sip.transaction.user import ClientTransaction, RequestUser, ServerTransaction
 
 __all__ = ["DialogContext", "Usage", "UsageKind"]
 

@@ -13,7 +13,7 @@ from gb28181.sip.message import Request, Response
 from gb28181.sip.serializer import serialize
 from gb28181.sip.transaction.events import Failure
 from gb28181.sip.transaction.flow import Flow
-from gb28181.sip.transaction.layer import ServerTransaction
+from gb28181.sip.transaction.user import ServerTransaction
 
 __all__ = ["IncomingInvite", "InviteCancelled"]
 

@@ -13,7 +13,7 @@ from gb28181.sip.dialog.reinvite import Reinvite
 from gb28181.sip.header.reason import Reason, readable_reason
 from gb28181.sip.message import Request
 from gb28181.sip.transaction.flow import Flow
-from gb28181.sip.transaction.layer import ClientTransaction, ServerTransaction
+from gb28181.sip.transaction.user import ClientTransaction, ServerTransaction
 
 __all__ = [
     "EndCause",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from gb28181.sip.message import Response
 from gb28181.sip.transaction.events import Failure
 from gb28181.sip.transaction.flow import Flow
-from gb28181.sip.transaction.layer import ClientTransaction
+from gb28181.sip.transaction.user import ClientTransaction
 
 __all__ = ["ReportingUser", "RequestFailed", "ResponseReceived", "SilentUser"]
 

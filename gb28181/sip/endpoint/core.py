@@ -43,12 +43,8 @@ from gb28181.sip.parser import parse
 from gb28181.sip.serializer import serialize
 from gb28181.sip.timers import TimerConfig
 from gb28181.sip.transaction.flow import Flow
-from gb28181.sip.transaction.layer import (
-    ClientTransaction,
-    Outgoing,
-    ServerTransaction,
-    TransactionLayer,
-)
+from gb28181.sip.transaction.layer import Outgoing, TransactionLayer
+from gb28181.sip.transaction.user import ClientTransaction, ServerTransaction
 
 __all__ = ["SipEndpoint"]
 

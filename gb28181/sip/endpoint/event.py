@@ -22,7 +22,7 @@ from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
 from gb28181.sip.dialog.subscriber import Subscriber, SubscriberEnded
 from gb28181.sip.message import Request
 from gb28181.sip.transaction.flow import Flow
-from gb28181.sip.transaction.layer import ServerTransaction
+from gb28181.sip.transaction.user import ServerTransaction
 
 __all__ = ["EndpointStats", "Event", "MessageRefused", "RequestReceived"]
 

@@ -15,8 +15,8 @@ from gb28181.sip.endpoint.policy import ACCEPT, examine
 from gb28181.sip.message import Request
 from gb28181.sip.serializer import serialize
 from gb28181.sip.transaction.flow import Flow
-from gb28181.sip.transaction.layer import ServerTransaction
 from gb28181.sip.transaction.matching import server_key
+from gb28181.sip.transaction.user import ServerTransaction
 
 __all__ = ["RequestReceiver"]
 

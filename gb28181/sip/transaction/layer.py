@@ -1,12 +1,10 @@
 """All transactions of one endpoint (RFC 3261 17): matching, timers, bounds, and what goes out."""
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable
-from typing import Protocol
 
 from gb28181.limits import (
     MAX_ANSWERED_TRANSACTIONS,
-    MAX_BRIEF_ANSWERS,
     MAX_REFUSED_INVITES,
     MAX_TRANSACTIONS,
 )
@@ -14,6 +12,7 @@ from gb28181.sip.build import build_request
 from gb28181.sip.message import Request, Response
 from gb28181.sip.serializer import serialize
 from gb28181.sip.timers import TimerConfig
+from gb28181.sip.transaction.brief import BriefAnswers
 from gb28181.sip.transaction.deadlines import DeadlineQueue
 from gb28181.sip.transaction.events import (
     Deliver,
@@ -30,91 +29,16 @@ from gb28181.sip.transaction.invite_server import InviteServerTransaction
 from gb28181.sip.transaction.matching import client_key
 from gb28181.sip.transaction.non_invite_client import NonInviteClientTransaction
 from gb28181.sip.transaction.non_invite_server import NonInviteServerTransaction
+from gb28181.sip.transaction.user import (
+    ClientTransaction,
+    RequestUser,
+    ServerTransaction,
+)
 
-__all__ = [
-    "AnswerUser",
-    "ClientTransaction",
-    "Outgoing",
-    "RequestUser",
-    "ServerTransaction",
-    "TransactionLayer",
-]
+__all__ = ["Outgoing", "TransactionLayer"]
 
 _SWEEP_SLACK = 0.25
 """Answered requests are forgotten up to this much late, so that thousands share one timer."""
-_BRIEF = 8.0
-"""Seconds for which an answer without a transaction is repeated: four retransmissions."""
-
-
-class RequestUser(Protocol):
-    """Who sent a request and wants to know what becomes of it."""
-
-    def response_received(
-        self, transaction: "ClientTransaction", response: Response, flow: Flow, now: float
-    ) -> None:
-        """Take a response; for an INVITE also every repeated 2xx."""
-
-    def request_failed(
-        self, transaction: "ClientTransaction", failure: Failure, now: float
-    ) -> None:
-        """Learn that no final response will come."""
-
-
-class AnswerUser(Protocol):
-    """Who answers an INVITE."""
-
-    def ack_received(self, ack: Request, now: float) -> None:
-        """Learn of an ACK that came with the branch of an INVITE answered with 2xx."""
-
-    def answer_failed(self, failure: Failure, now: float) -> None:
-        """Learn that a refusal was never acknowledged, or that an answer could not be sent."""
-
-
-class ClientTransaction:
-    """A request of ours under way."""
-
-    __slots__ = ("armed", "flow", "key", "machine", "request", "user")
-
-    def __init__(
-        self,
-        key: str,
-        request: Request,
-        flow: Flow,
-        machine: InviteClientTransaction | NonInviteClientTransaction,
-        user: RequestUser,
-    ) -> None:
-        self.key = key
-        self.request = request
-        self.flow = flow
-        self.machine = machine
-        self.user = user
-        self.armed: float | None = None
-
-
-class ServerTransaction:
-    """A request of a peer that is being, or has been, answered."""
-
-    __slots__ = ("armed", "flow", "key", "machine", "request", "user")
-
-    def __init__(
-        self,
-        key: str,
-        request: Request,
-        flow: Flow,
-        machine: InviteServerTransaction | NonInviteServerTransaction,
-    ) -> None:
-        self.key = key
-        self.request: Request | None = request
-        """None once it has been answered: only the response bytes are kept."""
-        self.flow = flow
-        self.machine = machine
-        self.user: AnswerUser | None = None
-        self.armed: float | None = None
-
-    @property
-    def answered(self) -> bool:
-        """Whether a final response was given."""
-        return self.request is None
 
 
 Outgoing = tuple[bytes, Flow, ClientTransaction | ServerTransaction | None]
@@ -145,7 +69,7 @@ class TransactionLayer:
         self._unanswered: list[ServerTransaction] = []
         # INVITEs refused whose ACK may never come: strangers' must not stand in the way of devices.
         self._refused: set[ServerTransaction] = set()
-        self._brief: OrderedDict[str, _Brief] = OrderedDict()
+        self._brief = BriefAnswers()
         self._by_connection: dict[int, dict[ClientTransaction | ServerTransaction, None]] = {}
         self._outbox: list[Outgoing] = []
 
@@ -231,19 +155,17 @@ class TransactionLayer:
         """
         if transaction.request is None:
             return
-        if len(self._brief) >= MAX_BRIEF_ANSWERS:
-            self._brief.popitem(last=False)
-        self._brief[transaction.key] = (now + _BRIEF, _details(transaction.request), response)
+        self._brief.keep(transaction.key, transaction.request, response, now)
         self.drop(transaction)
         self._outbox.append((response, transaction.flow, None))
 
     def repeat(self, key: str, request: Request, flow: Flow, now: float) -> bool:
         """Answer a retransmission of what was answered briefly; False if it is none."""
-        kept = self._brief.get(key)
-        if kept is None or kept[0] <= now or kept[1] != _details(request):
+        response = self._brief.find(key, request, now)
+        if response is None:
             return False
         self.absorbed += 1
-        self._outbox.append((kept[2], flow, None))
+        self._outbox.append((response, flow, None))
         return True
 
     def drop(self, transaction: ServerTransaction) -> None:
@@ -428,17 +350,6 @@ class TransactionLayer:
             self._refused.discard(transaction)
             if self._servers.get(transaction.key) is transaction:
                 del self._servers[transaction.key]
-
-
-_Details = tuple[int, str | None]
-_Brief = tuple[float, _Details, bytes]
-"""Until when, for which request, with which bytes."""
-
-
-def _details(request: Request) -> _Details:
-    """Return what tells requests apart whose device never changes its branch."""
-    authorization = request.headers.index.get("authorization")
-    return request.cseq.number, authorization[0] if authorization else None
 
 
 def _refusal_ack(invite: Request, response: Response) -> Request:

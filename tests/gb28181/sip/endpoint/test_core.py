@@ -9,7 +9,7 @@ from gb28181.sip.dialog.request import RequestFailed, ResponseReceived
 from gb28181.sip.endpoint import Flow, MessageRefused, RequestReceived, SipEndpoint, receiver
 from gb28181.sip.message import Response
 from gb28181.sip.parser import parse
-from gb28181.sip.transaction import layer
+from gb28181.sip.transaction import brief, layer
 from gb28181.sip.transaction.events import Failure
 from tests.support.net import token_maker
 
@@ -241,7 +241,7 @@ def test_a_device_that_never_changes_its_branch_is_heard_after_its_challenge() -
 
 
 def test_stateless_answers_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layer, "MAX_BRIEF_ANSWERS", 2)
+    monkeypatch.setattr(brief, "MAX_BRIEF_ANSWERS", 2)
     endpoint = new_endpoint()
     for number in range(3):
         endpoint.receive_message(request("REGISTER", branch=f"z9hG4bK{number}"), UDP, 0.0)
