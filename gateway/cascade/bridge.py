@@ -12,7 +12,8 @@ from datetime import datetime
 
 import structlog
 
-from gateway.cascade.bridge_call import BridgedCall, ChannelResolver, RelaySource
+from gateway.cascade.bridge_call import BridgedCall
+from gateway.cascade.bridge_ports import ChannelResolver, RelaySource
 from gateway.cascade.ports import (
     IdentityPath,
     IncomingCall,

@@ -6,98 +6,33 @@ the upper's dialog, the relay and the SSRC back.
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
-from typing import Protocol
 
 import structlog
 
+from gateway.cascade.bridge_admission import Admission, admit
+from gateway.cascade.bridge_media import BridgeMedia
+from gateway.cascade.bridge_ports import BridgeOwner
 from gateway.cascade.bridge_terms import MediaTerms
-from gateway.cascade.ports import (
-    CallLeg,
-    IdentityPath,
-    IncomingCall,
-    UpperLink,
-    UpperRequester,
-)
+from gateway.cascade.ports import CallLeg, IncomingCall, UpperLink, UpperRequester
 from gateway.cascade.refusal import Refused, farewell, refusal_of
 from gateway.domain.bridge import BridgeEnd, BridgeRecord
-from gateway.domain.device import Channel, DeviceAddress, MediaTransport
-from gateway.domain.errors import Conflict, Forbidden, GatewayError
-from gateway.domain.media import Sender, SenderEvents, SenderSpec
+from gateway.domain.device import MediaTransport
+from gateway.domain.errors import Conflict, GatewayError
+from gateway.domain.media import Sender, SenderSpec
 from gateway.domain.platform import Edition, IdMode, PlatformEvent
-from gateway.domain.policy import Access, AccessContext, AccessControl, AccessRequest, Action
+from gateway.domain.policy import Access
 from gateway.domain.session import SessionRecord, Stage
-from gateway.domain.signalling import Origin
 from gb28181.errors import Gb28181Error, SdpError
 from gb28181.ids import DeviceId, IdKind
 
-__all__ = ["BridgeOwner", "BridgedCall", "ChannelResolver", "RelaySource"]
+__all__ = ["BridgedCall"]
 
 log = structlog.get_logger()
 
 ACK_DEADLINE = 40.0
 """Seconds after our 200 in which SIP must report an ACK or its absence (64*T1 is 32); a last resort."""
-NOT_SHARED = ("not_shared", "This platform was never given that code")
-"""What goes on record where a platform has no catalogue at all."""
-
-
 _LOST = {"source_ended": BridgeEnd.SOURCE_ENDED, "relay_failed": BridgeEnd.INTERNAL_ERROR}
 """What a relay's end means, by its code; any other is the receiver's doing."""
-
-
-class ChannelResolver(Protocol):
-    """A platform's catalogue, as far as a call needs it."""
-
-    def resolve(self, shared_id: str) -> Channel | None:
-        """The channel a platform knows under this code; None if it was never given it, or may not see it now."""
-
-    def why_unknown(self, shared_id: str) -> tuple[str, str]:
-        """Why there is none, for the record: a reason and a sentence."""
-
-
-class RelaySource(Protocol):
-    """The live sessions."""
-
-    def has_stream(self, device_id: str, channel_id: str, stream: int) -> bool:
-        """Whether a channel is known to have a stream beside its main one."""
-
-    async def relay(
-        self,
-        device_id: str,
-        channel_id: str,
-        make: Callable[[SessionRecord], SenderSpec],
-        events: SenderEvents,
-        *,
-        stream: int = 0,
-        origin: Origin | None = None,
-    ) -> tuple[SessionRecord, Sender]:
-        """Open a relay of a channel's stream, starting the stream if need be."""
-
-
-class BridgeOwner(Protocol):
-    """What all bridged calls share; `Bridges` is it."""
-
-    own_id: str
-    identities: IdentityPath
-    sources: RelaySource
-    access: AccessControl
-    views: Callable[[str], ChannelResolver | None]
-    local_host: Callable[[DeviceAddress], str]
-    now: Callable[[], float]
-    wall: Callable[[], datetime]
-    late_offer_transport: MediaTransport
-
-    def count_of(self, platform_id: str) -> int:
-        """How many a platform has."""
-
-    def lease_ssrc(self, wanted: int | None) -> int:
-        """Return an SSRC no other stream to an upper uses now."""
-
-    def release_ssrc(self, ssrc: int) -> None:
-        """Give an SSRC back."""
-
-    def ask_key_frame(self, record: BridgeRecord) -> None:
-        """Ask the camera of a bridge for a key frame."""
 
 
 class BridgedCall:
@@ -124,8 +59,7 @@ class BridgedCall:
         self._sender: Sender | None = None
         self._access: Access | None = None
         self._ssrc: int | None = None
-        self._terms: MediaTerms | None = None
-        self._origin: Origin | None = None
+        self._media: BridgeMedia | None = None
         self._acked = False
         self._joined = False
         """Whether the camera's stream ran already."""
@@ -159,9 +93,12 @@ class BridgedCall:
     # Setting up
 
     async def _establish(self) -> None:
-        channel = self._admit()
-        owner, record, terms = self._owner, self.record, self._terms
-        assert terms is not None
+        owner, record = self._owner, self.record
+        admission = admit(
+            owner, record, self._link, self._call, self._requester, on_stop=self._stopped
+        )
+        self._access = admission.access
+        terms = admission.terms
         record.transport = terms.transport.value
         offer = terms.offer
         wanted = offer.ssrc if offer is not None and self._link.config.echo_ssrc else None
@@ -186,7 +123,7 @@ class BridgedCall:
                 rtcp=self._link.config.rtcp,
             )
 
-        await self._open(channel, make)
+        await self._open(admission, make)
         if self._end is not None:
             end, detail = self._end
             # An upper that cancelled has had its 487; to whoever may no longer, or is to be let go, that is said.
@@ -195,63 +132,13 @@ class BridgedCall:
         assert self._sender is not None
         self._accept(terms, self._sender)
 
-    def _admit(self) -> Channel:
-        """Look at the INVITE; returns the channel it may have."""
-        owner, link, call = self._owner, self._link, self._call
-        view = owner.views(link.config.platform_id)
-        channel = None if view is None else view.resolve(call.target)
-        request = AccessRequest(
-            subject=self._requester.subject,
-            action=Action.LIVE,
-            channel=channel,
-            object_id=call.target[:64],
-            context=AccessContext(
-                at=owner.wall(), zone=link.config.zone, source=self._requester.source
-            ),
-            via="sip",
-        )
-        if channel is None:
-            # The same answer whether it exists or not, and whatever the offer looks like.
-            why = NOT_SHARED if view is None else view.why_unknown(call.target)
-            owner.access.refuse(request, *why)
-            raise Refused(404, f"{call.target[:64]} is not shared with this platform")
-        try:
-            self._check_route()
-            self._terms = MediaTerms(call.sdp, owner.late_offer_transport)
-            self.record.remote = str(self._terms.target)
-            if owner.count_of(link.config.platform_id) > link.config.max_sessions:
-                limit = link.config.max_sessions
-                raise Refused(486, f"The platform has {limit} streams already")  # noqa: TRY301 - one place records
-        except Refused as exc:
-            owner.access.refuse(request, f"sip_{exc.status}", exc.detail)
-            raise
-        self.record.device_id, self.record.channel_id = channel.device_id, channel.channel_id
-        try:
-            self._access = owner.access.open(request, self._stopped)
-        except GatewayError as exc:
-            raise refusal_of(exc) from exc
-        return channel
-
-    def _check_route(self) -> None:
-        """Refuse loops and used-up hops; prepares what goes on to the next level."""
-        own_id, call, requester = self._owner.own_id, self._call, self._requester
-        if call.max_forwards <= 0:
-            raise Refused(483, "Max-Forwards is used up")
-        path = [part.strip() for part in call.route_path.split("-")]
-        if path.count(own_id) > 1:
-            raise Refused(482, f"Loop: {own_id} is in its route twice")
-        try:
-            identity = self._owner.identities.onward(requester.identity, requester.platform_id)
-        except Forbidden as exc:
-            raise Refused(exc.status, exc.detail) from exc
-        self._origin = Origin(identity=identity.serialize() if identity is not None else "")
-
-    async def _open(self, channel: Channel, make: Callable[[SessionRecord], SenderSpec]) -> None:
+    async def _open(
+        self, admission: Admission, make: Callable[[SessionRecord], SenderSpec]
+    ) -> None:
         """Start or join the camera's stream, unless the upper cancels meanwhile."""
-        assert self._access is not None
-        terms = self._terms
-        asked = terms.offer.streamnumber if terms is not None and terms.offer is not None else None
-        stream = 1 if self._access.decision.obligations.sub_stream else 0
+        channel, offer = admission.channel, admission.terms.offer
+        asked = offer.streamnumber if offer is not None else None
+        stream = 1 if admission.access.decision.obligations.sub_stream else 0
         if asked and self._owner.sources.has_stream(channel.device_id, channel.channel_id, 1):
             stream = 1
         done = asyncio.Event()
@@ -263,7 +150,7 @@ class BridgedCall:
                 make,
                 self,
                 stream=stream,
-                origin=self._origin,
+                origin=admission.origin,
             )
 
         try:
@@ -303,8 +190,9 @@ class BridgedCall:
         except Conflict as exc:
             self._cancelled()
             raise Refused(487, "Cancelled meanwhile") from exc
-        leg.on_ack, leg.on_bye, leg.on_reinvite = self._ack, self._bye, self._reinvite
-        leg.on_answer = self._answered_again
+        media = self._media = BridgeMedia(terms, sender, record, self._remark)
+        leg.on_ack, leg.on_bye = self._ack, self._bye
+        leg.on_reinvite, leg.on_answer = media.reinvited, media.answered_again
         record.call_id = leg.call_id
         record.established_after = self._owner.now() - self._began
         if not terms.is_late and record.transport != MediaTransport.UDP:
@@ -338,56 +226,15 @@ class BridgedCall:
             self._wake.clear()
 
     def _ack(self, body: bytes) -> None:
-        terms, sender = self._terms, self._sender
-        if terms is None or sender is None or self._acked:
+        if self._media is None or self._acked:
             return
         self._acked = True
         self._wake.set()
-        if not terms.is_late:
-            sender.start()
-            return
         try:
-            terms.answered(body)
+            self._media.acknowledged(body)
         except SdpError as exc:
             detail = f"The answer in the ACK cannot be used: {exc}"
             self.finish(BridgeEnd.ANSWER_UNUSABLE, detail)
-            return
-        self._aim(terms, sender)
-
-    def _reinvite(self, sdp: bytes) -> tuple[int, bytes]:
-        """Answer a re-INVITE: the media may move, its transport may not change."""
-        terms, sender = self._terms, self._sender
-        assert terms is not None
-        if not sdp.strip() or sender is None:
-            # An offer of ours: the one we gave; the ACK has the answer.
-            return 200, terms.sent
-        before = terms.target
-        try:
-            answer = terms.offered_again(sdp)
-        except Refused as exc:
-            return exc.status, b""
-        if terms.target != before:
-            self._aim(terms, sender)
-        return 200, answer
-
-    def _answered_again(self, body: bytes) -> None:
-        """Take the answer in the ACK to a re-INVITE without SDP; one that cannot be used changes nothing."""
-        terms, sender = self._terms, self._sender
-        if terms is None or sender is None or not body.strip():
-            return
-        before = terms.target
-        try:
-            terms.answered(body)
-        except SdpError as exc:
-            detail = f"{self.record.shared_id}: the answer to a re-INVITE cannot be used: {exc}"
-            self._link.note(PlatformEvent.REMARK, detail)
-            return
-        if terms.target != before:
-            self._aim(terms, sender)
-
-    def _aim(self, terms: MediaTerms, sender: Sender) -> None:
-        sender.start(terms.target.remote, payload_type=terms.target.payload_type)
-        self.record.remote = str(terms.target) or self.record.remote
 
     def _bye(self, why: str) -> None:
         match why:
@@ -402,6 +249,9 @@ class BridgedCall:
     def _cancelled(self) -> None:
         detail = _quoting("The upper cancelled its INVITE", self._call.cancel_reason)
         self.finish(BridgeEnd.UPPER_CANCELLED, detail)
+
+    def _remark(self, detail: str) -> None:
+        self._link.note(PlatformEvent.REMARK, detail)
 
     def _stopped(self, code: str, detail: str) -> None:
         self.finish(BridgeEnd.STOPPED, f"{code}: {detail}")

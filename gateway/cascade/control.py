@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from gateway.cascade.bridge_call import ChannelResolver
+from gateway.cascade.bridge_ports import ChannelResolver
 from gateway.cascade.ports import IdentityPath, UpperLink, UpperRequester
 from gateway.cascade.refusal import Refused
 from gateway.domain.device import Channel
