@@ -1,19 +1,16 @@
 """Requests and INVITE dialogs to be awaited."""
 
-import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
-from typing import ParamSpec
 
+from gb28181.aio.callback import call_back
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import InviteRefused, SipTimeout, SipTransportError
 from gb28181.aio.incoming import IncomingRequest, InviteDialog, SubscriberDialog
-from gb28181.aio.outcome import Outcomes, error_of
+from gb28181.aio.invitation import Invitations
+from gb28181.aio.outcome import Outcomes
 from gb28181.aio.subscription import Subscriptions
 from gb28181.sip.dialog.invite_call import (
     InviteAccepted,
-    InviteCall,
     InviteFailed,
     InviteProgress,
 )
@@ -32,10 +29,6 @@ from gb28181.sip.message import Response
 
 __all__ = ["ClientEvent", "InviteDialog", "InviteRefused", "SipClient"]
 
-P = ParamSpec("P")
-
-_SETTLE_INTERVAL = 0.02
-
 ClientEvent = (
     ResponseReceived
     | RequestFailed
@@ -51,16 +44,6 @@ ClientEvent = (
 """The events of the endpoint that somebody here waits for."""
 
 
-@dataclass(slots=True, eq=False)
-class _Call:
-    """An INVITE somebody awaits."""
-
-    future: asyncio.Future[InviteDialog]
-    on_provisional: Callable[[Response], None] | None
-    on_bye: Callable[[InviteDialog], None] | None
-    outlives_connection: bool
-
-
 class SipClient:
     """Sends requests and waits for what becomes of them; made by the driver."""
 
@@ -69,8 +52,8 @@ class SipClient:
         self._outcomes = Outcomes(engine)
         self.subscriptions: Subscriptions[IncomingRequest] = Subscriptions(engine, self._outcomes)
         """The subscriptions of both roles; the driver and `IncomingRequest` use this."""
-        self._calls: dict[InviteCall, _Call] = {}
         self._dialogs: dict[InviteSession, InviteDialog] = {}
+        self._invitations = Invitations(engine, adopt=self.adopt, drop=self._drop)
 
     async def request(
         self,
@@ -167,33 +150,19 @@ class SipClient:
             SipTransportError: It could not be sent, or its connection was lost.
         """
         self._check_open()
-        engine = self._engine
-        call = engine.endpoint.invite(
+        return await self._invitations.invite(
             uri,
             flow=flow,
             from_=from_,
             to=to,
             sdp=sdp,
-            now=engine.now(),
             headers=headers,
             contact=contact,
+            timeout=timeout,
+            on_provisional=on_provisional,
+            on_bye=on_bye,
+            outlives_connection=outlives_connection,
         )
-        future: asyncio.Future[InviteDialog] = asyncio.get_running_loop().create_future()
-        self._calls[call] = _Call(future, on_provisional, on_bye, outlives_connection)
-        engine.transmit()
-        try:
-            async with asyncio.timeout(timeout):
-                return await future
-        except TimeoutError:
-            self._withdraw(call, future)
-            raise SipTimeout(
-                f"INVITE to {flow.remote[0]}: no final response in {timeout:g} s"
-            ) from None
-        except asyncio.CancelledError:
-            self._withdraw(call, future)
-            raise
-        finally:
-            self._calls.pop(call, None)
 
     async def subscribe(
         self,
@@ -303,7 +272,7 @@ class SipClient:
             case SessionConfirmed() | SessionEnded() | ReinviteCancelled() | ReinviteConfirmed():
                 self._handle_dialog(event)
             case _:
-                self._handle_call(event)
+                self._invitations.handle(event)
 
     async def settle(self, timeout: float) -> None:
         """Before closing: let the calls that were given up end, so that no device goes on streaming.
@@ -311,21 +280,12 @@ class SipClient:
         CANCELs still held back go out at once; a 2xx that comes all the same is acknowledged and ended
         with BYE. Returns when no such call is left, at the latest after `timeout` seconds.
         """
-        engine = self._engine
-        for call in engine.endpoint.cancelled_calls():
-            call.hurry(engine.now())
-        engine.transmit()
-        give_up = engine.now() + timeout
-        # Only at the end of a process: not worth an event for each of these calls.
-        while engine.endpoint.cancelled_calls() and engine.now() < give_up:  # noqa: ASYNC110
-            await asyncio.sleep(_SETTLE_INTERVAL)
+        await self._invitations.settle(timeout)
 
     def close(self) -> None:
         """Fail whatever is still waited for."""
         self._outcomes.close()
-        for call in self._calls.values():
-            if not call.future.done():
-                call.future.set_exception(SipTransportError("the SIP driver is closed"))
+        self._invitations.close()
         self._dialogs.clear()
         self.subscriptions.close()
 
@@ -338,64 +298,25 @@ class SipClient:
         match event:
             case SessionConfirmed(_, body):
                 dialog.ack_body = body
-                self._call_back("on_ack", dialog.on_ack)
-                self._call_back("on_ack_body", dialog.on_ack_body, body)
+                call_back(self._engine, "on_ack", dialog.on_ack)
+                call_back(self._engine, "on_ack_body", dialog.on_ack_body, body)
             case SessionEnded(session, cause, reason):
                 del self._dialogs[session]
                 dialog.end_reason, dialog.peer_reason = cause.value, reason
-                self._call_back("on_bye", dialog.on_bye)
+                call_back(self._engine, "on_bye", dialog.on_bye)
             case ReinviteCancelled():
                 incoming, dialog.reinvite = dialog.reinvite, None
                 if incoming is not None:
-                    self._call_back("on_cancel", incoming.cancel)
+                    call_back(self._engine, "on_cancel", incoming.cancel)
             case ReinviteConfirmed(_, _, body):
                 incoming, dialog.reinvite = dialog.reinvite, None
                 if incoming is not None:
-                    self._call_back("on_ack", incoming.on_ack, body)
+                    call_back(self._engine, "on_ack", incoming.on_ack, body)
 
-    def _handle_call(
-        self, event: InviteProgress | InviteAccepted | InviteRefusedEvent | InviteFailed
-    ) -> None:
-        call = self._calls.get(event.call)
-        if call is None or call.future.done():
-            if isinstance(event, InviteAccepted):
-                event.session.bye(self._engine.now(), report=False)
-            return
-        match event:
-            case InviteProgress(_, response):
-                self._call_back("on_provisional", call.on_provisional, response)
-            case InviteAccepted(_, session, response):
-                dialog = self.adopt(session, response)
-                if call.on_bye is not None:
-                    dialog.on_bye = partial(call.on_bye, dialog)
-                dialog.outlives_connection = call.outlives_connection
-                call.future.set_result(dialog)
-            case InviteRefusedEvent(_, response):
-                call.future.set_exception(InviteRefused(response))
-            case InviteFailed(_, failure):
-                call.future.set_exception(error_of(failure))
-
-    def _withdraw(self, call: InviteCall, future: asyncio.Future[InviteDialog]) -> None:
-        if future.cancelled():
-            call.cancel(self._engine.now())
-        elif future.exception() is None:
-            # Accepted in the very moment the caller gave up.
-            session = call.session
-            if session is not None:
-                self._dialogs.pop(session, None)
-                session.bye(self._engine.now(), report=False)
-        self._engine.transmit()
+    def _drop(self, session: InviteSession) -> None:
+        self._dialogs.pop(session, None)
+        session.bye(self._engine.now(), report=False)
 
     def _check_open(self) -> None:
         if self._engine.closed:
             raise SipTransportError("the SIP driver is closed")
-
-    def _call_back(
-        self, name: str, callback: Callable[P, None] | None, *args: P.args, **kwargs: P.kwargs
-    ) -> None:
-        if callback is None:
-            return
-        try:
-            callback(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - one dialog's callback
-            self._engine.report_crash(name, error)

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+from gb28181.aio.callback import call_back
 from gb28181.aio.engine import SipEngine
 from gb28181.aio.errors import SipTimeout, SipTransportError, SubscribeRefused
 from gb28181.aio.outcome import Outcomes
@@ -341,12 +342,8 @@ class Subscriptions(Generic[R]):
             dialog = self._ours.pop(event.subscriber, None)
         else:
             dialog = self._theirs.pop(event.notifier, None)
-        if dialog is None or dialog.on_end is None:
-            return
-        try:
-            dialog.on_end(event.cause.value)
-        except Exception as error:  # noqa: BLE001 - one dialog's callback
-            self._engine.report_crash("on_end", error)
+        if dialog is not None:
+            call_back(self._engine, "on_end", dialog.on_end, event.cause.value)
 
     def close(self) -> None:
         """Forget everything."""

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from gb28181.aio.client import ClientEvent
 from gb28181.aio.errors import SipTimeout, SipTransportError
 from gb28181.aio.incoming import IncomingRequest
+from gb28181.sip.dialog.invite_call import InviteAccepted
 from gb28181.sip.endpoint import Flow
 from tests.support.sip_drivers import Peer, message, peers
 
@@ -135,18 +137,19 @@ async def test_a_call_accepted_in_the_moment_its_caller_gives_up_is_ended() -> N
         device.handler = accept
         flow = await open_flow(platform, device)
         client = platform.driver.client
-        adopt = client.adopt
+        handle = client.handle
         calling: list[asyncio.Task[object]] = []
 
         async def call() -> None:
             await client.invite("sip:x@y", flow=flow, **CALL)  # type: ignore[arg-type]
 
-        def cancel_then_adopt(*arguments: object) -> object:
+        def cancel_then_handle(event: ClientEvent) -> None:
             # The 2xx is being handled; the task that awaits it is cancelled before it wakes up.
-            asyncio.get_running_loop().call_soon(calling[0].cancel)
-            return adopt(*arguments)  # type: ignore[arg-type]
+            if isinstance(event, InviteAccepted):
+                asyncio.get_running_loop().call_soon(calling[0].cancel)
+            handle(event)
 
-        client.adopt = cancel_then_adopt  # type: ignore[method-assign,assignment]
+        client.handle = cancel_then_handle  # type: ignore[method-assign]
         async with asyncio.TaskGroup() as group:
             calling.append(group.create_task(call(), name="call"))
         await eventually(over)
