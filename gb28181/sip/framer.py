@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from gb28181.errors import SipParseError
 from gb28181.limits import (
-    MAX_SIP_BODY,
     MAX_SIP_BODY_UNMEASURED,
     MAX_SIP_HEAD,
     MAX_SIP_RESYNC,
@@ -26,6 +25,7 @@ from gb28181.limits import (
     SIP_PEEK_WAIT,
     SIP_ROOT_WAIT,
 )
+from gb28181.sip.body_length import may_be_unmeasured, measure_body, with_length
 from gb28181.sip.grammar import HEAD_END
 from gb28181.sip.parser import is_start_line
 
@@ -65,8 +65,6 @@ class _Stage(enum.Enum):
 
 _BLANKS = b"\r\n\x00 \t"
 _PING = b"\r\n\r\n"
-_LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*(?:\r?\n[ \t]+)?([^\r\n]*)")
-_TYPE = re.compile(rb"(?im)^(?:content-type|c)[ \t]*:(?:\r?\n[ \t]+)?([^\r\n]*)")
 # Bounded repetitions: the peer chooses the text that is searched.
 _START = re.compile(
     rb"(?:[A-Za-z]{1,20} sips?:[^ \r\n]{1,512} SIP/2\.0|SIP/2\.0 [1-6][0-9]{2}[^\r\n]{0,256})\r?\n"
@@ -75,7 +73,6 @@ _ROOT = re.compile(rb"<([A-Za-z_][A-Za-z0-9_.:-]{0,63})(?:[ \t\r\n][^<>]{0,4096}
 _CLOSING_MARGIN = 80
 """Longest closing tag and longest start line, which may straddle two pieces of input."""
 _START_MARGIN = 800
-_BODIED = frozenset({b"MESSAGE", b"NOTIFY"})
 
 
 class SipFramer:
@@ -229,41 +226,21 @@ class SipFramer:
         self, head: bytes, now: float, output: list[bytes | FrameError | KeepAlive]
     ) -> bool:
         """Decide from the head how the end of the message is found."""
-        lengths = {value.strip() for value in _LENGTH.findall(head)}
-        kind = _TYPE.search(head)
-        method = head.split(None, 1)[0].upper()
-        self._xml = kind is not None and b"xml" in kind[1].lower()
+        try:
+            measure = measure_body(head)
+        except SipParseError as error:
+            return self._refuse(output, error)
+        self._length, self._xml = measure.length, measure.is_xml
         self._began = now
-        if not lengths:
-            if method in _BODIED:
+        if measure.length is None:
+            if measure.may_be_unmeasured:
                 return self._await(_Stage.ROOT, now + SIP_ROOT_WAIT)
-            bare = method.startswith(b"SIP/") and kind is None
-            return (
-                self._emit(0, output)
-                if bare
-                else self._fail(output, "Content-Length is missing", "Content-Length")
-            )
-        if not self._take_length(lengths, output):
-            return False
-        if self._length:
+            return self._emit(0, output)
+        if measure.length:
             return self._await(_Stage.BODY, now + (SIP_ROOT_WAIT if self._xml else SIP_BODY_WAIT))
-        if kind is None:
+        if not measure.is_typed:
             return self._emit(0, output)
         return self._await(_Stage.PEEK, now + SIP_PEEK_WAIT)
-
-    def _take_length(
-        self, lengths: set[bytes], output: list[bytes | FrameError | KeepAlive]
-    ) -> bool:
-        text = lengths.pop()
-        if lengths:
-            return self._fail(output, "Content-Length has several values", "Content-Length")
-        if not text.isdigit():
-            return self._fail(output, "Content-Length is not a number", "Content-Length")
-        digits = text.lstrip(b"0") or b"0"
-        if len(digits) > len(str(MAX_SIP_BODY)) or int(digits) > MAX_SIP_BODY:
-            return self._fail(output, f"body is above {MAX_SIP_BODY}", "Content-Length", 413)
-        self._length = int(digits)
-        return True
 
     def _await(self, stage: _Stage, deadline: float) -> bool:
         self._stage = stage
@@ -277,7 +254,7 @@ class SipFramer:
             return len(self._buffer) - self._head > MAX_SIP_HEAD and self._emit(0, output)
         if rest[0] != ord("<"):
             return self._emit(0, output)
-        if bytes(self._buffer[:32]).split(None, 1)[0].upper() not in _BODIED:
+        if not may_be_unmeasured(bytes(self._buffer[:32])):
             return self._fail(output, "Content-Length is 0, but a body follows", "Content-Length")
         return self._await(_Stage.ROOT, now + SIP_ROOT_WAIT)
 
@@ -372,10 +349,7 @@ class SipFramer:
         end = self._head + length
         frame = bytes(self._buffer[:end])
         if self._length is not None and length != self._length:
-            frame = (
-                _LENGTH.sub(b"Content-Length: %d" % length, frame[: self._head])
-                + frame[self._head :]
-            )
+            frame = with_length(frame[: self._head], length) + frame[self._head :]
         output.append(frame)
         del self._buffer[:end]
         self._reset()
@@ -388,8 +362,11 @@ class SipFramer:
         field: str,
         status: int = 400,
     ) -> bool:
+        return self._refuse(output, SipParseError(text, field=field, status=status))
+
+    def _refuse(self, output: list[bytes | FrameError | KeepAlive], error: SipParseError) -> bool:
         head = bytes(self._buffer[: self._head or MAX_SIP_HEAD])
-        output.append(FrameError(SipParseError(text, field=field, status=status), head))
+        output.append(FrameError(error, head))
         self._buffer.clear()
         self._reset()
         self._stage = _Stage.CLOSED

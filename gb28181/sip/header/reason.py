@@ -23,7 +23,10 @@ MAX_READABLE: Final = 200
 
 _TOKEN: Final = re.compile(TOKEN)
 _CAUSE: Final = re.compile(r"[0-9]{1,4}")
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_UNPRINTABLE: Final = re.compile(
+    # Marks of direction, too: what follows them would read as something else.
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+"
+)
 
 
 @dataclass(frozen=True, slots=True)

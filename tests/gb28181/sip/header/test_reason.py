@@ -50,6 +50,7 @@ def test_people_read_gb_18030_and_no_line_can_be_forged() -> None:
     assert readable_reason([said]) == 'SIP 480 "设备离线"'
     assert readable_reason([decode('SIP;text="设备"'.encode())]) == 'SIP "设备"'
     assert readable_reason(['SIP;text="a\x00\x1b\u2028b"']) == 'SIP "a b"'
+    assert readable_reason(['SIP;text="a\u202egnp.\u2066b"']) == 'SIP "a gnp. b"'
 
 
 @given(st.lists(st.text(st.characters(codec=None)), max_size=6))
