@@ -60,6 +60,8 @@ class _Sender:
         self._process: PushProcess | None = None
         self._sent_before = 0
         self._again = False
+        self._stopped: tuple[str, str] | None = None
+        """Why its owner ended it."""
 
     @property
     def sent(self) -> int:
@@ -82,7 +84,9 @@ class _Sender:
         self._plane.spawn(process.run(), f"push:{self._spec.push_id}")
 
     def close(self, code: str, detail: str) -> None:
-        """End it in good order."""
+        """End it in good order; also while it ends in order to begin anew."""
+        if self._stopped is None:
+            self._stopped = code, detail
         if self._process is not None:
             self._process.close(code, detail)
 
@@ -92,7 +96,9 @@ class _Sender:
 
     def push_ended(self, code: str, detail: str) -> None:
         """The process is over."""
-        if code == SOUND_CAME:
+        if code == SOUND_CAME and self._stopped is not None:
+            code, detail = self._stopped
+        elif code == SOUND_CAME:
             self._sent_before, self._process, self._again = self.sent, None, True
             try:
                 self.begin()

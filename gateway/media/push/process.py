@@ -8,6 +8,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from io import FileIO
 
 import structlog
 
@@ -42,17 +43,18 @@ async def _started(spec: PushSpec, ffmpeg: str) -> asyncio.subprocess.Process:
     if spec.kind not in PROGRAM_KINDS:
         return await _executed(sys.executable, "-m", "gateway.media.push.child")
     arguments, preset = await asyncio.to_thread(_prepared, spec)
-    try:
-        return await _executed(ffmpeg, *arguments, pass_fds=(preset,))
-    finally:
-        os.close(preset)
+    with preset:
+        return await _executed(ffmpeg, *arguments, pass_fds=(preset.fileno(),))
 
 
-def _prepared(spec: PushSpec) -> tuple[list[str], int]:
-    """Return the program's arguments, and its preset as a file in memory that only this process and the child have."""
-    preset = os.memfd_create("preset")
-    arguments, secrets = program_arguments(spec, f"/dev/fd/{preset}")
-    os.write(preset, secrets)
+def _prepared(spec: PushSpec) -> tuple[list[str], FileIO]:
+    """Return the program's arguments, and its preset as a file in memory that only this process and the child have.
+
+    It is an object that closes itself, for nobody takes it any more if the push is stopped meanwhile.
+    """
+    preset = FileIO(os.memfd_create("preset"), "w")
+    arguments, secrets = program_arguments(spec, f"/dev/fd/{preset.fileno()}")
+    preset.write(secrets)
     return arguments, preset
 
 
@@ -145,6 +147,10 @@ class PushProcess:
             await self._live()
         except OSError as exc:
             self.close("push_refused", f"The process that sends cannot be started: {exc}")
+        except asyncio.CancelledError:
+            # The gateway ends: nothing begins anew.
+            self._end = ("push_lost", "The process that sends was stopped")
+            raise
         finally:
             code, detail = self._end or ("push_lost", "The process that sends has ended")
             self._events.push_ended(code, detail)
