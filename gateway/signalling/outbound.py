@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import structlog
 
-from gateway.domain.device import Device, DeviceAddress
+from gateway.domain.device import Device
 from gateway.domain.errors import Unavailable
-from gateway.domain.signalling import InviteAnswer, InviteFailed, Origin
+from gateway.domain.signalling import InviteFailed, Origin
+from gateway.signalling.address import flow_of
+from gateway.signalling.device_dialog import DeviceDialog
 from gateway.signalling.journal import GHOST_CSEQ, DialogJournal, OpenDialog
 from gateway.signalling.pending import PendingAnswers
-from gb28181.aio.client import InviteDialog, InviteRefused, SipClient
+from gb28181.aio.client import InviteRefused, SipClient
 from gb28181.aio.errors import SipTimeout, SipTransportError
 from gb28181.aio.incoming import IncomingRequest
 from gb28181.aio.subscription import SubscribedDialog
@@ -23,7 +25,7 @@ from gb28181.manscdp.query import CatalogQuery, DeviceInfoQuery, DeviceStatusQue
 from gb28181.sip.endpoint import Flow
 from gb28181.sip.message import Response
 
-__all__ = ["DeviceDialog", "SipSignaller", "edition_of"]
+__all__ = ["SipSignaller", "edition_of"]
 
 log = structlog.get_logger()
 
@@ -33,55 +35,6 @@ _USER = re.compile(r"[^A-Za-z0-9_.:@]")
 
 MANSCDP = "Application/MANSCDP+xml"
 """The capital A is what some vendors insist on (quirk 21)."""
-
-
-class DeviceDialog:
-    """An established INVITE dialog, as the domain sees it.
-
-    Args:
-        dialog: The dialog.
-        bye_timeout: Seconds to wait for the answer to BYE.
-        invited: The way the INVITE went.
-        locate: Tells the way to the device now, None while it is offline.
-        closed: Called once it has ended.
-    """
-
-    def __init__(
-        self,
-        dialog: InviteDialog,
-        bye_timeout: float,
-        *,
-        invited: Flow,
-        locate: Callable[[], Flow | None],
-        closed: Callable[[], None],
-    ) -> None:
-        self._dialog = dialog
-        self._closed = closed
-        self._bye_timeout = bye_timeout
-        self._invited = invited
-        self._locate = locate
-
-    @property
-    def call_id(self) -> str:
-        """Call-ID of the dialog."""
-        return self._dialog.call_id
-
-    @property
-    def answer(self) -> InviteAnswer:
-        """The 2xx."""
-        return InviteAnswer(self._dialog.response.status, self._dialog.response.body)
-
-    async def bye(self) -> None:
-        """End the dialog; never raises.
-
-        A device behind NAT whose port has changed, or that has connected anew, gets the BYE where it is
-        now: at the old place it would go on sending.
-        """
-        flow = self._locate()
-        if flow is not None and flow != self._invited:
-            self._dialog.retarget(flow)
-        await self._dialog.bye(timeout=self._bye_timeout)
-        self._closed()
 
 
 class SipSignaller:
@@ -379,7 +332,7 @@ class SipSignaller:
         if not device.online or address is None:
             reason = device.offline_reason.value if device.offline_reason else "no address"
             raise Unavailable("device_offline", f"Device {device.device_id} is offline ({reason})")
-        flow = _flow(address)
+        flow = flow_of(address)
         host = f"[{address.host}]" if ":" in address.host else address.host
         return flow, f"sip:{target}@{host}:{address.port}"
 
@@ -387,7 +340,7 @@ class SipSignaller:
         device = self._find(device_id)
         if device is None or not device.online or device.address is None:
             return None
-        return _flow(device.address)
+        return flow_of(device.address)
 
     def _name(self, user: str) -> str:
         return f"<sip:{user}@{self._domain}>"
@@ -402,15 +355,6 @@ def edition_of(gb_version: str) -> str:
             return "2011"
         case _:
             return "2016"
-
-
-def _flow(address: DeviceAddress) -> Flow:
-    return Flow(
-        transport=address.transport,
-        remote=(address.host, address.port),
-        local=(address.local_host, address.local_port),
-        connection=address.connection,
-    )
 
 
 def _refusal(device: Device, response: Response) -> str:

@@ -10,15 +10,15 @@ from pathlib import Path
 from gateway.domain.device import DeviceAddress
 from gateway.domain.errors import Unavailable
 from gateway.domain.platform import PlatformAddress, PlatformConfig
+from gateway.signalling.address import address_of, flow_of
 from gb28181.aio.driver import SipDriver
 from gb28181.aio.errors import SipTimeout, SipTransportError
 from gb28181.aio.tls import client_context
 from gb28181.manscdp.message import Content, serialize_message
-from gb28181.sip.endpoint import Flow
 from gb28181.sip.message import Response
 from gb28181.sip.transaction.flow import host_port
 
-__all__ = ["MANSCDP", "SipUpper", "address_of", "flow_of", "serialize_for"]
+__all__ = ["MANSCDP", "SipUpper", "serialize_for"]
 
 MANSCDP = "Application/MANSCDP+xml"
 """The capital A is what some vendors insist on (quirk 21)."""
@@ -165,28 +165,6 @@ class SipUpper:
 def serialize_for(config: PlatformConfig, content: Content) -> bytes:
     """Write a body in a platform's charset and edition."""
     return serialize_message(content, config.body_charset, edition=config.edition.value)
-
-
-def address_of(flow: Flow) -> DeviceAddress:
-    """Return a flow in the domain's terms."""
-    return DeviceAddress(
-        transport=flow.transport,
-        host=flow.remote[0],
-        port=flow.remote[1],
-        local_host=flow.local[0],
-        local_port=flow.local[1],
-        connection=flow.connection,
-    )
-
-
-def flow_of(address: DeviceAddress) -> Flow:
-    """Return the flow of an address."""
-    return Flow(
-        transport=address.transport,
-        remote=(address.host, address.port),
-        local=(address.local_host, address.local_port),
-        connection=address.connection,
-    )
 
 
 async def _resolve(address: PlatformAddress) -> list[str]:

@@ -17,7 +17,8 @@ from gateway.domain.platform import Edition, PlatformConfig, PlatformEvent
 from gateway.domain.policy import AccessContext, AccessControl, AccessRequest, Action, Subject
 from gateway.observe.log import RateLimitedCounter
 from gateway.sharing.identity import subject_of
-from gateway.signalling.upper import MANSCDP, address_of, serialize_for
+from gateway.signalling.address import address_of
+from gateway.signalling.upper import MANSCDP, serialize_for
 from gateway.signalling.upper_dialogs import SipCall, SipSubscription
 from gateway.signalling.upper_refusals import RefusalGates
 from gb28181.aio.clock import monotonic

@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from gateway.domain.device import Device, DeviceAddress
-from gateway.signalling.outbound import DeviceDialog, SipSignaller
+from gateway.signalling.device_dialog import DeviceDialog
+from gateway.signalling.outbound import SipSignaller
 from gateway.signalling.pending import PendingAnswers
 from gb28181.aio.client import InviteDialog
 from gb28181.aio.incoming import IncomingRequest
