@@ -32,6 +32,9 @@ log = structlog.get_logger()
 MAX_PUSHES: Final = 500
 """Each that runs is a process of its own."""
 MAX_URL: Final = 2_048
+MAX_SEALED_URL: Final = 900
+"""Bytes of the URL of a kind that a program sends to: what is secret of it goes in lines of up to 1,000."""
+_BY_PROGRAM: Final = frozenset({PushKind.SRT, PushKind.RTMPS})
 MAX_NAME: Final = 100
 CONNECT_TIMEOUT: Final = 20.0
 CLOSE_WAIT: Final = 5.0
@@ -279,6 +282,7 @@ class PushService:
                 "Expected a target such as rtmp://host/app/name, rtsp://host/path (rtmps, rtsps: by TLS) or srt://host:port, "
                 f"got {shown_target(url)[:100]!r}",
             )
+        _check_hidden(config)
         if len(config.name) > MAX_NAME:
             raise Invalid("invalid_push", f"A name has up to {MAX_NAME} characters")
         if config.stream not in {0, 1}:
@@ -311,6 +315,22 @@ class PushService:
     def _held(self, code: str) -> str:
         count = sum(config.department == code for config in self._configs.values())
         return f"{count} pushes" if count else ""
+
+
+def _check_hidden(config: PushConfig) -> None:
+    """Refuse what could be sent to only by showing its secrets in the machine's list of processes."""
+    if config.kind is PushKind.RTMPS and urlsplit(config.url).username is not None:
+        raise Invalid(
+            "invalid_push",
+            "An rtmps:// target takes no user and password in its URL, where everybody on the machine could read them; "
+            "use a stream key, or rtsps://",
+        )
+    url = config.url
+    if config.kind in _BY_PROGRAM and (len(url.encode()) > MAX_SEALED_URL or not url.isprintable()):
+        raise Invalid(
+            "invalid_push",
+            f"The URL of a target of kind {config.kind} has up to {MAX_SEALED_URL} bytes of printable characters",
+        )
 
 
 def _to_document(config: PushConfig, sealed: str) -> dict[str, Any]:

@@ -60,15 +60,18 @@ def _srt(parts: SplitResult) -> tuple[str, dict[str, str]]:
 
 
 def _rtmp(parts: SplitResult) -> tuple[str, dict[str, str]]:
-    """Take the stream's name, which is a key, out of the URL; the application stays."""
+    """Take the application and the stream's name, which is a key, out of the URL."""
     head, _, name = parts.path.rpartition("/")
-    key = f"{name}?{parts.query}" if parts.query else name
-    if not head.strip("/") or not name or not _fits(key):
-        return parts.geturl(), {}
-    return parts._replace(path=head, query="").geturl(), {
-        "rtmp_app": head.strip("/"),
-        "rtmp_playpath": key,
-    }
+    if head.strip("/") and name:
+        app, key = head.strip("/"), f"{name}?{parts.query}" if parts.query else name
+        url = parts._replace(path=head, query="")
+    else:
+        # As FFmpeg reads what has no name of its own: "app", "app?token", "app?token/name", "app/?token".
+        whole = f"{parts.path.lstrip('/')}?{parts.query}" if parts.query else parts.path.strip("/")
+        app, _, key = whole.partition("/")
+        url = parts._replace(path="", query="")
+    options = {option: text for option, text in (("rtmp_app", app), ("rtmp_playpath", key)) if text}
+    return (url.geturl(), options) if all(map(_fits, options.values())) else (parts.geturl(), {})
 
 
 def _fits(value: str) -> bool:

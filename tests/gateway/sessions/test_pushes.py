@@ -9,7 +9,7 @@ from typing import TypeVar
 import pytest
 
 from gateway.domain.device import Channel
-from gateway.domain.errors import NotFound, Unavailable
+from gateway.domain.errors import Invalid, NotFound, Unavailable
 from gateway.domain.push import (
     Push,
     PushConfig,
@@ -129,12 +129,12 @@ class Bench:
             spread=lambda: 1.0,
         )
 
-    async def add(self) -> str:
+    async def add(self, url: str = "rtmp://192.0.2.1/live/key") -> str:
         wanted = PushConfig(
             push_id="",
             device_id=DEVICE,
             channel_id=CHANNEL,
-            url="rtmp://192.0.2.1/live/key",
+            url=url,
             created_at=self.office.now,
         )
         return (await self.service.add(wanted, by=ADMIN)).push_id
@@ -208,3 +208,24 @@ async def test_a_push_the_store_cannot_keep_does_not_begin() -> None:
         with pytest.raises(Unavailable):
             await it.add()
         assert (it.service.list(), it.streams.asked) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("rtmps://me:secret@192.0.2.1/live/key", "no user and password"),
+        (f"rtmps://192.0.2.1/live/{'k' * 900}", "up to 900 bytes"),
+        (f"srt://192.0.2.1:9000?streamid={'%41' * 300}", "up to 900 bytes"),
+        ("srt://192.0.2.1:9000?passphrase=0123456789\u200b", "printable"),
+    ],
+)
+async def test_a_target_that_would_show_its_secrets_to_the_machine_is_refused(
+    url: str, said: str
+) -> None:
+    async with bench() as it:
+        with pytest.raises(Invalid, match=said) as refused:
+            await it.add(url)
+        assert "secret" not in str(refused.value)
+        assert it.service.list() == []
+        # Where nothing has to be an argument, they are welcome.
+        await it.add("rtsps://me:secret@192.0.2.1/live/key")

@@ -59,11 +59,24 @@ def test_a_certificate_may_be_left_unverified() -> None:
     assert "tls_verify=0" in lines
 
 
-@pytest.mark.parametrize("url", ["rtmps://h/only", "rtmps://h", "rtmps://h/app/"])
-def test_a_url_without_application_and_name_stays_as_it_is(url: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "preset"),
+    [
+        ("rtmps://h", []),
+        ("rtmps://h/KEY", ["rtmp_app=KEY"]),
+        ("rtmps://h/app/", ["rtmp_app=app"]),
+        ("rtmps://h/app?token=KEY", ["rtmp_app=app?token=KEY"]),
+        ("rtmps://h/app/?token=KEY", ["rtmp_app=app", "rtmp_playpath=?token=KEY"]),
+        ("rtmps://h/app?token=KEY/name", ["rtmp_app=app?token=KEY", "rtmp_playpath=name"]),
+        ("rtmps://h?token=KEY", ["rtmp_app=?token=KEY"]),
+    ],
+)
+def test_an_rtmp_target_of_an_unusual_form_is_in_the_preset_too(
+    url: str, preset: list[str]
+) -> None:
     arguments, lines = told(url)
-    assert arguments[-1] == url
-    assert all(line.startswith(("tls_verify=", "ca_file=")) for line in lines)
+    assert arguments[-1] == "rtmps://h"
+    assert [line for line in lines if line.startswith("rtmp_")] == preset
 
 
 def test_what_a_line_of_the_preset_cannot_hold_stays_in_the_url() -> None:
