@@ -20,7 +20,7 @@ from gateway.sharing.audit.chain import Chain, SegmentLimits, SegmentSpan
 from gateway.sharing.audit.checkpoint import PUBLIC_KEY_FILE, Anchor, KeyRing, Signer
 from gateway.sharing.audit.export import build_export
 from gateway.sharing.audit.journal import Journal
-from gateway.sharing.audit.lock import LOCK_TIMEOUT, lock_files
+from gateway.sharing.audit.lock import LOCK_TIMEOUT, lock_files, unusable
 from gateway.sharing.audit.record import parse_time
 from gateway.sharing.audit.recovery import Recovered, recover
 from gateway.sharing.audit.report import VerifyReport
@@ -118,6 +118,29 @@ class AuditLog:
     # Life
 
     async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            stack.callback(self._files.close)  # also where the start fails: they are locked
+            await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._record_own("stopped", "ok", "")
+        await self._stack.aclose()
+
+    async def _settle(self) -> None:
+        await self._writer.close(_CLOSE_TIMEOUT)
+        if self._noting is not None:
+            with suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(_CLOSE_TIMEOUT):
+                    await self._noting
+
+    async def _open(self, stack: AsyncExitStack) -> None:
         try:
             # First of all: what another process wrote later than this one looked would be written over.
             await lock_files(self._files, self._lock_timeout)
@@ -125,8 +148,7 @@ class AuditLog:
             found, beside = await asyncio.to_thread(self._recover, noted)
         except OSError as exc:
             # E.g. of the right to read; without the end of the chain nothing can be chained.
-            self._files.close()
-            raise _unreadable(self._files, exc) from exc
+            raise unusable(self._files, exc) from exc
         journal = Journal(self._files, found.state.segment, found.state.size)
         chain = Chain(found.state, self._signer, limits=self._limits, wall=self._wall)
         self._spans = found.spans
@@ -142,30 +164,13 @@ class AuditLog:
             on_signed=self._note_signed,
         )
         self._tell_start(found)
-        scope = await self._stack.enter_async_context(TaskScope(self._on_crash))
+        scope = await stack.enter_async_context(TaskScope(self._on_crash))
         scope.spawn(self._opened.run(), name="audit")
         scope.spawn(self._retain(), name="audit-retention")
+        stack.push_async_callback(self._settle)
         with suppress(Unavailable):
             # So that `health` knows from the first moment; a disk that refuses does not stop the start.
             await self.flush()
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._record_own("stopped", "ok", "")
-        try:
-            await self._writer.close(_CLOSE_TIMEOUT)
-            if self._noting is not None:
-                with suppress(Unavailable, TimeoutError):
-                    async with asyncio.timeout(_CLOSE_TIMEOUT):
-                        await self._noting
-        finally:
-            await self._stack.aclose()
-            self._files.close()
 
     def _recover(self, noted: Anchor | None) -> tuple[Recovered, dict[str, bytes]]:
         published = KeyRing.from_pem(self._files.read_beside(PUBLIC_KEY_FILE) or b"").keys
@@ -346,7 +351,7 @@ class AuditLog:
             try:
                 return await asyncio.to_thread(work, *args, **kwargs)
             except OSError as exc:
-                raise _unreadable(self._files, exc) from exc
+                raise unusable(self._files, exc) from exc
 
     def _all_spans(self) -> list[SegmentSpan]:
         chain = self._writer.chain
@@ -389,11 +394,6 @@ class AuditLog:
 async def _noted_in(witness: DocumentStore) -> Anchor | None:
     noted = (await witness.load_documents(_COLLECTION)).get(_SIGNED_KEY)
     return None if noted is None else Anchor(int(noted["seq"]), str(noted["hash"]))
-
-
-def _unreadable(files: AuditFiles, exc: OSError) -> Unavailable:
-    detail = f"the audit in {files.directory} cannot be used: {exc.strerror or exc}"
-    return Unavailable("audit_unavailable", detail)
 
 
 def _log_crash(name: str, exc: Exception) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import shutil
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,6 +120,43 @@ async def test_a_gateway_started_before_the_other_has_ended_loses_none_of_its_re
     report = await asyncio.to_thread(verify, tmp_path)
     # The first began and ended, and so did the second.
     assert (report.faults, report.records) == ([], 30 + 1 + 4)
+
+
+class LostStore:
+    """A store that cannot be read."""
+
+    async def load_documents(self, collection: str) -> dict[str, dict[str, Any]]:
+        raise Unavailable("store_unavailable", f"{collection} cannot be read")
+
+    def save_document(
+        self, collection: str, key: str, body: Mapping[str, Any]
+    ) -> asyncio.Future[None]:
+        raise NotImplementedError
+
+    def delete_document(self, collection: str, key: str) -> asyncio.Future[None]:
+        raise NotImplementedError
+
+
+async def test_a_start_that_fails_leaves_the_files_to_the_next_one(tmp_path: Path) -> None:
+    failed = open_log(tmp_path, witness=LostStore())
+    with pytest.raises(Unavailable, match="cannot be read"):
+        await failed.__aenter__()
+    async with open_log(tmp_path, lock_timeout=0.0) as log:
+        log.record(access(1))
+        await log.flush()
+
+
+async def test_a_start_that_is_cancelled_leaves_the_files_to_the_next_one(tmp_path: Path) -> None:
+    slow = open_log(tmp_path)
+    async with asyncio.TaskGroup() as tasks:
+        starting = tasks.create_task(slow.__aenter__())
+        while slow.health().detail == "the audit is not open":
+            await asyncio.sleep(0)
+        starting.cancel()
+    assert starting.cancelled()
+    async with open_log(tmp_path, lock_timeout=0.0) as log:
+        log.record(access(1))
+        await log.flush()
 
 
 def test_records_are_kept_for_six_months_at_least(tmp_path: Path) -> None:
