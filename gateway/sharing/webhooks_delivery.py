@@ -211,16 +211,14 @@ class Delivery:
                 self._ready.clear()
             if self._batch and await self._deliver() and not self._stopped.is_set():
                 self.status.delivered += len(self._batch)
-                self._named.subtract(key for item in self._batch if (key := _key(item)))
+                for item in self._batch:
+                    self._forget_name(item)
                 self._batch = []
-                self._named = +self._named
                 self.status.waiting = len(self._queue)
 
     def _take(self, event: Mapping[str, object]) -> None:
         if len(self._queue) >= self._options.queue:
-            dropped = _key(self._queue.popleft())
-            if dropped is not None:
-                self._named[dropped] -= 1
+            self._forget_name(self._queue.popleft())
             self._backlog.missed += 1
             self.status.missed += 1
         self._queue.append(event)
@@ -228,6 +226,15 @@ class Delivery:
             self._named[key] += 1
         self.status.waiting = len(self._batch) + len(self._queue)
         self._ready.set()
+
+    def _forget_name(self, event: Mapping[str, object]) -> None:
+        key = _key(event)
+        if key is None:
+            return
+        self._named[key] -= 1
+        if self._named[key] <= 0:
+            # A receiver that is out of reach for days must not leave a number for each channel that ever changed.
+            del self._named[key]
 
     def _hide_name(self, key: _Key) -> None:
         if self._named.pop(key, 0) <= 0:

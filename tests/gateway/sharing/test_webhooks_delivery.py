@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -21,8 +22,9 @@ from gateway.domain.policy import (
 from gateway.sharing.access_open import OwnerNotice
 from gateway.sharing.signature import request_signature
 from gateway.sharing.webhooks import MAX_HOOKS_PER_DEPARTMENT, Webhook, WebhookEvent
-from gateway.sharing.webhooks_delivery import DeliveryOptions
+from gateway.sharing.webhooks_delivery import Delivery, DeliveryOptions
 from gateway.sharing.webhooks_service import WebhookService
+from gateway.sharing.webhooks_watch import ChannelEvent
 from gb28181.aio.tasks import TaskScope
 from tests.support.departments import (
     BOSS,
@@ -105,6 +107,42 @@ async def running(
 
 def events(post: Post) -> list[tuple[str, str]]:
     return [(item["event"], item["channel_id"]) for item in json.loads(post.body)["events"]]
+
+
+async def test_a_receiver_out_of_reach_costs_no_more_for_every_channel_that_ever_changed() -> None:
+    held = await books()
+    await held.departments.save("urban", name="城管局", by=BOSS)
+    hook, secret = await held.webhooks.create("urban", URL, ALL, by=BOSS)
+    delivery = Delivery(
+        hook,
+        secret,
+        poster=ScriptedPoster(),
+        options=DeliveryOptions(queue=10),
+        wall=held.clock.utc_now,
+        new_id=lambda: "id",
+        spread=lambda: 1.0,
+        on_dead=lambda _: asyncio.sleep(0),
+    )
+    at = held.clock.utc_now()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(20_000):
+            delivery.offer(
+                ChannelEvent(
+                    at=at,
+                    event=WebhookEvent.ON,
+                    device_id=A,
+                    channel_id=f"c{number}",
+                    name=f"name {number}",
+                    online=True,
+                )
+            )
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert delivery.status.missed == 20_000 - 10
+    assert grown < 200_000
 
 
 async def test_a_receiver_out_of_reach_is_not_told_later_what_it_may_not_know_any_more() -> None:
