@@ -195,6 +195,7 @@ def test_a_mistake_is_named_with_its_own_line_inside_a_table_over_several_lines(
             "line 2, column 2: expected keys of less than",
         ),
         ("version = 1\n[" + "'a' . " * 16 + "a]", "line 2, column 2: expected keys of less than"),
+        ('version = 1\n"\\""' + '."\\""' * 50 + " = 1", "line 2, column 1: expected keys of less"),
         ("'" * 1_000_000, "not valid TOML"),
         ("x = '\ud800'", "lone surrogate"),
         (b"version = 1\n# \xff\xfe", "policy, line 2, column 3: expected UTF-8 text, byte 14"),
