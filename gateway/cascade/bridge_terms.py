@@ -101,6 +101,9 @@ class MediaTerms:
         if answer.payloads and chosen not in answer.payloads:
             names = ", ".join(answer.payloads.values())
             raise SdpError(f"the answer takes {names[:80]}, but not PS", status=488)
+        dialled = self.transport is not MediaTransport.TCP_PASSIVE
+        if dialled and answer.host and not _is_address(answer.host):
+            raise SdpError(f"expected an IP address, got {answer.host[:80]!r}", status=488)
         self.target = Target(answer.remote, chosen)
         return self.target
 

@@ -134,10 +134,13 @@ class SubscriptionBook:
         self._note_end(item, why)
         del self._held[item.kind, item.root]
         self._ended(item)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL):
-                await item.dialog.notify(None, expires=0, reason="timeout")
-        item.dialog.close()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FAREWELL):
+                    await item.dialog.notify(None, expires=0, reason="timeout")
+        finally:
+            # Also when the link is stopped meanwhile: nobody else knows of it any more.
+            item.dialog.close()
 
     async def run(self) -> None:
         """End what is not refreshed, until cancelled."""

@@ -149,3 +149,30 @@ async def test_an_answer_in_the_ack_that_takes_no_ps_or_names_no_address_ends_bo
         call.leg.ack(answer)
         assert (await made.over()).end is BridgeEnd.ANSWER_UNUSABLE
         assert sender.started == []
+
+
+async def test_an_answer_to_a_re_invite_that_gives_a_name_for_an_address_changes_nothing() -> None:
+    async with house() as made:
+        call = made.invite(offer())
+        sender = await made.accepted(call)
+        assert call.leg is not None
+        call.leg.ack()
+        before = list(sender.started)
+        assert call.leg.on_reinvite is not None
+        assert call.leg.on_answer is not None
+        assert call.leg.on_reinvite(b"")[0] == 200
+        call.leg.on_answer(offer().replace(b"IP4 127.0.0.1", b"IP4 media.example"))
+        assert sender.started == before
+        assert "media.example" in made.link.notes[-1][1]
+
+
+async def test_an_ack_that_gives_a_name_for_an_address_ends_the_call_and_says_so() -> None:
+    async with house() as made:
+        call = made.invite(b"")
+        sender = await made.accepted(call)
+        assert call.leg is not None
+        call.leg.ack(offer().replace(b"IP4 127.0.0.1", b"IP4 media.example"))
+        record = await made.over()
+        assert record.end is BridgeEnd.ANSWER_UNUSABLE
+        assert "media.example" in record.detail
+        assert sender.started == []

@@ -53,3 +53,25 @@ async def test_a_silent_platform_does_not_hold_up_the_end_of_its_other_subscript
     assert [dialog.told for dialog in dialogs] == [1] * 20
     assert len(ended) == 20
     assert len(book) == 0
+
+
+async def test_a_link_that_stops_while_it_says_farewell_leaves_no_dialog_behind() -> None:
+    book = SubscriptionBook(FakeLink(), clock=clock, begun=lambda _: None, ended=lambda _: None)
+    dialog = SilentDialog()
+    requester = UpperRequester(platform_id=UPPER, subject=Subject(platform=UPPER), source="::1")
+    book.add(
+        Subscription(
+            kind="Catalog",
+            root="1",
+            dialog=dialog,
+            requester=requester,
+            ends_at=monotonic() - 3600,
+        )
+    )
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(book.run())
+        while not dialog.told:
+            await asyncio.sleep(0)
+        running.cancel()
+    await book.end_all("noresource")
+    assert dialog.closed == 1
