@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from gateway.domain.audit import AuditKind
 from tests.support.certificates import make_certificate
@@ -40,6 +41,7 @@ async def nginx(folder: Path, upstream: int) -> AsyncIterator[int]:
         "/etc/ssl/video.example.pem": str(certificate),
         "/etc/ssl/video.example.key": str(key),
         "http://127.0.0.1:8080": f"http://127.0.0.1:{upstream}",
+        "/var/log/nginx/gateway.log": str(folder / "access.log"),
     }.items():
         assert site.count(shipped) == 1, shipped
         site = site.replace(shipped, here)
@@ -112,3 +114,16 @@ async def test_nginx_as_shipped_tells_clients_apart_and_carries_live_streams(
             while message.type is aiohttp.WSMsgType.TEXT:
                 message = await stream.receive()
             assert message.data == b"FLV"
+        for kept in (
+            "hls/a-viewing-key/live.m3u8?token=of-a-stream",
+            "whep/sessions/a-session-key",
+        ):
+            async with client.get(f"{base}/{kept}") as answer:
+                assert answer.status in {401, 403, 404, 405}
+    # What nginx keeps of requests gives nobody a stream.
+    log = await asyncio.to_thread((tmp_path / "nginx" / "access.log").read_text)
+    assert '"POST /api/v1/channels/' in log
+    assert '"GET /hls/***/live.m3u8" ' in log
+    assert f'"GET {URL(socket_url).path}" 101' in log
+    for secret in ("a-viewing-key", "a-session-key", "of-a-stream", URL(socket_url).query["token"]):
+        assert secret not in log
