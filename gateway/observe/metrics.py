@@ -64,7 +64,7 @@ class Metrics:
         )
         self.registrations = counter(
             "registrations",
-            "REGISTERs by result: accepted, refreshed, logout, challenged, refused, ignored",
+            "REGISTERs by result: accepted, logout, challenged, refused, ignored",
             ["result"],
         )
         self.auth_failures = counter("auth_failures", "Failed digests by reason", ["reason"])

@@ -80,21 +80,30 @@ class DeviceRegistrations:
             case Accept():
                 self._accept(incoming, decision)
             case Refuse():
-                if decision.device_id:
-                    self._auth_failed(decision.device_id, incoming, decision.detail)
-                self._metrics.registrations.labels("refused").inc()
-                self._answers.answer(
-                    incoming,
-                    decision.status,
-                    decision.reason,
-                    headers=decision.headers,
-                    detail=decision.detail,
-                )
+                self._refused(incoming, decision)
             case Ignore():
                 self._metrics.registrations.labels("ignored").inc()
                 incoming.ignore()
 
+    def _refused(self, incoming: IncomingRequest, decision: Refuse) -> None:
+        device_id = decision.device_id
+        if device_id and decision.status == 403:
+            self._auth_failed(device_id, incoming, decision.detail)
+        elif device_id:
+            # The password was right; something else was not.
+            self._registry.note(device_id, TimelineKind.MESSAGE_REJECTED, decision.detail)
+        self._metrics.registrations.labels("refused").inc()
+        self._answers.answer(
+            incoming,
+            decision.status,
+            decision.reason,
+            headers=decision.headers,
+            detail=decision.detail,
+        )
+
     def _auth_failed(self, device_id: str, incoming: IncomingRequest, detail: str) -> None:
+        # The registrar has a dozen fixed words for it, none of them the peer's.
+        self._metrics.auth_failures.labels(detail.lower().replace(" ", "_")).inc()
         host, port = incoming.flow.remote
         self._registry.note(device_id, TimelineKind.AUTH_FAILED, f"{detail} (from {host}:{port})")
 

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.net
 
 SERVER = f"sip:34020000002000000001@{REALM}"
 NAME = f"<sip:{DEVICE}@{REALM}>"
+CONTACT = f"<sip:{DEVICE}@127.0.0.1:5060>"
 
 
 class Desk:
@@ -58,7 +59,9 @@ class Desk:
         local = await self.device.driver.listen_udp("127.0.0.1", 0)
         self.flow = self.device.driver.flow_udp(address, local)
 
-    async def ask(self, authorization: str = "", *, expires: int = 3600) -> Response:
+    async def ask(
+        self, authorization: str = "", *, expires: int = 3600, contact: str = CONTACT
+    ) -> Response:
         signed = [("Authorization", authorization)] if authorization else []
         return await self.device.driver.client.request(
             "REGISTER",
@@ -67,15 +70,17 @@ class Desk:
             from_=NAME,
             to=NAME,
             headers=[
-                ("Contact", f"<sip:{DEVICE}@127.0.0.1:5060>"),
+                ("Contact", contact),
                 ("Expires", str(expires)),
                 *signed,
             ],
             timeout=20.0,
         )
 
-    async def register(self, password: str = "common", *, expires: int = 3600) -> Response:
-        challenge = await self.ask(expires=expires)
+    async def register(
+        self, password: str = "common", *, expires: int = 3600, contact: str = CONTACT
+    ) -> Response:
+        challenge = await self.ask(expires=expires, contact=contact)
         assert challenge.status == 401
         answer = authorize(
             challenge.headers.get_all("WWW-Authenticate"),
@@ -85,7 +90,11 @@ class Desk:
             password=password,
             cnonce="c",
         )
-        return await self.ask(answer, expires=expires)
+        return await self.ask(answer, expires=expires, contact=contact)
+
+    def failures(self, reason: str) -> float:
+        name = "gateway_auth_failures_total"
+        return self.metrics.registry.get_sample_value(name, {"reason": reason}) or 0.0
 
     def counted(self, result: str) -> float:
         name = "gateway_registrations_total"
@@ -133,11 +142,23 @@ async def test_a_wrong_password_is_forbidden_and_on_the_timeline() -> None:
         assert "127.0.0.1" in entry.detail
         assert made.registry.get(DEVICE) is None
         assert made.counted("challenged") == made.counted("refused") == 1
+        assert made.failures("wrong_password") == 1
+
+
+async def test_a_contact_that_cannot_be_read_is_no_failure_of_the_password() -> None:
+    async with desk() as made:
+        assert (await made.register(contact="<sip:unclosed")).status == 400
+        (entry,) = made.registry.timeline(DEVICE)
+        assert entry.kind is TimelineKind.MESSAGE_REJECTED
+        assert entry.detail == "REGISTER without Contact"
+        assert made.counted("refused") == 1
+        assert b"gateway_auth_failures_total{" not in made.metrics.exposition()
 
 
 async def test_the_200_waits_for_the_store_and_is_503_if_that_fails() -> None:
     async with desk() as made:
-        made.store.held = held = []
+        held: list[asyncio.Future[None]] = []
+        made.store.held = held
         async with asyncio.TaskGroup() as group, asyncio.timeout(20):
             asking = group.create_task(made.register(), name="register")
             while not held:
