@@ -15,24 +15,27 @@ export const strings = {
     "title": "Webhook", "intro": "通道上线、离线、授权变化时通知外部部门的系统。", "new": "添加 Webhook", "col.receiver": "接收方", "col.events": "通知内容", "col.state": "状态", "col.last": "最近送达", "col.count": "已送达", "empty": "还没有 Webhook",
     "empty.hint": "外部部门的系统不必轮询：它有权看到的通道一有变化，网关就推送过去。", "state.ok": "正常", "state.new": "尚未推送", "state.failing": "连续失败 {n} 次", "state.disabled": "已停用", "state.given_up": "多次失败，已自动停用", "retry": "下次重试", "failing": "失败开始于", "never": "从未", "waiting": "待发 {n} 条",
     "missed": "已丢弃 {n} 条", "test": "测试", "edit": "修改", "disable": "停用", "enable": "启用",
-    "error.status": "接收方返回 HTTP {status}", "error.silent": "接收方没有及时应答", "error.unreachable": "连接不上接收方",
+    "error.status": "接收方返回 HTTP {status}", "error.silent": "接收方没有及时应答", "error.unreachable": "连接不上接收方", "error.forbidden": "此地址不允许推送（回环、链路本地、保留或元数据地址）", "error.certificate": "接收方的证书不受信任",
   },
   en: {
     "title": "Webhooks", "intro": "Tell the systems of departments when channels go on- or off-line, are granted or taken away.", "new": "Add a webhook", "col.receiver": "Receiver", "col.events": "Told of", "col.state": "State", "col.last": "Last delivered", "col.count": "Delivered", "empty": "There is no webhook yet",
     "empty.hint": "A department's system need not ask again and again: the gateway tells it of each change of the channels it may see.", "state.ok": "Works", "state.new": "Nothing sent yet", "state.failing": "Failures in a row: {n}", "state.disabled": "Disabled", "state.given_up": "Failed too often, disabled", "retry": "Next try", "failing": "Failing since", "never": "Never",
     "waiting": "{n} waiting", "missed": "{n} dropped", "test": "Test", "edit": "Change", "disable": "Disable", "enable": "Enable",
-    "error.status": "The receiver answered HTTP {status}", "error.silent": "The receiver did not answer in time", "error.unreachable": "The receiver cannot be reached",
+    "error.status": "The receiver answered HTTP {status}", "error.silent": "The receiver did not answer in time", "error.unreachable": "The receiver cannot be reached", "error.forbidden": "Nothing may be sent to this address", "error.certificate": "The receiver's certificate is not trusted",
   },
 };
 const t = words(strings);
 
 const EVERY = 3_000; // milliseconds
 
+const FAILURES = [[/loopback, link-local/, "error.forbidden"], [/certificate/i, "error.certificate"], [/within|in time|timed out/i, "error.silent"], [/(?:)/, "error.unreachable"]];
+
 /** What went wrong, in the reader's words, and the sentence itself folded. */
 function errorText(sentence) {
+  if (currentLanguage() === "en") return h("span", { class: "cell-note" }, sentence);
   const answered = /\b(?:answered|HTTP) (\d{3})\b/.exec(sentence);
-  const text = answered ? t("error.status", { status: answered[1] }) : t(/within|in time|timed out/i.test(sentence) ? "error.silent" : "error.unreachable");
-  return [h("span", { class: "cell-note" }, currentLanguage() === "en" ? sentence : text), currentLanguage() === "en" ? null : technical({ detail: sentence })];
+  const text = answered ? t("error.status", { status: answered[1] }) : t(FAILURES.find(([form]) => form.test(sentence))[1]);
+  return [h("span", { class: "cell-note" }, text), technical({ detail: sentence })];
 }
 
 export default define("page-webhooks", class extends View {

@@ -121,6 +121,14 @@ async def test_an_address_that_cannot_be_one_is_refused_in_words_on_a_phone(
         wide = "[document.documentElement.scrollWidth, innerWidth]"
         width, room = await page.evaluate(wide)
         assert width <= room
+        # A name tells only when it is looked up where it leads.
+        await dialog.get_by_label("接收地址").fill("http://localhost:9/hook")
+        await dialog.get_by_role("button", name="添加 Webhook").click()
+        await dialog.get_by_role("button", name="已保存").click()
+        row = page.locator("tr").filter(has_text="http://localhost:9/hook")
+        await row.get_by_role("button", name="测试").click()
+        await expect(row).to_contain_text("此地址不允许推送")
+        await expect(row.locator("details")).to_contain_text("webhook_private_networks")
 
     async with console_site(tmp_path, browser) as site:
         await site.add_user("boss")
