@@ -163,15 +163,17 @@ class DialogContext:
     def is_merged(self, request: Request, flow: Flow) -> bool:
         """Whether an INVITE is one that came before under another branch, answered or not (8.2.2.2).
 
-        From the same address only: two devices may use the same Call-ID.
+        From the same peer at the same address only: two devices may use the same Call-ID and tag, also behind one
+        NAT. Not where that one is over: some begin anew with all they had, as soon as their BYE is answered.
         """
         own = self._dialogs.get(request.call_id)
         if own is None:
             return False
-        tag, number = request.from_.tag or "", request.cseq.number
+        peer, number = request.headers.get("From"), request.cseq.number
         return any(
             usage.began_by == number
-            and usage.dialog.remote_tag == tag
+            and not usage.ended
+            and usage.dialog.remote == peer
             and usage.dialog.flow.remote[0] == flow.remote[0]
             for usage in own.values()
         )

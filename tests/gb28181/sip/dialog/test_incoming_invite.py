@@ -55,12 +55,31 @@ def test_the_same_invite_under_another_branch_is_refused_and_the_first_one_lives
         assert pair.accept() is not None
 
 
-def test_two_devices_may_use_the_same_call_id_and_tag() -> None:
+def test_a_stream_that_is_over_may_be_asked_for_again_with_the_same_call_id_and_number() -> None:
+    pair = Pair()
+    pair.call()
+    pair.network.run(1.0)
+    assert pair.accepted is not None
+    pair.accepted.bye(1.0)
+    pair.network.run(2.0)
+    again = pair.platform.sent[0][1].replace(b"branch=z9hG4bK", b"branch=z9hG4bKother")
+    endpoint, now = pair.device.endpoint, pair.network.now
+    endpoint.receive_message(again, pair.device.flow_to(pair.platform), now)
+    events = list(iter(endpoint.next_event, None))
+    assert [type(event) for event in events] == [RequestReceived]
+
+
+@pytest.mark.parametrize("behind_one_nat", [False, True])
+def test_two_devices_may_use_the_same_call_id_and_tag(behind_one_nat: bool) -> None:
     pair = Pair(answer=None)
     pair.call()
     pair.network.run(0.1)
-    other = Flow(transport="UDP", remote=("10.0.0.77", 5060), local=pair.device.address)
+    host = pair.platform.address[0] if behind_one_nat else "10.0.0.77"
+    other = Flow(transport="UDP", remote=(host, 5080), local=pair.device.address)
     again = pair.platform.sent[0][1].replace(b"branch=z9hG4bK", b"branch=z9hG4bKother")
+    if behind_one_nat:
+        again = again.replace(b"From: <sip:3", b"From: <sip:4")
+        assert b"From: <sip:4" in again
     pair.device.endpoint.receive_message(again, other, 0.1)
     events = list(iter(pair.device.endpoint.next_event, None))
     assert [type(event) for event in events] == [RequestReceived]
