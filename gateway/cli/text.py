@@ -13,6 +13,7 @@ from gateway.cli.text_sharing import SHARING_TEXT
 from gateway.cli.text_snapshot import SNAPSHOT_TEXT
 from gateway.cli.text_sources import SOURCE_TEXT
 from gateway.cli.text_start import START_TEXT
+from gateway.cli.text_timeline import device_zh, platform_zh
 from gateway.cli.text_users import USERS_TEXT
 
 __all__ = ["LANGUAGES", "TEXT", "Language", "Say", "language_of"]
@@ -235,6 +236,14 @@ class Say:
     def problem(self, sentence: str, /) -> str:
         """Return a sentence about a configuration that cannot be used."""
         return config_zh(sentence) if self.language == "zh" else sentence
+
+    def device_event(self, kind: str, detail: str, /) -> str:
+        """Return what an entry of a device's timeline says."""
+        return device_zh(kind, detail) if self.language == "zh" else detail
+
+    def platform_event(self, kind: str, detail: str, /) -> str:
+        """Return what an entry of a platform's timeline says."""
+        return platform_zh(kind, detail) if self.language == "zh" else detail
 
     def pick(self, words: Mapping[str, str]) -> str:
         """Return one of `{"zh": ..., "en": ...}`."""

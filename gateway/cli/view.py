@@ -154,7 +154,8 @@ def device_card(device: Json, timeline: Json, say: Say) -> RenderableType:
     table = make_table(say("timeline"), say("when"), say("event"), say("count"), say("detail"))
     for entry in timeline["items"]:
         kind = say.code("event", entry["kind"])
-        table.add_row(when(entry["at"], say), kind, str(entry["count"]), entry["detail"])
+        detail = say.device_event(entry["kind"], entry["detail"])
+        table.add_row(when(entry["at"], say), kind, str(entry["count"]), detail)
     return Group(facts, table)
 
 

@@ -92,7 +92,8 @@ def timeline_table(timeline: Json, say: Say) -> RenderableType:
     table = make_table(say("timeline"), say("when"), say("event"), say("count"), say("detail"))
     for entry in timeline["items"]:
         kind = say.code("platform_event", entry["kind"])
-        table.add_row(when(entry["at"], say), kind, str(entry["count"]), entry["detail"])
+        detail = say.platform_event(entry["kind"], entry["detail"])
+        table.add_row(when(entry["at"], say), kind, str(entry["count"]), detail)
     return table
 
 
