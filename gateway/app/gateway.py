@@ -159,9 +159,9 @@ class Gateway:
             )
         )
         self.registry = DeviceRegistry(self.store, registry_settings(settings))
-        await self.registry.load()
-        # Left after everything that still puts something on record.
+        # Left after everything that still puts something on record; entered once no other process runs on this data.
         self.sharing = await enter(SharingParts(settings, self.store, self.registry, self._crashed))
+        await self.registry.load()
         self.media = await enter(media_plane(settings))
         self.rtp_outputs = RtpOutputs(self.media)
         self.hls, self.snapshots = self._stack.enter_context(hls_media(settings, self.media))

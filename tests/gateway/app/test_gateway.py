@@ -50,6 +50,27 @@ async def test_a_camera_that_moves_stands_still_when_the_gateway_has_gone(tmp_pa
             assert not motor.moving
 
 
+async def test_a_gateway_started_before_the_other_has_ended_knows_what_that_learned_last(
+    tmp_path: Path,
+) -> None:
+    device_id = "34020000001110000077"
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        first = await stack.enter_async_context(running_gateway(tmp_path))
+        second = Gateway(gateway_settings(tmp_path))
+        starting = tasks.create_task(second.__aenter__())
+        while not hasattr(second, "registry"):
+            await asyncio.sleep(0.01)
+        # Time enough to read what is there, and far less than it waits for the other.
+        await asyncio.sleep(0.3)
+        await first.gateway.registry.add(device_id)
+        assert not starting.done()
+        await stack.aclose()
+        await starting
+        known = second.registry.get(device_id)
+        await second.__aexit__(None, None, None)
+    assert known is not None
+
+
 async def test_a_start_that_fails_late_takes_everything_back_and_names_the_port(
     tmp_path: Path,
 ) -> None:
