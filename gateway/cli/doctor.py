@@ -10,6 +10,7 @@ from gateway.cli import view
 from gateway.cli.api import Api, ApiRefused, ApiUnreachable
 from gateway.cli.check import Finding, Level, check_machine
 from gateway.cli.context import UNHEALTHY, Cli
+from gateway.cli.text_codes import CODES_ZH
 from gateway.cli.text_config import config_zh
 from gateway.config.model import ConfigError, load_settings
 
@@ -103,13 +104,14 @@ def _from_status(cli: Cli, status: dict[str, Any]) -> list[Finding]:
     for trouble in status["troubles"][:20]:
         level = Level.FAIL if trouble["severity"] == "error" else Level.WARN
         since = view.when(trouble["since"], cli.say) if trouble["since"] else "-"
-        words = f"{trouble['code']} {trouble['subject']} x{trouble['count']}: {trouble['detail']}"
+        code = trouble["code"]
+        words = f"{trouble['subject']} x{trouble['count']}: {trouble['detail']}"
         findings.append(
             Finding(
                 "gateway",
                 level,
-                f"{words} (自 {since})",
-                f"{words} (since {since})",
+                f"{CODES_ZH['trouble'].get(code, code)} {words} (自 {since})",
+                f"{code} {words} (since {since})",
             )
         )
     return findings

@@ -12,31 +12,6 @@ from gateway.http.words_zh import DENIED_ZH, FAILED_ZH, OTHER_ZH
 
 __all__ = ["device_zh", "platform_zh"]
 
-_STAGES = {
-    "requested": "请求",
-    "port_leased": "分配端口",
-    "invited": "发出 INVITE",
-    "trying": "设备处理中",
-    "answered": "设备应答",
-    "connected": "媒体连接",
-    "first_packet": "首个数据包",
-    "decodable": "可解码",
-    "first_output": "首帧输出",
-}
-_REASONS = {
-    "no_answer": "平台没有应答",
-    "unreachable": "连接不上平台",
-    "tls_failed": "TLS 握手失败",
-    "wrong_password": "密码或用户名不正确",
-    "no_password": "平台要求密码, 但没有配置",
-    "challenge_unusable": "平台的认证方式无法应答",
-    "redirected": "平台要求改到其他地址",
-    "connection_lost": "连接断开",
-    "keepalive_missed": "心跳没有应答",
-    "keepalive_refused": "平台拒绝了心跳",
-    "stopped": "链路已停止",
-    "internal_error": "网关内部错误",
-}
 _AUTH = {
     "wrong password": "密码错误",
     "no password is set for this device": "没有为此设备设置密码",
@@ -60,7 +35,7 @@ _WHY = {**OTHER_ZH, **FAILED_ZH, **DENIED_ZH}
 def _reason(code: str) -> str:
     if refused := re.fullmatch(r"refused_(\d+)", code):
         return f"平台拒绝注册 ({refused[1]})"
-    return _REASONS.get(code, code)
+    return CODES_ZH["reason"].get(code, code)
 
 
 _VALUES: dict[str, Callable[[str], str]] = {
@@ -69,7 +44,7 @@ _VALUES: dict[str, Callable[[str], str]] = {
     "end": lambda code: CODES_ZH["end"].get(code, code),
     "offline": lambda code: CODES_ZH["trouble"].get(code, code),
     "reason": _reason,
-    "stage": lambda code: _STAGES.get(code, code),
+    "stage": lambda code: CODES_ZH["stage"].get(code, code),
     "sub": lambda kind: _SUBSCRIBED.get(kind, kind),
     "total": lambda text: text if text.isdigit() else "?",
     "why": lambda code: _WHY.get(code, code),

@@ -204,7 +204,7 @@ def session_table(page: Json, say: Say) -> RenderableType:
             f"{session['device_id']}/{session['channel_id']}",
             session["transport"],
             say.code("session", session["state"]),
-            session["stage"],
+            say.code("stage", session["stage"]),
             when(session["created_at"], say),
             str(session["viewers"]),
             Text(say.code("end", ended["reason"]), style="red" if ended["failure"] else "")
@@ -221,7 +221,7 @@ def session_card(session: Json, say: Say) -> RenderableType:
         (say("session"), session["session_id"]),
         (say("channel"), f"{session['device_id']}/{session['channel_id']}"),
         (say("transport"), session["transport"]),
-        (say("state"), session["state"]),
+        (say("state"), say.code("session", session["state"])),
         (
             "SSRC",
             " / ".join(session["ssrc"][key] or "-" for key in ("offered", "answered", "received")),
@@ -229,7 +229,7 @@ def session_card(session: Json, say: Say) -> RenderableType:
         (say("viewers"), str(session["viewers"])),
     ]
     if ended:
-        facts.append((say("reason"), f"{ended['reason']}: {ended['detail']}"))
+        facts.append((say("reason"), f"{say.code('end', ended['reason'])}: {ended['detail']}"))
     return Group(make_facts(facts), stage_table(session, say))
 
 
@@ -237,7 +237,7 @@ def stage_table(session: Json, say: Say) -> Table:
     """When each stage was reached."""
     table = make_table("", say("stage"), say("seconds"))
     for stage, at in session["stages"].items():
-        table.add_row(stage, f"{at:.3f}")
+        table.add_row(say.code("stage", stage), f"{at:.3f}")
     return table
 
 

@@ -215,7 +215,7 @@ def bridge_table(page: Json, say: Say) -> RenderableType:
 
 def _state(status: Json, say: Say) -> Text:
     words = say.code("link", status["state"]) + (
-        f" ({status['reason']})" if status["reason"] else ""
+        f" ({say.code('reason', status['reason'])})" if status["reason"] else ""
     )
     return Text(words, style=_STATE.get(status["state"], "yellow"))
 

@@ -111,6 +111,7 @@ def test_every_trouble_has_words_everywhere() -> None:
         (LinkState, "link"),
         (BridgeEnd, "bridge"),
         (SessionState, "session"),
+        (Stage, "stage"),
         (AuditKind, "audit"),
     ],
 )
@@ -119,6 +120,15 @@ def test_every_kind_has_chinese_words_on_the_command_line(
 ) -> None:
     assert set(CODES_ZH[table]) == {kind.value for kind in kinds}
     assert all(re.search(r"[\u4e00-\u9fff]", words) for words in CODES_ZH[table].values())
+
+
+def test_why_a_link_is_down_has_words_on_the_command_line_as_in_the_console() -> None:
+    chinese, _ = dictionaries("components/platform-words.js")
+    console = {key.partition(".")[2] for key in chinese if key.startswith("reason.")}
+    # Each refusal has its status; the words for it are one sentence with the number.
+    assert {reason for reason in console if not reason.startswith("refused")} == set(
+        CODES_ZH["reason"]
+    )
 
 
 def test_every_action_on_record_has_words_in_the_console() -> None:
