@@ -99,6 +99,7 @@ class CascadeParts:
             own_id=self.own_id,
             timeout=needs_sip.request_timeout,
             advertise=advertise,
+            tls_port=needs_sip.tls_port if needs_sip.tls else 0,
             media_host=needs.settings.rtp.advertise or needs_sip.advertise,
         )
         self.identities = IdentityGate(self.own_id, lambda: needs.sharing.policies.current)

@@ -34,6 +34,7 @@ class SipUpper:
         own_id: Our code, where a platform's configuration names no other.
         timeout: Seconds to wait for the answer to a REGISTER or MESSAGE.
         advertise: Address and port for Contact instead of each route's own.
+        tls_port: Port there for links by TLS; 0: we listen for none, and the same port is named.
         media_host: Address for SDP instead of each route's own.
     """
 
@@ -44,12 +45,14 @@ class SipUpper:
         own_id: str,
         timeout: float = 10.0,
         advertise: tuple[str, int] | None = None,
+        tls_port: int = 0,
         media_host: str = "",
     ) -> None:
         self._driver = driver
         self._own_id = own_id
         self._timeout = timeout
         self._advertise = advertise
+        self._tls_port = tls_port
         self._media_host = media_host
 
     async def connect(self, config: PlatformConfig, address: PlatformAddress) -> DeviceAddress:
@@ -140,6 +143,8 @@ class SipUpper:
     def contact(self, config: PlatformConfig, route: DeviceAddress) -> str:
         """Contact URI under which the platform reaches us on this route."""
         where = self._advertise or (route.local_host, route.local_port)
+        if self._advertise and self._tls_port and route.transport == "TLS":
+            where = (self._advertise[0], self._tls_port)
         # Without it a Contact means UDP, where nothing listens for what came by a connection.
         by = "" if route.transport == "UDP" else f";transport={route.transport.lower()}"
         return f"sip:{config.local_id or self._own_id}@{host_port(where)}{by}"
