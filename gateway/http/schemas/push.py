@@ -21,7 +21,8 @@ class PushIn(InModel):
     channel_id: str = Field(min_length=1, max_length=64)
     url: str = _URL
     """`rtmp://host/app/name`, `rtsp://host/path` (`rtmps`, `rtsps`: by TLS) or `srt://host:port`, with user, password or
-    key as the target wants them; kept sealed and never shown whole."""
+    key as the target wants them; kept sealed and never shown whole. Of `rtmps` without user and password, and of `rtmps`
+    and `srt` up to 900 bytes: what is secret must not be seen among the arguments of the program that sends."""
     name: str = _NAME
     """For people."""
     stream: int = Field(default=0, ge=0, le=1)
