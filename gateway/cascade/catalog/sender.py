@@ -161,7 +161,9 @@ class Sender:
         if not await self._flush():
             return False
         self.greet = False
-        return await self._send(None) if self.sent == already else True
+        if self._is_over() or self.sent > already:
+            return True
+        return await self._send(None)
 
     async def _until_due(self) -> None:
         while not self._stopped:
@@ -205,6 +207,8 @@ class Sender:
         while not self._stopped:
             await self._narrow()
             version, plan = await self._plan()
+            if self._is_over():
+                break
             events = plan.events()
             while chunk := list(islice(events, PREPARED)):
                 if not await self._tell(chunk):

@@ -1,6 +1,7 @@
 """How changes are told: gathered, in order, in time, in the right size, and never more than is needed."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -382,6 +383,29 @@ async def test_a_removed_subscription_is_sent_nothing_more() -> None:
         await asyncio.sleep(0.01)
     assert subscription.notified == [None]
     assert gone == []
+
+
+@pytest.mark.parametrize("turns", range(0, 40, 3))
+async def test_a_subscription_removed_while_its_events_are_put_in_order_is_sent_none(
+    turns: int,
+) -> None:
+    world = World()
+    view = await some_view(world, CAMERA, CAMERA_2)
+    for code in (CAMERA, CAMERA_2):
+        world.change(TOWN, code, online=False)
+    await view.refresh()
+    subscription = Subscription(ModelUpper(edition="2016"))
+    hurried = itertools.count()
+    # By this clock every stretch of work is over at once, so that a removal can come between any two steps.
+    async with notifying(view, now=lambda: float(next(hurried))) as notifier:
+        subscribe(notifier, subscription)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        notifier.remove(subscription)
+        before = len(subscription.notified)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert len(subscription.notified) == before
 
 
 async def test_subscriptions_go_on_after_the_task_was_begun_anew() -> None:
