@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway_process import free_port, gateway_environment
+from tests.support.ports import MANY, as_text, own_ports
 
 pytestmark = [pytest.mark.net, pytest.mark.timeout(90)]
 
@@ -15,7 +16,10 @@ pytestmark = [pytest.mark.net, pytest.mark.timeout(90)]
 async def demo(folder: Path, *arguments: str, **settings: object) -> tuple[int, str]:
     """Run the demo to its end; exit status and what it printed."""
     environment = gateway_environment(
-        sip__port=free_port(), http__port=free_port(), rtp__port_range="37000-37099", **settings
+        sip__port=free_port(),
+        http__port=free_port(),
+        rtp__port_range=as_text(MANY, 100),
+        **settings,
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "gateway", "--lang", "en", "--data-dir", str(folder / "data"),
@@ -65,7 +69,7 @@ async def test_the_demo_ends_with_a_verdict_and_its_figures(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("quirk", "reason", "words"),
     [
-        ("send_nothing", "no_packet", "sent no RTP to UDP port 37"),
+        ("send_nothing", "no_packet", f"sent no RTP to UDP port {own_ports(MANY, 100)[0] // 100}"),
         ("send_garbage", "", "RTP"),
         ("answer_4xx", "invite_refused", "486 Busy Here: the device is at its limit of streams"),
     ],

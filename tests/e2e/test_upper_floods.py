@@ -23,6 +23,7 @@ from tests.support.beset_site import (
     query,
 )
 from tests.support.gateway import SERVER_ID, eventually
+from tests.support.ports import MANY, as_text
 from tests.support.raw_sip import SDP, RawAnswer, RawSip
 from tests.support.upper_platform import UPPER_ID
 
@@ -31,8 +32,7 @@ pytestmark = [pytest.mark.net, pytest.mark.timeout(90)]
 SECOND = "34020000001320000002"
 """A camera that nobody watches yet."""
 EVENT = ("Event", "Catalog;id=1")
-THOUSAND = "28000-29999"
-"""2,000 ports that neither the system gives out by itself nor other tests take."""
+THOUSAND = as_text(MANY, 2_000)
 BATCH = 50
 """Calls made at once: what a socket buffer takes."""
 

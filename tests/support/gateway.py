@@ -1,7 +1,6 @@
 """A whole gateway in this process, with ports of its own, and a client for its API."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,18 +12,12 @@ from gateway.app import Gateway
 from gateway.config.model import Settings
 from gateway.simulator.options import SimulatorOptions
 from tests.support.patience import PATIENCE
+from tests.support.ports import as_text
 
 __all__ = ["PASSWORD", "SERVER_ID", "Api", "eventually", "gateway_settings", "running_gateway"]
 
 SERVER_ID = "34020000002000000001"
 PASSWORD = "the-common-password"
-
-
-def _port_range(offset: int = 0, count: int = 400) -> str:
-    # Workers of pytest-xdist run side by side: each gets a range of its own.
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 33_000 + worker * 1_000 + offset
-    return f"{first}-{first + count - 1}"
 
 
 def gateway_settings(data_dir: Path, **sections: dict[str, Any]) -> Settings:
@@ -39,9 +32,9 @@ def gateway_settings(data_dir: Path, **sections: dict[str, Any]) -> Settings:
             "catalog_silence": 1.0,
         },
         "http": {"host": "127.0.0.1", "port": 0},
-        "rtp": {"host": "127.0.0.1", "port_range": _port_range(), "drain": 0.2},
-        "rtsp": {"port": 0, "udp_ports": _port_range(offset=450, count=200)},
-        "webrtc": {"port_range": _port_range(offset=400, count=50)},
+        "rtp": {"host": "127.0.0.1", "port_range": as_text(0, 400), "drain": 0.2},
+        "rtsp": {"port": 0, "udp_ports": as_text(450, 200)},
+        "webrtc": {"port_range": as_text(400, 50)},
         "media": {
             "first_packet_timeout": 2.0,
             "decodable_timeout": 3.0,

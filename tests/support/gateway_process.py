@@ -13,6 +13,7 @@ from typing import Any, Self
 import aiohttp
 
 from tests.support.gateway import PASSWORD, SERVER_ID, eventually
+from tests.support.ports import MANY, as_text
 
 __all__ = ["GatewayProcess", "free_port", "gateway_environment"]
 
@@ -65,7 +66,7 @@ class GatewayProcess:
             http__admin_token=ADMIN_TOKEN,
             rtsp__port=0,
             rtp__host="127.0.0.1",
-            rtp__port_range="36000-36999",
+            rtp__port_range=as_text(MANY, 1_000),
             rtp__drain=0.2,
             media__invite_timeout=3,
             store__batch_interval=0.2,

@@ -1,7 +1,6 @@
 """Gateways in a row in this process: a village, its township, their county."""
 
 import itertools
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 from gateway.domain.platform import LinkState, PlatformAddress, PlatformConfig
 from gateway.domain.policy import Subject
 from tests.support.gateway import PASSWORD, RunningGateway, eventually, running_gateway
+from tests.support.ports import as_text
 
 __all__ = ["COUNTY", "POLICY", "TOWNSHIP", "VILLAGE", "connect", "row_of_gateways"]
 
@@ -28,13 +28,6 @@ subjects = { platforms = ["*"] }
 actions = ["catalog", "live", "ptz", "alarm", "config", "position"]
 """
 """Everything that is not secret, to every platform."""
-
-
-def _port_range(level: int) -> str:
-    # Above the ranges of tests with one gateway; workers of pytest-xdist run side by side.
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = 45_000 + worker * 1_000 + level * 200
-    return f"{first}-{first + 199}"
 
 
 @asynccontextmanager
@@ -61,7 +54,7 @@ async def row_of_gateways(
         for level, code in reversed(list(enumerate(codes))):
             own = {
                 "sip": {"id": code} | sections.get("sip", {}),
-                "rtp": {"port_range": _port_range(level), **sections.get("rtp", {})},
+                "rtp": {"port_range": as_text(700 + 200 * level, 200), **sections.get("rtp", {})},
                 "cascade": {"notify_delay": 0.1} | sections.get("cascade", {}),
             }
             others = {name: values for name, values in sections.items() if name not in own}

@@ -1,6 +1,5 @@
 """A media plane with one stream that a test feeds with units, as if a camera sent them."""
 
-import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,12 +11,12 @@ from gateway.media.plane import EmbeddedMedia
 from gateway.media.receiver import MediaReceiver
 from gb28181.es.unit import MediaUnit
 from tests.support.media import RecordingEvents
+from tests.support.ports import own_ports
 
 __all__ = ["STREAM", "PlaneBench", "plane_bench"]
 
 STREAM = "34020000001180000001/34020000001320000001"
-FIRST_PORT = 12_000 + os.getpid() % 400 * 40
-"""Below the kernel's own range, and apart from what other test runs take."""
+FIRST_PORT = own_ports(2_700, 40)[0]
 
 
 class PlaneBench:

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterable
@@ -15,6 +14,7 @@ from gateway.media.options import MediaOptions
 from gateway.media.plane import EmbeddedMedia
 from gb28181.rtp.packet import RtpPacket, is_rtcp
 from tests.support.media import RecordingEvents
+from tests.support.ports import own_ports
 
 __all__ = [
     "SSRC",
@@ -33,8 +33,7 @@ SSRC, UPPER_SSRC = 100_000_001, 200_000_002
 STREAM = "34020000001180000001/34020000001320000001"
 UDP = MediaTransport.UDP
 LOCAL = ("127.0.0.1", 9)
-FIRST_PORT = 12_000 + os.getpid() % 400 * 40
-"""Below the kernel's own range, and apart from what other test runs take."""
+FIRST_PORT = own_ports(2_700, 40)[0]
 
 
 class RecordingSenderEvents:

@@ -21,6 +21,7 @@ from gb28181.rtp.rtcp import (
     serialize_rtcp,
 )
 from tests.support.media import video_units
+from tests.support.ports import MANY, own_ports
 from tests.support.relay import (
     SSRC,
     STREAM,
@@ -386,8 +387,7 @@ async def test_a_thousand_relays_at_once_and_one_more_is_refused() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20_000), hard))
     try:
-        # Ports that neither gateways by default nor the system itself give away.
-        async with plane(2_000, first_port=10_000) as media:
+        async with plane(2_000, first_port=own_ports(MANY, 2_000)[0]) as media:
             receiver, events = await receive(media)
             upper = UdpUpper()
             senders = []

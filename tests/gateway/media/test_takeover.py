@@ -16,6 +16,7 @@ from gateway.media.options import MediaOptions
 from gateway.media.plane import EmbeddedMedia
 from gb28181.es.unit import Codec
 from tests.support.media import RecordingEvents, RecordingSink, read_back, video_units
+from tests.support.ports import MANY, own_ports
 from tests.support.rtp_camera import TcpCamera, UdpCamera, rtp_packets
 
 pytestmark = pytest.mark.net
@@ -23,8 +24,7 @@ pytestmark = pytest.mark.net
 SSRC, OWN, FOREIGN = 100_000_001, 700_000_007, 900_000_009
 UDP, PASSIVE = MediaTransport.UDP, MediaTransport.TCP_PASSIVE
 STRANGER, ANSWERED, REGISTERED, ELSEWHERE = "127.0.0.1", "127.0.0.5", "127.0.0.6", "127.0.0.7"
-PORTS = (10_000, 10_999)
-"""Below the kernel's own range."""
+PORTS = own_ports(MANY, 1_000)
 
 
 @pytest.fixture(autouse=True)
