@@ -21,12 +21,12 @@ __all__ = [
 
 
 def shown_target(url: str) -> str:
-    """Return a target's URL that can be shown: of RTMP the last part of the path is its stream key."""
+    """Return a target's URL that can be shown: the last part of an RTMP path is its stream key."""
     shown = shown_url(url)
     if not shown.lower().startswith("rtmp"):
         return shown
     head, _, key = shown.rpartition("/")
-    return f"{head}/***" if key and head.count("/") > 2 else shown
+    return f"{head}/***" if key and head.count("/") >= 2 else shown
 
 
 class PushKind(enum.StrEnum):
