@@ -247,8 +247,12 @@ class BridgedCall:
                 self.finish(BridgeEnd.UPPER_BYE, _quoting("The upper ended it with BYE", said))
 
     def _cancelled(self) -> None:
-        detail = _quoting("The upper cancelled its INVITE", self._call.cancel_reason)
-        self.finish(BridgeEnd.UPPER_CANCELLED, detail)
+        if self._call.peer_lost:
+            detail = "The upper could not be reached any more before its INVITE was answered"
+            self.finish(BridgeEnd.UPPER_LOST, detail)
+        else:
+            detail = _quoting("The upper cancelled its INVITE", self._call.cancel_reason)
+            self.finish(BridgeEnd.UPPER_CANCELLED, detail)
 
     def _remark(self, detail: str) -> None:
         self._link.note(PlatformEvent.REMARK, detail)

@@ -213,7 +213,11 @@ class IncomingCall(Protocol):
 
     @property
     def cancelled(self) -> bool:
-        """Whether it was cancelled."""
+        """Whether it was cancelled, or the upper is lost."""
+
+    @property
+    def peer_lost(self) -> bool:
+        """Whether it was not the upper's wish: it cannot be reached any more."""
 
     @property
     def cancel_reason(self) -> str:

@@ -191,6 +191,11 @@ class SipCall:
         """Reason of the CANCEL, for people."""
         return self._incoming.cancel_reason
 
+    @property
+    def peer_lost(self) -> bool:
+        """Whether it was not the upper's wish: it cannot be reached any more."""
+        return self._incoming.peer_lost
+
     def refuse(
         self, status: int, reason: str | None = None, *, headers: Iterable[tuple[str, str]] = ()
     ) -> None:

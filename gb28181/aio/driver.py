@@ -352,8 +352,8 @@ class SipDriver:
                         self._on_event(event)
                     except Exception as error:  # noqa: BLE001 - the owner's callback
                         self._on_crash("on_event", error)
-            case InviteCancelled(invite, reason):
-                self._cancel(invite, reason)
+            case InviteCancelled():
+                self._cancel(event)
             case (
                 ResponseReceived()
                 | RequestFailed()
@@ -386,11 +386,11 @@ class SipDriver:
             if not incoming.answered:
                 incoming.respond(500)
 
-    def _cancel(self, invite: IncomingInvite, reason: str) -> None:
-        incoming = self._invites.pop(invite, None)
+    def _cancel(self, event: InviteCancelled) -> None:
+        incoming = self._invites.pop(event.invite, None)
         if incoming is None:
             return
         try:
-            incoming.cancel(reason)
+            incoming.cancel(event.reason, lost=event.lost)
         except Exception as error:  # noqa: BLE001 - the owner's callback
             self._on_crash("on_cancel", error)

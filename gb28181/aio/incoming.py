@@ -61,7 +61,8 @@ class IncomingRequest:
         flow: The way it came.
         dialog: The INVITE dialog it came in, if any.
         subscription: The subscription whose dialog a NOTIFY or SUBSCRIBE came in, if any.
-        cancelled: Whether the peer withdrew its INVITE; 487 has been sent then.
+        cancelled: Whether the peer withdrew its INVITE, and 487 has been sent, or cannot be reached any more.
+        peer_lost: Which of both it is.
         cancel_reason: Why, as the peer's Reason has it, for people; empty if it gave none.
         on_cancel: Called when that happens.
         on_ack: For an INVITE inside a dialog, called with the body of the ACK to our 200.
@@ -77,6 +78,7 @@ class IncomingRequest:
         "flow",
         "on_ack",
         "on_cancel",
+        "peer_lost",
         "request",
         "subscription",
     )
@@ -94,6 +96,7 @@ class IncomingRequest:
         )
         self.cancelled = False
         self.cancel_reason = ""
+        self.peer_lost = False
         self.on_cancel: Callable[[], None] | None = None
         self.on_ack: Callable[[bytes], None] | None = None
 
@@ -203,10 +206,11 @@ class IncomingRequest:
         self.subscription = dialog
         return dialog
 
-    def cancel(self, reason: str = "") -> None:
-        """Note that the peer withdrew the INVITE, and why; the driver calls this."""
+    def cancel(self, reason: str = "", *, lost: bool = False) -> None:
+        """Note that the peer withdrew the INVITE, and why, or is lost; the driver calls this."""
         self.cancelled = True
         self.cancel_reason = reason
+        self.peer_lost = lost
         if self.on_cancel is not None:
             self.on_cancel()
 

@@ -67,6 +67,7 @@ class FakeCall:
         self.source = "127.0.0.1"
         self.cancelled = False
         self.cancel_reason = ""
+        self.peer_lost = False
         self.on_cancel: Callable[[], None] | None = None
         self.status: int | None = None
         self.answer = b""

@@ -20,11 +20,13 @@ __all__ = ["IncomingInvite", "InviteCancelled"]
 
 @dataclass(frozen=True, slots=True)
 class InviteCancelled:
-    """The peer gave up before we answered; 487 has been sent."""
+    """The peer gave up before we answered, and 487 has been sent; or it cannot be reached any more."""
 
     invite: "IncomingInvite"
     reason: str = ""
     """Reason of the peer's CANCEL or BYE (RFC 3326) for people; empty if it gave none."""
+    lost: bool = False
+    """Whether it did not give up: its connection is gone, or nothing reaches it."""
 
 
 class IncomingInvite:
@@ -144,7 +146,7 @@ class IncomingInvite:
         """
         if not self.ended:
             self._end()
-            self._context.emit(InviteCancelled(self))
+            self._context.emit(InviteCancelled(self, lost=True))
 
     def next_timer(self) -> float | None:
         """Monotonic second at which :meth:`handle_timer` must run, if any."""

@@ -198,6 +198,13 @@ async def test_what_the_upper_says_when_it_ends_stands_in_the_record_and_the_aud
         call.cancel_reason = 'SIP 200 "answered elsewhere"'
         call.cancel()
         assert (await made.over()).detail.endswith(call.cancel_reason)
+        call = made.invite(offer())
+        await until(lambda: made.bridges.running_count == 1)
+        call.peer_lost = True
+        call.cancel()
+        record = await made.over()
+        assert record.end is BridgeEnd.UPPER_LOST
+        assert "could not be reached" in record.detail
         made.signaller.hold.set()
 
 

@@ -13,6 +13,7 @@ from gateway.domain.platform import PlatformEvent
 from gateway.domain.policy import Action, Subject
 from gateway.signalling import upper_refusals, upper_requests
 from gb28181.aio.errors import InviteRefused, SipTimeout, SubscribeRefused
+from gb28181.aio.tasks import TaskScope
 from gb28181.manscdp import CatalogQuery, DeviceControl, DeviceInfoQuery, Keepalive, Response
 from gb28181.sip.header.reason import Reason
 from gb28181.sip.transaction.flow import host_port
@@ -425,6 +426,18 @@ async def test_a_call_that_is_cancelled_is_told_and_cannot_be_accepted() -> None
         with pytest.raises(Conflict):
             waiting[0].accept(OFFER)
         waiting[0].refuse(486)
+
+
+async def test_a_connection_lost_before_the_answer_is_no_wish_of_the_upper() -> None:
+    async with served("TCP") as (upper, gateway):
+        waiting: list[IncomingCall] = []
+        gateway.bridges.take = waiting.append
+        async with TaskScope(lambda name, error: None) as scope:
+            scope.spawn(upper.invite(SHARED), name="invite")
+            await until(lambda: waiting, 3, "the INVITE")
+            upper.drop_connections()
+            await until(lambda: waiting[0].cancelled, 10, "the loss")
+            assert (waiting[0].peer_lost, waiting[0].cancel_reason) == (True, "")
 
 
 async def test_a_lost_connection_ends_the_call() -> None:
