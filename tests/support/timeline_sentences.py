@@ -12,8 +12,8 @@ THERE = "TCP 192.0.2.31:40231"
 
 
 def catalog_failures() -> list[tuple[str, str]]:
-    ends = {CatalogEnd.SHORT, CatalogEnd.TOO_SLOW, CatalogEnd.NO_ANSWER, CatalogEnd.EMPTY}
-    ends |= {CatalogEnd.TOO_MANY, CatalogEnd.CANCELLED}
+    ends = [CatalogEnd.SHORT, CatalogEnd.TOO_SLOW, CatalogEnd.NO_ANSWER, CatalogEnd.EMPTY]
+    ends += [CatalogEnd.TOO_MANY, CatalogEnd.CANCELLED]
     values = {"received": 7, "messages": 3, "limit": 100_000}
     return [
         (TimelineKind.CATALOG_FAILED, _DETAILS[end].format(**values, expected=expected))
