@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.gateway_process import free_port, gateway_environment
-from tests.support.ports import MANY, as_text, own_ports
+from tests.support.ports import MANY, as_text
 
 pytestmark = [pytest.mark.net, pytest.mark.timeout(90)]
 
@@ -69,7 +69,7 @@ async def test_the_demo_ends_with_a_verdict_and_its_figures(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("quirk", "reason", "words"),
     [
-        ("send_nothing", "no_packet", f"sent no RTP to UDP port {own_ports(MANY, 100)[0] // 100}"),
+        ("send_nothing", "no_packet", "sent no RTP to UDP port"),
         ("send_garbage", "", "RTP"),
         ("answer_4xx", "invite_refused", "486 Busy Here: the device is at its limit of streams"),
     ],
