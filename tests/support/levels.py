@@ -10,7 +10,7 @@ from typing import Any
 from gateway.domain.platform import LinkState, PlatformAddress, PlatformConfig
 from gateway.domain.policy import Subject
 from tests.support.gateway import PASSWORD, RunningGateway, eventually, running_gateway
-from tests.support.ports import as_text
+from tests.support.ports import ROW, as_text
 
 __all__ = ["COUNTY", "POLICY", "TOWNSHIP", "VILLAGE", "connect", "row_of_gateways"]
 
@@ -54,7 +54,7 @@ async def row_of_gateways(
         for level, code in reversed(list(enumerate(codes))):
             own = {
                 "sip": {"id": code} | sections.get("sip", {}),
-                "rtp": {"port_range": as_text(700 + 200 * level, 200), **sections.get("rtp", {})},
+                "rtp": {"port_range": as_text(ROW + 200 * level, 200), **sections.get("rtp", {})},
                 "cascade": {"notify_delay": 0.1} | sections.get("cascade", {}),
             }
             others = {name: values for name, values in sections.items() if name not in own}

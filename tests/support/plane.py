@@ -11,12 +11,12 @@ from gateway.media.plane import EmbeddedMedia
 from gateway.media.receiver import MediaReceiver
 from gb28181.es.unit import MediaUnit
 from tests.support.media import RecordingEvents
-from tests.support.ports import own_ports
+from tests.support.ports import PLANES, own_ports
 
 __all__ = ["STREAM", "PlaneBench", "plane_bench"]
 
 STREAM = "34020000001180000001/34020000001320000001"
-FIRST_PORT = own_ports(2_700, 40)[0]
+FIRST_PORT = own_ports(PLANES, 300)[0]
 
 
 class PlaneBench:

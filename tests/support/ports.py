@@ -3,7 +3,7 @@
 import os
 from typing import Final
 
-__all__ = ["MANY", "as_text", "own_ports"]
+__all__ = ["MANY", "PLANES", "RECEIVERS", "ROW", "as_text", "own_ports"]
 
 _FIRST: Final = 10_000
 """The gateway's own defaults begin at 30000, the ports that the system gives out by itself at 32768."""
@@ -11,15 +11,18 @@ _EACH: Final = 5_000
 _WORKERS: Final = 4
 """Further workers share ranges with these; a pool of ports leaves out what is taken."""
 
+ROW: Final = 700
+"""Where 200 ports begin for each gateway of a row; below are those of a single one."""
+PLANES: Final = 2_400
+"""Where 300 ports of a media plane begin."""
+RECEIVERS: Final = 2_700
+"""Where 300 ports begin to which a media plane sends."""
 MANY: Final = 3_000
 """Where 2,000 ports begin that one test may fill, since a worker runs one test at a time."""
 
 
 def own_ports(offset: int, count: int) -> tuple[int, int]:
-    """First and last of `count` ports of this worker, from `offset` (0 to 4,999) on.
-
-    Up to 699 are those of one gateway, up to 2,699 those of rows of gateways, up to 2,999 those of a media plane.
-    """
+    """First and last of `count` ports of this worker, from `offset` (0 to 4,999) on."""
     if not 0 <= offset < offset + count <= _EACH:
         raise ValueError(f"a worker has {_EACH} ports, not {offset + count}")
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

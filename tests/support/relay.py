@@ -14,7 +14,7 @@ from gateway.media.options import MediaOptions
 from gateway.media.plane import EmbeddedMedia
 from gb28181.rtp.packet import RtpPacket, is_rtcp
 from tests.support.media import RecordingEvents
-from tests.support.ports import own_ports
+from tests.support.ports import PLANES, RECEIVERS, own_ports
 
 __all__ = [
     "SSRC",
@@ -33,7 +33,7 @@ SSRC, UPPER_SSRC = 100_000_001, 200_000_002
 STREAM = "34020000001180000001/34020000001320000001"
 UDP = MediaTransport.UDP
 LOCAL = ("127.0.0.1", 9)
-FIRST_PORT = own_ports(2_700, 40)[0]
+FIRST_PORT = own_ports(PLANES, 300)[0]
 
 
 class RecordingSenderEvents:
@@ -109,7 +109,8 @@ class UdpUpper(_Upper):
     def __init__(self, host: str = "127.0.0.1") -> None:
         super().__init__()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        for port in range(39_000, 39_900, 2):
+        # Of this worker only: others would take what is sent to a port that was closed, or hear what was meant for it.
+        for port in range(*own_ports(RECEIVERS, 300), 2):
             self.rtp, self.rtcp = (socket.socket(family, socket.SOCK_DGRAM) for _ in range(2))
             try:
                 self.rtp.bind((host, port))

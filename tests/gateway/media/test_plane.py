@@ -27,7 +27,7 @@ from tests.support.media import (
     read_back,
     video_units,
 )
-from tests.support.ports import own_ports
+from tests.support.ports import PLANES, own_ports
 from tests.support.rtp_camera import TcpCamera, UdpCamera, rtp_packets
 
 pytestmark = pytest.mark.net
@@ -37,7 +37,7 @@ OWN = 700_000_007
 STREAM = "34020000001180000001/34020000001320000001"
 UDP, PASSIVE, ACTIVE = MediaTransport.UDP, MediaTransport.TCP_PASSIVE, MediaTransport.TCP_ACTIVE
 LOCAL = ("127.0.0.1", 9)
-FIRST_PORT = own_ports(2_700, 40)[0]
+FIRST_PORT = own_ports(PLANES, 300)[0]
 
 
 @asynccontextmanager
