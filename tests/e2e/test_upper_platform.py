@@ -113,6 +113,7 @@ async def test_an_upper_is_told_when_cameras_go_and_come(tmp_path: Path) -> None
             return all(item.status == "OFF" for item in seen.values())
 
         await until(off, 10.0, "OFF of both cameras")
+        assert off(), "and none comes back by itself"
 
 
 async def test_an_upper_moves_a_camera_and_is_refused_what_it_was_never_given(

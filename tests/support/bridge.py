@@ -19,7 +19,7 @@ from gb28181.aio.clock import monotonic
 from gb28181.aio.tasks import TaskScope
 from gb28181.flow.identity import MonitorIdentity
 from gb28181.sdp.ssrc import SsrcPool
-from tests.support.cascade import UPPER, FakeCall, FakeLink, OpenPolicy, fixed_now
+from tests.support.cascade import UPPER, FakeCall, FakeLeg, FakeLink, OpenPolicy, fixed_now
 from tests.support.sessions import (
     ScriptedDirectory,
     ScriptedMedia,
@@ -114,6 +114,16 @@ class House:
         await until(lambda: call.status is not None)
         assert call.status == 200
         return self.media.relays[-1]
+
+    async def established(
+        self, sdp: bytes, *, ack: bytes = b""
+    ) -> tuple[FakeCall, FakeLeg, ScriptedSender]:
+        """A call that was accepted and acknowledged."""
+        call = self.invite(sdp)
+        sender = await self.accepted(call)
+        assert call.leg is not None
+        call.leg.ack(ack)
+        return call, call.leg, sender
 
     async def answered(self, sdp: bytes) -> int | None:
         """The answer to an INVITE that comes to nothing."""

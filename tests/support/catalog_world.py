@@ -178,13 +178,13 @@ class TurnPolicy:
         return self.rule(channel)
 
     def check(self, request: AccessRequest) -> Decision:
-        raise NotImplementedError
+        raise AssertionError("a catalogue asks for decisions only: nothing is watched in it")
 
     def open(self, request: AccessRequest, stop: Callable[[str, str], None]) -> Access:
-        raise NotImplementedError
+        raise AssertionError("a catalogue asks for decisions only: nothing is watched in it")
 
     def refuse(self, request: AccessRequest, reason: str, detail: str, *, rule: str = "") -> None:
-        raise NotImplementedError
+        raise AssertionError("a catalogue asks for decisions only: nothing is watched in it")
 
     def accesses(self) -> Iterable[Access]:
         return ()

@@ -15,6 +15,7 @@ def test_a_free_port_is_free_for_both_transports() -> None:
     with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
         tcp.bind(("127.0.0.1", port))
         udp.bind(("127.0.0.1", port))
+        assert tcp.getsockname() == udp.getsockname() == ("127.0.0.1", port)
 
 
 @pytest.mark.parametrize(("transport", "option"), [("UDP", "port"), ("TLS", "tls_port")])

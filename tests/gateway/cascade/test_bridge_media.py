@@ -44,42 +44,33 @@ async def test_an_ack_without_a_usable_answer_ends_both_legs() -> None:
 
 async def test_a_second_bye_and_a_second_ack_change_nothing() -> None:
     async with house() as made:
-        call = made.invite(offer())
-        sender = await made.accepted(call)
-        assert call.leg is not None
-        call.leg.ack()
-        call.leg.ack()
+        _, leg, sender = await made.established(offer())
+        leg.ack()
         assert len(sender.started) == 1
-        call.leg.peer_ends()
-        call.leg.peer_ends()
+        leg.peer_ends()
+        leg.peer_ends()
         await made.over()
 
 
 async def test_a_re_invite_moves_the_media_but_not_its_transport() -> None:
     async with house() as made:
-        call = made.invite(offer())
-        sender = await made.accepted(call)
-        assert call.leg is not None
-        call.leg.ack()
-        assert call.leg.on_reinvite is not None
-        assert call.leg.on_reinvite(offer()) == (200, call.answer)
-        assert call.leg.on_reinvite(b"") == (200, call.answer)
-        assert call.leg.on_reinvite(offer("TCP/RTP/AVP", setup="passive"))[0] == 488
-        assert call.leg.on_reinvite(b"rubbish")[0] == 400
+        call, leg, sender = await made.established(offer())
+        assert leg.on_reinvite is not None
+        assert leg.on_reinvite(offer()) == (200, call.answer)
+        assert leg.on_reinvite(b"") == (200, call.answer)
+        assert leg.on_reinvite(offer("TCP/RTP/AVP", setup="passive"))[0] == 488
+        assert leg.on_reinvite(b"rubbish")[0] == 400
         assert len(sender.started) == 1
-        assert call.leg.on_reinvite(offer().replace(b"40000", b"42000"))[0] == 200
+        assert leg.on_reinvite(offer().replace(b"40000", b"42000"))[0] == 200
         assert sender.started[-1] == ("127.0.0.1", 42000)
 
 
 async def test_a_re_invite_that_numbers_ps_anew_is_answered_and_sent_with_the_new_number() -> None:
     async with house() as made:
-        call = made.invite(offer())
-        sender = await made.accepted(call)
-        assert call.leg is not None
-        call.leg.ack()
-        assert call.leg.on_reinvite is not None
+        _, leg, sender = await made.established(offer())
+        assert leg.on_reinvite is not None
         again = offer().replace(b"RTP/AVP 96 98", b"RTP/AVP 98 97").replace(b":96 PS", b":97 PS")
-        status, answer = call.leg.on_reinvite(again)
+        status, answer = leg.on_reinvite(again)
         media = parse(answer).media[0]
         assert (status, media.payloads, media.port) == (200, (97,), sender.port)
         assert sender.payload_type == 97
@@ -88,45 +79,36 @@ async def test_a_re_invite_that_numbers_ps_anew_is_answered_and_sent_with_the_ne
 
 async def test_a_re_invite_for_something_else_than_live_leaves_the_stream_as_it_was() -> None:
     async with house() as made:
-        call = made.invite(offer())
-        sender = await made.accepted(call)
-        assert call.leg is not None
-        call.leg.ack()
-        assert call.leg.on_reinvite is not None
+        call, leg, sender = await made.established(offer())
+        assert leg.on_reinvite is not None
         other = offer().replace(b"s=Play", b"s=Playback").replace(b"40000", b"42000")
-        assert call.leg.on_reinvite(other) == (488, b"")
-        assert call.leg.on_reinvite(b"") == (200, call.answer)
+        assert leg.on_reinvite(other) == (488, b"")
+        assert leg.on_reinvite(b"") == (200, call.answer)
         assert sender.started == [("127.0.0.1", 40000)]
 
 
 async def test_a_call_that_began_without_an_offer_is_moved_by_a_re_invite_with_one() -> None:
     async with house() as made:
-        call = made.invite(b"")
-        sender = await made.accepted(call)
-        assert call.leg is not None
-        call.leg.ack(offer(y=""))
-        assert call.leg.on_reinvite is not None
-        status, answer = call.leg.on_reinvite(offer(y="").replace(b"40000", b"43000"))
+        _, leg, sender = await made.established(b"", ack=offer(y=""))
+        assert leg.on_reinvite is not None
+        status, answer = leg.on_reinvite(offer(y="").replace(b"40000", b"43000"))
         assert status == 200
         assert parse(answer).media[0].direction == "sendonly"
         assert parse(answer).ssrc == sender.spec.ssrc
         assert sender.started[-1] == ("127.0.0.1", 43000)
-        assert call.leg.on_reinvite(offer("TCP/RTP/AVP", setup="passive"))[0] == 488
+        assert leg.on_reinvite(offer("TCP/RTP/AVP", setup="passive"))[0] == 488
 
 
 async def test_the_answer_in_the_ack_to_a_re_invite_without_sdp_moves_the_media() -> None:
     async with house() as made:
-        call = made.invite(offer())
-        sender = await made.accepted(call)
-        assert call.leg is not None
-        call.leg.ack()
-        assert call.leg.on_reinvite is not None
-        assert call.leg.on_answer is not None
-        assert call.leg.on_reinvite(b"") == (200, call.answer)
-        call.leg.on_answer(offer(y="").replace(b"40000", b"44000"))
+        call, leg, sender = await made.established(offer())
+        assert leg.on_reinvite is not None
+        assert leg.on_answer is not None
+        assert leg.on_reinvite(b"") == (200, call.answer)
+        leg.on_answer(offer(y="").replace(b"40000", b"44000"))
         assert sender.started[-1] == ("127.0.0.1", 44000)
         for bad in (b"", b"rubbish", offer().replace(b"m=video 40000", b"m=video 0")):
-            call.leg.on_answer(bad)
+            leg.on_answer(bad)
         assert sender.started[-1] == ("127.0.0.1", 44000)
         assert made.bridges.running_count == 1
 
@@ -143,35 +125,28 @@ async def test_an_answer_in_the_ack_that_takes_no_ps_or_names_no_address_ends_bo
     answer: bytes,
 ) -> None:
     async with house() as made:
-        call = made.invite(b"")
-        sender = await made.accepted(call)
-        assert call.leg is not None
-        call.leg.ack(answer)
+        _, _, sender = await made.established(b"", ack=answer)
         assert (await made.over()).end is BridgeEnd.ANSWER_UNUSABLE
         assert sender.started == []
 
 
 async def test_an_answer_to_a_re_invite_that_gives_a_name_for_an_address_changes_nothing() -> None:
     async with house() as made:
-        call = made.invite(offer())
-        sender = await made.accepted(call)
-        assert call.leg is not None
-        call.leg.ack()
+        _, leg, sender = await made.established(offer())
         before = list(sender.started)
-        assert call.leg.on_reinvite is not None
-        assert call.leg.on_answer is not None
-        assert call.leg.on_reinvite(b"")[0] == 200
-        call.leg.on_answer(offer().replace(b"IP4 127.0.0.1", b"IP4 media.example"))
+        assert leg.on_reinvite is not None
+        assert leg.on_answer is not None
+        assert leg.on_reinvite(b"")[0] == 200
+        leg.on_answer(offer().replace(b"IP4 127.0.0.1", b"IP4 media.example"))
         assert sender.started == before
         assert "media.example" in made.link.notes[-1][1]
 
 
 async def test_an_ack_that_gives_a_name_for_an_address_ends_the_call_and_says_so() -> None:
     async with house() as made:
-        call = made.invite(b"")
-        sender = await made.accepted(call)
-        assert call.leg is not None
-        call.leg.ack(offer().replace(b"IP4 127.0.0.1", b"IP4 media.example"))
+        _, _, sender = await made.established(
+            b"", ack=offer().replace(b"IP4 127.0.0.1", b"IP4 media.example")
+        )
         record = await made.over()
         assert record.end is BridgeEnd.ANSWER_UNUSABLE
         assert "media.example" in record.detail

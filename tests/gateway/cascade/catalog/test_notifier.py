@@ -420,7 +420,8 @@ async def test_subscriptions_go_on_after_the_task_was_begun_anew() -> None:
     world.change(TOWN, CAMERA, online=False)
     async with TaskScope(lambda name, error: pytest.fail(f"{name}: {error}")) as scope:
         scope.spawn(one.run(), name="again")
-        await until(lambda: told(subscription) == [("OFF", CAMERA)])
+        await until(lambda: told(subscription) != [])
+        assert told(subscription) == [("OFF", CAMERA)]
 
 
 async def test_a_subscription_whose_task_crashes_is_gone_and_the_crash_is_reported() -> None:
